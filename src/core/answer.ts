@@ -1,0 +1,55 @@
+import type { Hit, RetrieveOptions } from './search.js'
+
+/** Where a statement of the answer comes from. */
+export interface Citation {
+  /** The number in the answer: `[n]`. */
+  readonly marker: number
+  /** `[start, end)` of the marker in `answer`, UTF-16 code units. */
+  readonly position: { readonly start: number; readonly end: number }
+  readonly documentId: string
+  readonly chunkId: string
+  readonly title: string
+  /** 1-based, for media with pages. */
+  readonly page?: number
+  /** The best matching sentence: its place in the document's extracted text, and its words. */
+  readonly span: { readonly start: number; readonly end: number }
+  readonly quote: string
+}
+
+/** A hit that was shown to the model, with its number. */
+export interface Source extends Hit {
+  /** The `n` of `[n]`. */
+  readonly marker: number
+}
+
+/** Whether an answer was found. */
+export type Outcome = 'answered' | 'no-answer'
+
+/** Milliseconds per stage of one query, by stage name, and `total`. */
+export type Timings = Readonly<Record<string, number>>
+
+/** What the caches did for one query. */
+export interface CacheReport {
+  readonly retrieval: 'hit' | 'miss' | 'off'
+  readonly answer: 'hit' | 'miss' | 'off'
+}
+
+/** Why a model stopped. */
+export type FinishReason = 'stop' | 'length' | 'no-answer'
+
+/** What `query()` returns. With `outcome` `'no-answer'` the answer is `''`, there are no sources, and `reason` says what was searched. */
+export interface QueryResult {
+  readonly answer: string
+  readonly outcome: Outcome
+  readonly reason?: string
+  readonly sources: readonly Source[]
+  readonly citations: readonly Citation[]
+  readonly timings: Timings
+  readonly cache: CacheReport
+}
+
+/** Options of `query()` and `stream()`. */
+export interface QueryOptions extends RetrieveOptions {
+  /** Characters of sources shown to the model. Default 4,000. */
+  readonly maxContextChars?: number
+}

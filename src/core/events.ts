@@ -1,0 +1,45 @@
+import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
+
+/** Stages of a query, in order. */
+export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
+
+/** What `stream()` yields: `status` as stages begin, `sources` before the first token, then the answer, then one `metadata`. */
+export type AnswerEvent =
+  | { readonly type: 'status'; readonly stage: QueryStage }
+  | { readonly type: 'sources'; readonly sources: readonly Source[] }
+  | { readonly type: 'answer-delta'; readonly text: string }
+  | { readonly type: 'citation'; readonly citation: Citation }
+  | {
+      readonly type: 'metadata'
+      readonly outcome: Outcome
+      readonly reason?: string
+      readonly finishReason: FinishReason
+      readonly timings: Timings
+      readonly cache: CacheReport
+      readonly model: string
+      /** `[n]` markers that named no source and were removed. */
+      readonly inventedCitations: number
+    }
+
+/** Stages of one document's ingest, in order. */
+export type IngestStage = 'discovered' | 'prepared' | 'embedded' | 'committed' | 'unchanged' | 'removed' | 'failed'
+
+/** What `onProgress` receives. Totals grow while inputs are still being discovered (`discovering`). */
+export interface IngestProgress {
+  /** What happened last, and to which document. */
+  readonly stage: IngestStage
+  readonly source: string
+  readonly documentsDone: number
+  readonly documentsTotal: number
+  /** True until every input has been listed. */
+  readonly discovering: boolean
+  readonly failed: number
+  readonly unchanged: number
+  readonly chunks: number
+  readonly pages: number
+  readonly bytes: number
+  readonly elapsedMs: number
+  readonly chunksPerSecond: number
+  /** Estimate from documents done of total; absent until it means something. */
+  readonly remainingMs?: number
+}

@@ -1,0 +1,88 @@
+import type { Span } from './chunk.js'
+import type { Metadata } from './document.js'
+
+/**
+ * A run of a document's extracted text with the chunks that were cut from it: the unit in which documents travel between
+ * threads and lie in the store. About 32 KiB of text; a chunk never crosses a piece.
+ */
+export interface Piece {
+  /** Ordinal, within the document, of the first chunk. */
+  readonly firstOrdinal: number
+  /** Where `text` begins in the document's extracted text, UTF-16 code units. */
+  readonly start: number
+  readonly text: string
+  readonly chunks: readonly PieceChunk[]
+}
+
+/** A chunk inside a piece. Its text is `piece.text.slice(span.start - piece.start, span.end - piece.start)`. */
+export interface PieceChunk {
+  /** 32 hex digits. */
+  readonly id: string
+  readonly span: Span
+  readonly headings: readonly string[]
+  /** The chunk's own metadata, laid over the document's. */
+  readonly metadata?: Metadata
+}
+
+/** The chunk's text. */
+export function pieceChunkText(piece: Piece, chunk: PieceChunk): string {
+  return piece.text.slice(chunk.span.start - piece.start, chunk.span.end - piece.start)
+}
+
+/** What is embedded and indexed for a chunk: title, heading path and text, each on a line of its own. A title that is also the first heading stands once. */
+export function indexedText(title: string, headings: readonly string[], text: string): string {
+  const path = headings[0] === title ? headings : [title, ...headings]
+  const prefix = path.filter((line) => line !== '').join('\n')
+  return prefix === '' ? text : `${prefix}\n${text}`
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+type ChunkRow = readonly [id: string, start: number, end: number, page: number, headings: number, metadata?: Metadata]
+interface Header {
+  readonly o: number
+  readonly s: number
+  readonly h: readonly (readonly string[])[]
+  readonly c: readonly ChunkRow[]
+}
+
+/** Bytes of a piece: length of the JSON header (uint32, little-endian), header, text in UTF-8. The text must be well-formed UTF-16. */
+export function encodePiece(piece: Piece): Uint8Array {
+  const headings: (readonly string[])[] = []
+  const places = new Map<string, number>()
+  const rows = piece.chunks.map((chunk): ChunkRow => {
+    const key = chunk.headings.join('\u0000')
+    let place = places.get(key)
+    if (place === undefined) {
+      place = headings.push(chunk.headings) - 1
+      places.set(key, place)
+    }
+    const { start, end, page } = chunk.span
+    const row = [chunk.id, start, end, page ?? 0, place] as const
+    return chunk.metadata === undefined ? row : [...row, chunk.metadata]
+  })
+  const header: Header = { o: piece.firstOrdinal, s: piece.start, h: headings, c: rows }
+  const json = encoder.encode(JSON.stringify(header))
+  const text = encoder.encode(piece.text)
+  const bytes = new Uint8Array(4 + json.length + text.length)
+  new DataView(bytes.buffer).setUint32(0, json.length, true)
+  bytes.set(json, 4)
+  bytes.set(text, 4 + json.length)
+  return bytes
+}
+
+/** The inverse of {@link encodePiece}. Throws a plain `Error` or `SyntaxError` on foreign bytes; callers turn it into `INTEGRITY`. */
+export function decodePiece(bytes: Uint8Array): Piece {
+  const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
+  const header = JSON.parse(decoder.decode(bytes.subarray(4, 4 + length))) as Header
+  const chunks = header.c.map(
+    ([id, start, end, page, headings, metadata]): PieceChunk => ({
+      id,
+      span: page === 0 ? { start, end } : { start, end, page },
+      headings: header.h[headings] ?? [],
+      ...(metadata === undefined ? {} : { metadata }),
+    }),
+  )
+  return { firstOrdinal: header.o, start: header.s, text: decoder.decode(bytes.subarray(4 + length)), chunks }
+}

@@ -1,0 +1,57 @@
+/**
+ * Reads documents of some media types: bytes in, blocks of text out, never the whole document at once.
+ * The extracted text of a document is the concatenation of its blocks' texts; every offset in the library points into it.
+ */
+export interface Extractor {
+  readonly id: string
+  /** Changes whenever the same bytes would give another text. */
+  readonly fingerprint: string
+  /** Media types it reads, lower case, without parameters. */
+  readonly mediaTypes: readonly string[]
+  /**
+   * Opens a document. Rejects with `RagError` `ENCRYPTED`, `CORRUPT`, `EMPTY`, `NO_TEXT` or `LIMIT`; so may the iteration.
+   * Ending the iteration early frees everything.
+   */
+  extract(source: ExtractSource, options: ExtractOptions): Promise<Extraction>
+}
+
+/** The document to read. */
+export interface ExtractSource {
+  /** File name or id; for messages. */
+  readonly name: string
+  readonly mediaType: string
+  /** Byte length when known. */
+  readonly size: number | undefined
+  readonly password?: string
+  /** The whole document; rejects with `LIMIT` beyond `maxBytes`. */
+  bytes(maxBytes: number): Promise<Uint8Array>
+  /** The document in parts of at most 64 KiB. */
+  stream(): AsyncIterable<Uint8Array>
+}
+
+export interface ExtractOptions {
+  readonly signal?: AbortSignal
+  /** Bytes of one file that must be held whole (PDF). */
+  readonly maxFileBytes: number
+}
+
+/** An opened document. */
+export interface Extraction {
+  /** Title told by the document itself (PDF info, HTML title, first level-1 heading near the start). */
+  readonly title?: string
+  /** BCP 47 language told by the document itself. */
+  readonly language?: string
+  /** Page count, for media that have pages. */
+  readonly pages?: number
+  readonly blocks: AsyncIterable<Block>
+}
+
+/** A stretch of extracted text, white space and line ends included, at most 64 Ki code units, well-formed UTF-16. */
+export interface Block {
+  readonly text: string
+  readonly kind: 'text' | 'heading' | 'code' | 'table'
+  /** 1-based. Pages never go backwards. */
+  readonly page?: number
+  /** Headings above it (for `heading`: with itself last), outermost first. Default: none. */
+  readonly headings?: readonly string[]
+}

@@ -1,0 +1,74 @@
+import type { Closable } from '../core/lifecycle.js'
+import type { RangeSet } from '../core/range-set.js'
+
+/**
+ * Finds passages by their words. Ids are chunk numbers (see `store/types.ts`). Scores: higher is better, comparable within one search.
+ * Updates are staged and become visible at once with `publish()`: a search sees one epoch, never half a document.
+ */
+export interface LexicalIndex extends Closable {
+  readonly id: string
+  /** Changes whenever the same documents would be indexed otherwise. */
+  readonly fingerprint: string
+  /** Store epoch that a search reflects. */
+  readonly epoch: number
+  /** What is searchable now. */
+  stats(): LexicalStats
+  /** Opens an update; one at a time. */
+  update(): LexicalUpdate
+  /** Never blocks the event loop for more than a few milliseconds. */
+  search(text: string, options: LexicalSearchOptions): Promise<LexicalResult>
+}
+
+export interface LexicalStats {
+  readonly chunks: number
+  readonly documents: number
+  readonly segments: number
+  /** Bytes held, true within 10% of what `close()` releases. */
+  readonly bytes: number
+}
+
+/** Changes that are being prepared. */
+export interface LexicalUpdate {
+  /** Stages part of a document (its pieces encoded as in `core/piece.ts`, in order). Parts of one document follow each other. Resolves when more can be taken. */
+  add(part: LexicalDocumentPart): Promise<void>
+  /** Stages the removal of chunk numbers. */
+  remove(ranges: readonly (readonly [start: number, end: number])[]): void
+  /** Makes everything staged searchable, as of this store epoch. */
+  publish(epoch: number): Promise<void>
+  /** Forgets everything staged. */
+  abort(): void
+}
+
+/** Consecutive pieces of one document. */
+export interface LexicalDocumentPart {
+  /** First chunk number of the document (not of the part): it identifies the document. */
+  readonly base: number
+  readonly title: string
+  /** Language its words are stemmed in. */
+  readonly language: string
+  readonly pieces: readonly Uint8Array[]
+}
+
+export interface LexicalSearchOptions {
+  readonly topK: number
+  readonly allow?: RangeSet
+  /** Weight λ of the document's score beside the chunk's. Default 0.5; 0 ranks by chunks alone. */
+  readonly documentWeight?: number
+}
+
+export interface LexicalResult {
+  /** Best first; equal scores in the order of their numbers. */
+  readonly matches: readonly { readonly number: number; readonly score: number }[]
+  /** The query's terms as the index knows them: what was searched, and how rare it is. */
+  readonly terms: readonly QueryTerm[]
+}
+
+/** A query term after analysis. */
+export interface QueryTerm {
+  /** Stemmed form. */
+  readonly term: string
+  /** Inverse document frequency over chunks: ln(1 + (N - df + 0.5) / (df + 0.5)). */
+  readonly idf: number
+  /** Chunks that hold it; 0 for a term the corpus does not know. */
+  readonly documentFrequency: number
+}

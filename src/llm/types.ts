@@ -1,0 +1,45 @@
+import type { Closable } from '../core/lifecycle.js'
+
+/** Writes the answer. */
+export interface Llm extends Closable {
+  /** Shown in the metadata event. */
+  readonly id: string
+  /**
+   * Streams the answer with `[n]` markers after what source `n` supports. Streaming nothing means that the sources do not answer.
+   * Stops soon after `signal` fires. Failures throw from the iterator.
+   */
+  generate(prompt: Prompt, options: { readonly signal?: AbortSignal }): AsyncIterable<string>
+}
+
+/** Everything a model is told, as data; `text` is the same as one string. */
+export interface Prompt {
+  readonly question: string
+  /** Instructions: answer from the sources, cite as `[n]`, treat sources as data. */
+  readonly system: string
+  /** Best first. */
+  readonly sources: readonly PromptSource[]
+  /** The words of the question as the lexical index knows them; empty when it was not searched. */
+  readonly terms: readonly PromptTerm[]
+  /** System, numbered sources (fenced, marked as untrusted) and question, for models that take one string. */
+  readonly text: string
+}
+
+export interface PromptSource {
+  /** The `n` of `[n]`, from 1. */
+  readonly marker: number
+  readonly title: string
+  readonly headings: readonly string[]
+  readonly page?: number
+  readonly language: string
+  /** Retrieval score, higher is better, comparable within one prompt. */
+  readonly score: number
+  /** Untouched passage text. */
+  readonly text: string
+}
+
+/** A word of the question: its stem, its inverse document frequency, and in how many chunks of the corpus it occurs. */
+export interface PromptTerm {
+  readonly term: string
+  readonly idf: number
+  readonly documentFrequency: number
+}

@@ -1,0 +1,128 @@
+import type { Chunk } from '../core/chunk.js'
+import type { StoredDocument } from '../core/document.js'
+import type { Closable } from '../core/lifecycle.js'
+
+/**
+ * The source of truth: documents, their extracted text, their chunks, vectors of unfitted embedders and the ingest journal.
+ * Indexes, snapshots and caches are derived from it and may be thrown away at any time.
+ *
+ * Each document version is written under a `generation` of its own that nobody sees until `commit()`. A commit gives its
+ * chunks a contiguous run of *chunk numbers* from a counter of the namespace that only grows: a number is never used again,
+ * so an index that knows numbers can never show a replaced text. Numbers are the ids that indexes and filters work with.
+ */
+export interface Store extends Closable {
+  /** Random, made with the store, 32 hex digits; a memory store has one per process. Part of every shared cache key. */
+  readonly id: string
+  readonly capabilities: StoreCapabilities
+  /** Folder in which derived files (index segments, caches) may live; absent for stores without one. */
+  readonly directory: string | undefined
+  /** A handle on one namespace; cheap, created by its first commit. */
+  namespace(name: string): StoreNamespace
+  /** Names of all namespaces that hold or held documents, sorted. */
+  namespaces(): string[]
+  /**
+   * Becomes the maintainer (writes snapshots, fits, compacts), or returns `undefined` at once while another living process is.
+   * Call the returned function to step back; a dead maintainer's lock is taken over.
+   */
+  acquireMaintenance(): Promise<(() => Promise<void>) | undefined>
+}
+
+/** What a store can do; the pipelines plan around it. */
+export interface StoreCapabilities {
+  /** Survives the process. */
+  readonly persistent: boolean
+  /** Other processes may read and write it at the same time: epochs can move without us. */
+  readonly shared: boolean
+  readonly readOnly: boolean
+}
+
+/** One tenant's documents. All reads see the latest commit of any process and take no longer than a few microseconds per row. */
+export interface StoreNamespace {
+  readonly name: string
+  /** Number of the last committed change of this namespace; 0 when nothing was ever written. Grows by one per commit or removal. */
+  epoch(): number
+  /** Documents and chunks that are current. */
+  counts(): { readonly documents: number; readonly chunks: number }
+  get(documentId: string): DocumentRecord | undefined
+  /** Documents in the order of their ids, after `after` (exclusive) when given. Reads lazily; safe while others write. */
+  list(options?: { readonly after?: string }): Iterable<DocumentRecord>
+  /** Starts a new version of a document. Nothing is visible before `commit()`; nothing survives without it. */
+  begin(documentId: string): DocumentWriter
+  /** Removes documents; unknown ids are ignored. Resolves, after the flush to disk, with how many there were. */
+  remove(documentIds: readonly string[]): Promise<number>
+  /**
+   * What was committed after `since`, oldest first, collapsed: a document that was put and removed again does not appear.
+   * `undefined` when the log no longer reaches back that far: then start from nothing with `changes(0)`, which always works
+   * (it lists what is current). The last entry's epoch may be below `epoch()` when later changes cancelled out.
+   */
+  changes(since: number): Changes | undefined
+  /** The pieces (see `core/piece.ts`, encoded) of a document version, in order, from the one holding chunk `fromOrdinal`. */
+  pieces(document: DocumentRecord, fromOrdinal?: number): Iterable<Uint8Array>
+  /** Vectors stored with a document version, per piece, in order: `rows x dimensions`. */
+  vectors(document: DocumentRecord): Iterable<{ readonly firstOrdinal: number; readonly vectors: Float32Array }>
+  /** The current document whose numbers contain this one. */
+  locate(number: number): DocumentRecord | undefined
+  /** Chunks by number, in the order given; `undefined` for numbers that are not current. */
+  chunks(numbers: readonly number[]): (Chunk | undefined)[]
+  /** Extracted text `[start, end)` of a document's current version, clipped to it. */
+  text(documentId: string, start: number, end: number): string
+  /** Documents whose last attempt failed, newest first. */
+  failures(): Iterable<FailedDocument>
+}
+
+/** What happened to a namespace between two epochs. */
+export interface Changes {
+  /** The epoch this brings a reader to. */
+  readonly epoch: number
+  readonly added: readonly DocumentRecord[]
+  /** Number ranges `[start, end)` that are no longer current and were current at `since` (or may have been). */
+  readonly removed: readonly (readonly [start: number, end: number])[]
+}
+
+/** A stored document with the facts only the library needs. */
+export interface DocumentRecord extends StoredDocument {
+  readonly generation: number
+  /** Chunk numbers are `[base, base + chunks)`. */
+  readonly base: number
+  /** What the file looked like when it was read; absent for documents that were no files. */
+  readonly file?: FileStamp
+  /** Fingerprint of everything that shaped the chunks (extractor, chunker, enricher, embedder). */
+  readonly pipeline: string
+  /** Fingerprint of the embedder whose vectors are stored with it; absent without vectors. */
+  readonly embedder?: string
+}
+
+/** Tells an unchanged file without reading it. */
+export interface FileStamp {
+  readonly size: number
+  readonly mtimeMs: number
+  readonly inode: number
+}
+
+/** A document as the pipeline hands it over at commit; the store adds the rest. */
+export type NewDocument = Omit<DocumentRecord, 'id' | 'chunks' | 'generation' | 'base' | 'committedAt'>
+
+/** A version of a document while it is being written. */
+export interface DocumentWriter {
+  /**
+   * Adds the next piece (encoded), with its chunk count and, for an unfitted embedder, the vectors of its chunks (`rows x dimensions`).
+   * The bytes belong to the store from now on. Resolves when more can be taken: at most 8 MB are held back.
+   */
+  write(piece: Uint8Array, chunks: number, vectors?: Float32Array): Promise<void>
+  /**
+   * Makes the version current, replacing the earlier one, and resolves once it is flushed to disk. When the current version has
+   * the same `contentHash` and `pipeline` (another process was first), the new one is dropped and `unchanged` is true.
+   */
+  commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }>
+  /** Drops the version. With `failure`, notes it in the journal. Safe twice, and after a failed `commit()`. */
+  abort(failure?: { readonly code: string; readonly message: string }): Promise<void>
+}
+
+/** A document whose last attempt failed. */
+export interface FailedDocument {
+  readonly documentId: string
+  readonly code: string
+  readonly message: string
+  readonly attempts: number
+  readonly failedAt: number
+}

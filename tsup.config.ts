@@ -1,0 +1,23 @@
+import { defineConfig } from 'tsup'
+
+/**
+ * ESM only. Entries that are started as worker threads end in `.worker` and are found at run time by
+ * `src/util/worker-url.ts`; everything else is split, so that an adapter is loaded only when it is used.
+ */
+export default defineConfig({
+  entry: {
+    index: 'src/index.ts',
+    testing: 'src/testing/index.ts',
+    cli: 'src/cli/main.ts',
+    'prepare.worker': 'src/compose/prepare.worker.ts',
+    'lexical.worker': 'src/lexical-index/lexical.worker.ts',
+    'lmdb.worker': 'src/store/lmdb.worker.ts',
+  },
+  format: ['esm'],
+  target: 'node20',
+  platform: 'node',
+  splitting: true,
+  sourcemap: true,
+  dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts' } },
+  clean: true,
+})
