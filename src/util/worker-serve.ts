@@ -1,0 +1,137 @@
+import { parentPort } from 'node:worker_threads'
+import { RagError, type SerializedRagError } from '../core/errors.js'
+
+/** What a task handler inside a worker receives beside its payload. */
+export interface TaskContext {
+  /** Fires when the caller aborted; stop soon after. */
+  readonly signal: AbortSignal
+  /**
+   * Sends an intermediate value to a streaming caller. Resolves when the caller has room for more, counted in `bytes`;
+   * rejects when the task was aborted.
+   */
+  emit(value: unknown, options?: { readonly bytes?: number; readonly transfer?: readonly ArrayBuffer[] }): Promise<void>
+}
+
+/** A result whose buffers are moved to the caller, not copied. */
+export class Transferred<Value> {
+  constructor(
+    readonly value: Value,
+    readonly transfer: readonly ArrayBuffer[],
+  ) {}
+}
+
+export type TaskHandler = (payload: never, context: TaskContext) => Promise<unknown> | unknown
+
+/** Messages from the pool to a worker. */
+export type ToWorker =
+  | {
+      readonly kind: 'run'
+      readonly id: number
+      readonly type: string
+      readonly payload: unknown
+      readonly credit: number
+    }
+  | { readonly kind: 'abort'; readonly id: number }
+  | { readonly kind: 'credit'; readonly id: number; readonly bytes: number }
+
+/** Messages from a worker to the pool. `heldBytes` is native or WASM memory that only a new worker would give back. */
+export type FromWorker =
+  | { readonly kind: 'emit'; readonly id: number; readonly value: unknown; readonly bytes: number }
+  | { readonly kind: 'done'; readonly id: number; readonly value: unknown; readonly heldBytes: number }
+  | { readonly kind: 'failed'; readonly id: number; readonly error: WireError; readonly heldBytes: number }
+
+/** An error as it crosses a thread. */
+export type WireError =
+  | { readonly rag: SerializedRagError; readonly cause?: string }
+  | { readonly name: string; readonly message: string; readonly stack: string | undefined }
+
+/**
+ * Serves the tasks of a `WorkerPool` inside a worker thread, one at a time. `heldBytes` tells how much memory this worker keeps
+ * that it cannot give back itself (a WASM heap); the pool replaces it above its limit.
+ */
+export function serveTasks(handlers: Readonly<Record<string, TaskHandler>>, heldBytes: () => number = () => 0): void {
+  const port = parentPort
+  if (port === null) throw new RagError('WORKER', 'serveTasks() was called outside a worker thread.')
+  let current: RunningTask | undefined
+
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'run':
+        current = new RunningTask(message.credit)
+        void execute(message, current)
+        return
+      case 'abort':
+        current?.abort()
+        return
+      case 'credit':
+        current?.refill(message.bytes)
+        return
+      default:
+        message satisfies never
+    }
+  })
+
+  async function execute({ id, type, payload }: Extract<ToWorker, { kind: 'run' }>, task: RunningTask): Promise<void> {
+    const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) =>
+      (port as NonNullable<typeof port>).postMessage(message, [...transfer])
+    try {
+      const handler = handlers[type]
+      if (handler === undefined) throw new RagError('WORKER', `The worker knows no task "${type}".`)
+      const result = await handler(payload as never, {
+        signal: task.signal,
+        emit: async (value, { bytes = 0, transfer = [] } = {}) => {
+          await task.take(bytes)
+          send({ kind: 'emit', id, value, bytes }, transfer)
+        },
+      })
+      if (result instanceof Transferred)
+        send({ kind: 'done', id, value: result.value, heldBytes: heldBytes() }, result.transfer)
+      else send({ kind: 'done', id, value: result, heldBytes: heldBytes() })
+    } catch (error) {
+      send({ kind: 'failed', id, error: toWire(error), heldBytes: heldBytes() })
+    }
+  }
+}
+
+/** The abort signal and the byte credit of the task being served. */
+class RunningTask {
+  readonly #controller = new AbortController()
+  readonly signal = this.#controller.signal
+  #credit: number
+  #waiting: (() => void) | undefined
+
+  constructor(credit: number) {
+    this.#credit = credit
+  }
+
+  abort(): void {
+    this.#controller.abort()
+    this.#waiting?.()
+  }
+
+  refill(bytes: number): void {
+    this.#credit += bytes
+    if (this.#credit > 0) this.#waiting?.()
+  }
+
+  /** Waits until there is any credit, then spends `bytes` of it (it may go below zero once). */
+  async take(bytes: number): Promise<void> {
+    while (this.#credit <= 0 && !this.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve
+      })
+      this.#waiting = undefined
+    }
+    this.signal.throwIfAborted()
+    this.#credit -= bytes
+  }
+}
+
+function toWire(error: unknown): WireError {
+  if (RagError.isInstance(error)) {
+    const rag = error.toJSON()
+    return error.cause === undefined ? { rag } : { rag, cause: String(error.cause) }
+  }
+  if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack }
+  return { name: 'Error', message: String(error), stack: undefined }
+}
