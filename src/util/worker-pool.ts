@@ -187,6 +187,8 @@ class Job {
   #reject!: (error: unknown) => void
   #wake: (() => void) | undefined
   #settled = false
+  /** Bytes emitted that the reader has not acknowledged. */
+  #outstanding = 0
   readonly #onAbort: () => void
   /** Tells the worker that the reader has taken so many bytes. */
   onCredit: ((bytes: number) => void) | undefined
@@ -222,11 +224,13 @@ class Job {
     return this.#settled
   }
 
-  get unreadBytes(): number {
-    return this.#unread.reduce((sum, { bytes }) => sum + bytes, 0)
+  /** True while the worker may send nothing more until the reader has caught up. */
+  get awaitsReader(): boolean {
+    return this.#outstanding >= this.credit
   }
 
   push(value: unknown, bytes: number): void {
+    this.#outstanding += bytes
     this.#unread.push({ value, bytes })
     this.#wake?.()
   }
@@ -244,6 +248,7 @@ class Job {
   }
 
   acknowledge(bytes: number): void {
+    this.#outstanding -= bytes
     this.onCredit?.(bytes)
   }
 
@@ -344,10 +349,12 @@ class Thread {
         return
       case 'done':
         this.job.finish(message.value)
-        return this.#done(message.heldBytes)
+        this.#done(message.heldBytes)
+        return
       case 'failed':
         this.job.fail(fromWire(message.error))
-        return this.#done(message.heldBytes)
+        this.#done(message.heldBytes)
+        return
       default:
         message satisfies never
     }
@@ -366,7 +373,7 @@ class Thread {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       // A worker that waits for its reader is not hanging.
-      if (job.unreadBytes >= job.credit) return this.#watch()
+      if (job.awaitsReader) return this.#watch()
       this.#events.hung(
         new RagError('TIMEOUT', `A worker gave no sign of life for ${timeoutMs} ms and was ended.`, {
           data: { task: job.task.type, timeoutMs },
