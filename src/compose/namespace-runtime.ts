@@ -1,6 +1,6 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
-import { catchUp, indexedEpoch, type NamespaceIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Recorder } from '../performance/types.js'
+import { catchUp, indexedEpoch, type NamespaceIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
 
 export interface NamespaceRuntimeOptions {
@@ -68,7 +68,8 @@ export class NamespaceRuntime {
       this.#activeIngests--
       this.#requiredEpoch = Math.max(this.#requiredEpoch, this.namespace.epoch())
       await this.#reach(this.#requiredEpoch)
-      if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks) await this.persist()
+      if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks)
+        await this.persist()
     }
   }
 
