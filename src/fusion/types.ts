@@ -1,8 +1,13 @@
-/** What one leg of the search found, best first. Numbers are chunk numbers; higher scores are better within the leg. */
-export interface RankedList {
-  readonly leg: 'lexical' | 'vector'
+/** One way of searching, as fusion sees it. */
+export interface FusionLeg {
+  /** Best first. Of a number that comes twice, the first (better) place counts. */
   readonly matches: readonly { readonly number: number; readonly score: number }[]
+  /** Finite, at least 0. A leg of weight 0 is ignored, its matches included. */
+  readonly weight: number
 }
 
-/** Joins the legs into one list, best first, ties by number. A leg that found nothing takes nothing away. */
-export type Fuse = (lists: readonly RankedList[]) => { readonly number: number; readonly score: number }[]
+/** A number and what fusion made of its places or scores. Higher is better, comparable within one result. */
+export interface FusedMatch {
+  readonly number: number
+  readonly score: number
+}

@@ -57,7 +57,9 @@ export async function* answerQuestion(
 
   yield {
     type: 'metadata',
-    ...(answered ? { outcome: 'answered' as const } : { outcome: 'no-answer' as const, reason: reasonFor(hits.length, tools) }),
+    ...(answered
+      ? { outcome: 'answered' as const }
+      : { outcome: 'no-answer' as const, reason: reasonFor(hits.length, tools) }),
     finishReason: answered ? 'stop' : 'no-answer',
     timings: clock.end(),
     cache,
@@ -86,7 +88,8 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
         break
       case 'metadata': {
         const { outcome, reason, timings, cache } = event
-        const found = outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
+        const found =
+          outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
         return { ...found, outcome, ...(reason === undefined ? {} : { reason }), timings, cache }
       }
       default:

@@ -5,7 +5,7 @@ import type { IngestProgress, IngestStage } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Recorder } from '../performance/types.js'
-import type { DocumentRecord, FileStamp, StoreNamespace } from '../store/types.js'
+import type { FileStamp, StoreNamespace } from '../store/types.js'
 import { Channel } from '../util/channel.js'
 import { readAhead } from '../util/read-ahead.js'
 import { stableJson } from '../util/stable-json.js'
@@ -176,7 +176,11 @@ function planDocument(
   const { title, language, metadata = {} } = input
   const documentId = input.id ?? (item.kind === 'file' ? item.id : 'path' in item.input ? item.source : undefined)
   if (documentId !== undefined) checkId(documentId)
-  const fields = { metadata, ...(title === undefined ? {} : { title }), ...(language === undefined ? {} : { language }) }
+  const fields = {
+    metadata,
+    ...(title === undefined ? {} : { title }),
+    ...(language === undefined ? {} : { language }),
+  }
   const vectors = item.kind === 'object' && 'chunks' in item.input ? ownVectors(item.input.chunks) : undefined
   return {
     request: {
@@ -226,7 +230,8 @@ async function writeDocument(
       await document.return({ characters: 0, pages: 0, chunks: 0 })
       return undefined
     }
-    const embedding = embedder && createPassageEmbedding({ embedder, namespace, current, title, own: plan.vectors, tools })
+    const embedding =
+      embedder && createPassageEmbedding({ embedder, namespace, current, title, own: plan.vectors, tools })
     const writer = namespace.begin(documentId)
     try {
       for (;;) {
@@ -326,7 +331,9 @@ function ownVectors(chunks: readonly OwnChunk[]): OwnVectors | undefined {
 function checkId(id: string): void {
   const bytes = Buffer.byteLength(id)
   if (bytes >= 1 && bytes <= 1024) return
-  throw new RagError('BAD_INPUT', `A document id has 1 to 1,024 bytes in UTF-8; this one has ${bytes}.`, { data: { bytes } })
+  throw new RagError('BAD_INPUT', `A document id has 1 to 1,024 bytes in UTF-8; this one has ${bytes}.`, {
+    data: { bytes },
+  })
 }
 
 function sameFile(a: FileStamp | undefined, b: FileStamp | undefined): boolean {

@@ -1,8 +1,8 @@
 import { RagError } from '../core/errors.js'
 import type { Filter } from '../core/filter.js'
-import { RangeSet } from '../core/range-set.js'
+import type { RangeSet } from '../core/range-set.js'
 import type { Hit, LegScores, Question, RetrieveOptions } from '../core/search.js'
-import type { Fuse, RankedList } from '../fusion/types.js'
+import type { FusedMatch } from '../fusion/types.js'
 import type { QueryTerm } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
@@ -23,6 +23,15 @@ export interface RetrieveTools {
   readonly recorder: Recorder
   readonly now: () => number
 }
+
+/** What one leg of the search found, best first. */
+export interface RankedList {
+  readonly leg: 'lexical' | 'vector'
+  readonly matches: readonly { readonly number: number; readonly score: number }[]
+}
+
+/** Joins the legs into one list, best first, ties by number. */
+export type Fuse = (lists: readonly RankedList[]) => readonly FusedMatch[]
 
 /** Hits with what the answering stages want to know beside them. */
 export interface Retrieved {
@@ -63,7 +72,11 @@ export async function retrieve(question: Question, options: RetrieveOptions, too
   }
 }
 
-async function allowFor(filter: Filter | undefined, tools: RetrieveTools, signal?: AbortSignal): Promise<RangeSet | undefined> {
+async function allowFor(
+  filter: Filter | undefined,
+  tools: RetrieveTools,
+  signal?: AbortSignal,
+): Promise<RangeSet | undefined> {
   if (filter === undefined) return undefined
   return timed('query.filter', tools, () => allowedNumbers(filter, tools.namespace, signal))
 }
@@ -76,7 +89,10 @@ async function queryVector(
 ): Promise<Float32Array | undefined> {
   if (typeof question !== 'string') return checkVector(question.vector, leg)
   if (leg === undefined || text.trim() === '') return undefined
-  const { vectors, failed } = await leg.embedder.embed([text], { kind: 'query', ...(signal === undefined ? {} : { signal }) })
+  const { vectors, failed } = await leg.embedder.embed([text], {
+    kind: 'query',
+    ...(signal === undefined ? {} : { signal }),
+  })
   // A question the embedder cannot represent (no known word) is left to the lexical leg.
   return failed.length > 0 ? undefined : vectors
 }
@@ -112,7 +128,9 @@ async function search(
     const { lists, terms } = await searchLegs(query, candidates, tools)
     signal?.throwIfAborted()
     const fused = lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists)
-    const { hits, vanished } = await timed('query.hydrate', tools, () => hydrate(fused, lists, query.wanted, tools.namespace))
+    const { hits, vanished } = await timed('query.hydrate', tools, () =>
+      hydrate(fused, lists, query.wanted, tools.namespace),
+    )
     const exhausted = lists.every(({ matches }) => matches.length < candidates)
     if (hits.length >= topK || exhausted) return { hits, terms, vanished }
   }
@@ -148,7 +166,10 @@ function hydrate(
   { topK, perDocument }: Wanted,
   namespace: StoreNamespace,
 ): { hits: Hit[]; vanished: number } {
-  const legs = lists.map(({ leg, matches }) => ({ leg, scores: new Map(matches.map(({ number, score }) => [number, score])) }))
+  const legs = lists.map(({ leg, matches }) => ({
+    leg,
+    scores: new Map(matches.map(({ number, score }) => [number, score])),
+  }))
   const ofDocument = new Map<string, number>()
   const hits: Hit[] = []
   let vanished = 0
@@ -194,4 +215,3 @@ async function timed<Result>(
   recorder.stage(stage, now() - began)
   return result
 }
-

@@ -11,7 +11,11 @@ const documentsPerTurn = 256
  * The chunk numbers a filter allows, by testing every document of the namespace. A chunk with metadata of its own (see
  * `OwnChunk`) is tested by itself.
  */
-export async function allowedNumbers(filter: Filter, namespace: StoreNamespace, signal?: AbortSignal): Promise<RangeSet> {
+export async function allowedNumbers(
+  filter: Filter,
+  namespace: StoreNamespace,
+  signal?: AbortSignal,
+): Promise<RangeSet> {
   const matches = compileFilter(filter)
   const ranges: (readonly [start: number, end: number])[] = []
   let tested = 0
@@ -21,7 +25,8 @@ export async function allowedNumbers(filter: Filter, namespace: StoreNamespace, 
         const { firstOrdinal, chunks } = decodePiece(bytes)
         for (const [row, { metadata }] of chunks.entries()) {
           const number = document.base + firstOrdinal + row
-          if (matches(metadataReader(document, { ...document.metadata, ...metadata }))) ranges.push([number, number + 1])
+          if (matches(metadataReader(document, { ...document.metadata, ...metadata })))
+            ranges.push([number, number + 1])
         }
       }
     } else if (matches(metadataReader(document, document.metadata))) {

@@ -9,7 +9,13 @@ import type { FileStamp } from '../../store/types.js'
 /** One document to ingest, or the reason why an input is none. */
 export type Discovered =
   | { readonly kind: 'object'; readonly source: string; readonly input: Exclude<DocumentInput, string> }
-  | { readonly kind: 'file'; readonly source: string; readonly path: string; readonly file: FileStamp; readonly id: string }
+  | {
+      readonly kind: 'file'
+      readonly source: string
+      readonly path: string
+      readonly file: FileStamp
+      readonly id: string
+    }
   | { readonly kind: 'failed'; readonly source: string; readonly error: unknown }
 
 export interface DiscoverOptions {
@@ -142,7 +148,11 @@ function notFound(input: string, root: string): RagError {
 
 function unreadable(path: string, cause: unknown): RagError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  return new RagError('STORAGE', `"${path}" could not be read.`, { data: { path, code }, cause, hint: 'Check its permissions.' })
+  return new RagError('STORAGE', `"${path}" could not be read.`, {
+    data: { path, code },
+    cause,
+    hint: 'Check its permissions.',
+  })
 }
 
 function refusedUrl(url: string): RagError {

@@ -58,7 +58,8 @@ export function createPassageEmbedding(
 /** Vectors of the replaced version by chunk id. */
 function knownVectors({ embedder, namespace, current }: PassageEmbeddingOptions): Map<string, Float32Array> {
   const known = new Map<string, Float32Array>()
-  if (current === undefined || current.embedder !== embedder.fingerprint || current.chunks > maxReusedChunks) return known
+  if (current === undefined || current.embedder !== embedder.fingerprint || current.chunks > maxReusedChunks)
+    return known
   const { dimensions } = embedder
   const ids: string[] = []
   for (const bytes of namespace.pieces(current)) for (const { id } of decodePiece(bytes).chunks) ids.push(id)
@@ -80,10 +81,14 @@ function ownVector(
 ): Float32Array | undefined {
   if (vector === undefined) return undefined
   if (vector.length !== dimensions) {
-    throw new RagError('BAD_INPUT', `The vector of chunk ${ordinal} has ${vector.length} values; the embedder has ${dimensions}.`, {
-      data: { ordinal, length: vector.length, dimensions },
-      hint: 'Use vectors made by the same model as the "embedder" option.',
-    })
+    throw new RagError(
+      'BAD_INPUT',
+      `The vector of chunk ${ordinal} has ${vector.length} values; the embedder has ${dimensions}.`,
+      {
+        data: { ordinal, length: vector.length, dimensions },
+        hint: 'Use vectors made by the same model as the "embedder" option.',
+      },
+    )
   }
   let squares = 0
   for (let i = 0; i < dimensions; i++) squares += (vector[i] as number) ** 2

@@ -1,11 +1,12 @@
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import type { Chunker, Section, SectionSpan } from '../../chunk/types.js'
 import type { Metadata } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import { encodePiece, indexedText, type PieceChunk } from '../../core/piece.js'
-import type { Block, ExtractSource, Extractor } from '../../extract/types.js'
+import type { Block, Extractor, ExtractSource } from '../../extract/types.js'
+import { createContentHash, sha256Hex } from '../../util/hash.js'
 
 /**
  * The first half of an ingest: bytes in, pieces of chunked text out. It runs inside a worker thread for built-in extractors and
@@ -132,7 +133,14 @@ async function* prepareOwnChunks(
 ): PreparedDocument {
   const title = request.title ?? ''
   const language = request.language === undefined ? {} : { language: request.language }
-  yield { type: 'opened', documentId, contentHash, mediaType: request.source.mediaType ?? 'text/plain', title, ...language }
+  yield {
+    type: 'opened',
+    documentId,
+    contentHash,
+    mediaType: request.source.mediaType ?? 'text/plain',
+    title,
+    ...language,
+  }
   const builder = new PieceBuilder(documentId, title)
   let pages = 0
   for (const { text, metadata, span } of chunks) {
@@ -326,8 +334,7 @@ class PieceBuilder {
   }
 
   #chunkId(text: string): string {
-    const id = (occurrence: number) =>
-      hash('sha256', `${this.#documentId.length}:${this.#documentId}${text.length}:${text}${occurrence}`, 'hex').slice(0, 32)
+    const id = (occurrence: number) => sha256Hex(this.#documentId, text, String(occurrence)).slice(0, 32)
     const first = id(0)
     const occurrence = this.#occurrences.get(first) ?? 0
     this.#occurrences.set(first, occurrence + 1)
@@ -344,12 +351,12 @@ async function hashSource(source: PrepareSource, signal: AbortSignal | undefined
     case 'chunks':
       return hash('sha256', JSON.stringify(source.chunks), 'hex')
     case 'file': {
-      const digest = createHash('sha256')
+      const digest = createContentHash()
       for await (const part of fileStream(source.path, 1 << 20)) {
         signal?.throwIfAborted()
         digest.update(part)
       }
-      return digest.digest('hex')
+      return digest.digest()
     }
     default:
       return source satisfies never

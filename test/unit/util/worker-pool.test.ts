@@ -13,7 +13,18 @@ const pools: WorkerPool[] = []
 beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-pool-'))
   const source = 'test/fixtures/workers/echo.worker.ts'
-  execFileSync('npx', ['tsup', source, '--no-config', '--format', 'esm', '--target', 'node20', '--out-dir', folder, '--silent'])
+  execFileSync('npx', [
+    'tsup',
+    source,
+    '--no-config',
+    '--format',
+    'esm',
+    '--target',
+    'node20',
+    '--out-dir',
+    folder,
+    '--silent',
+  ])
   worker = pathToFileURL(join(folder, 'echo.worker.js'))
 }, 60_000)
 
@@ -97,7 +108,8 @@ describe('streams', () => {
   it('throws the error after the values before it', async () => {
     const values: number[] = []
     const read = async () => {
-      for await (const value of createPool().stream<number>(task('count', { to: 9, bytes: 1, failAt: 3 }))) values.push(value)
+      for await (const value of createPool().stream<number>(task('count', { to: 9, bytes: 1, failAt: 3 })))
+        values.push(value)
     }
     await expect(read()).rejects.toMatchObject({ name: 'RangeError' })
     expect(values).toEqual([0, 1, 2])
