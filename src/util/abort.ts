@@ -1,0 +1,75 @@
+import { RagError } from '../core/errors.js'
+import type { WaitOptions } from '../core/lifecycle.js'
+
+/** The longest delay `setTimeout` keeps; beyond it fires at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** What {@link withDeadline} gives: `signal` is absent when nothing can end the call early. */
+export interface Deadline {
+  readonly signal: AbortSignal | undefined
+  /** Stops the timer and lets go of the caller's signal. Call it when the work is done; twice is fine. */
+  dispose(): void
+}
+
+/**
+ * One signal for a caller's `signal` and `deadlineMs`: it aborts with the caller's own reason, or with `RagError` `DEADLINE` when
+ * the time is over. A deadline of 0 or less is over already, one of 25 days
+ * or more (the longest timer) is none. Throws `BAD_OPTION` when `deadlineMs` is not a number. The timer does
+ * not keep the process alive.
+ */
+export function withDeadline({ signal, deadlineMs }: WaitOptions): Deadline {
+  if (deadlineMs === undefined) return { signal, dispose: () => {} }
+  if (Number.isNaN(deadlineMs)) {
+    throw new RagError('BAD_OPTION', 'deadlineMs is not a number.', { hint: 'Give milliseconds, or leave it out.' })
+  }
+  const controller = new AbortController()
+  const expire = (): void => controller.abort(deadlineError(deadlineMs))
+  const follow = (): void => {
+    dispose()
+    controller.abort(signal?.reason)
+  }
+  let timer: NodeJS.Timeout | undefined
+  const dispose = (): void => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', follow)
+  }
+
+  if (signal?.aborted) controller.abort(signal.reason)
+  else if (deadlineMs <= 0) expire()
+  else {
+    signal?.addEventListener('abort', follow, { once: true })
+    if (deadlineMs <= longestTimerMs) {
+      timer = setTimeout(() => {
+        dispose()
+        expire()
+      }, deadlineMs).unref()
+    }
+  }
+  return { signal: controller.signal, dispose }
+}
+
+/**
+ * The result of `promise`, unless `signal` aborts first: then it rejects with `signal.reason` at once, and what becomes of
+ * `promise` is ignored (hand the signal to the work itself as well, or it goes on unseen). The listener is removed either way.
+ */
+export async function abortable<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return promise
+  let stop: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([aborted, promise])
+  } finally {
+    if (stop !== undefined) signal.removeEventListener('abort', stop)
+  }
+}
+
+function deadlineError(deadlineMs: number): RagError {
+  return new RagError('DEADLINE', `The deadline of ${deadlineMs} ms has passed.`, {
+    data: { deadlineMs },
+    hint: 'Raise deadlineMs, or ask for less.',
+  })
+}

@@ -1,0 +1,196 @@
+import { dot } from '../util/vector-math.js'
+
+/** `flat-kernel.wat`, compiled. It needs WebAssembly SIMD, which every Node we support has on common machines. */
+export const kernelBase64 =
+  'AGFzbQEAAAABCQFgBX9/f39/AAIQAQRob3N0Bm1lbW9yeQIAAQMCAQAHCAEEc2NhbgAACroBAbcBAgJ/AnsDQCABIANqIQUgACEG/QwAAAAAAAAAAAAAAAAA' +
+  'AAAAIQf9DAAAAAAAAAAAAAAAAAAAAAAhCANAIAcgBv0ABAAgAf0BAwD9ugH9rgEhByAIIAb9AAQQIAH9AQMI/boB/a4BIQggBkEgaiEGIAFBEGohASABIAVJDQAL' +
+  'IAcgCP2uASEHIAQgB/0bACAH/RsBaiAH/RsCIAf9GwNqajYCACAEQQRqIQQgAkEBayECIAINAAsL'
+
+/** Rows of one call of the kernel, at most, and values: some 0.1 ms, and 4 KiB of results. */
+const rowsPerScan = 1_024
+const valuesPerScan = 2 ** 19
+
+/** The part of WebAssembly that is used here; its types come with the DOM library only. Undefined under `--jitless`. */
+const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly
+
+interface WasmApi {
+  readonly Memory: new (limits: { readonly initial: number; readonly maximum: number }) => WasmMemory
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (
+    module: object,
+    imports: { readonly host: { readonly memory: WasmMemory } },
+  ) => { readonly exports: { readonly scan: Scan } }
+}
+
+interface WasmMemory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
+type Scan = (query: number, rows: number, count: number, stride: number, out: number) => void
+
+const pageBytes = 65_536
+/** One page less than 4 GiB, so that the address after the last row fits 32 bits. */
+const maxPages = 65_535
+const largestByte = 127
+const int32Max = 2 ** 31 - 1
+
+/** A query as the kernel takes it: `vector` is about `values * step`, and what is missing has at most the length `residual`. */
+export interface QuantisedQuery {
+  readonly values: Int16Array
+  readonly step: number
+  readonly residual: number
+  readonly length: number
+}
+
+/**
+ * A coarse copy of vectors, one signed byte per value, in WebAssembly memory: a fourth of the size, and scanned some fifteen times
+ * faster than single-precision rows in plain JavaScript (20,000 x 384: 1.4 ms against 28). Each row has a step of its own (its largest value is 127
+ * steps) and knows the length of its rounding error, so that a scan gives a *proven interval* for every inner product (Cauchy and Schwarz): whoever
+ * rescores what the intervals cannot decide gets the exact result.
+ */
+export class QuantisedRows {
+  /** Values per row in memory: `dimensions` rounded up to 16. */
+  readonly #stride: number
+  /** Rows that one {@link scan} takes, at most. */
+  readonly rowsPerScan: number
+  readonly #dimensions: number
+  readonly #memory: WasmMemory
+  readonly #scan: Scan
+  readonly #queryRange: number
+  readonly #sumsStart: number
+  readonly #rowsStart: number
+  #steps = new Float64Array(rowsPerScan)
+  #residuals = new Float64Array(rowsPerScan)
+  #count = 0
+
+  /** `undefined` where WebAssembly or its SIMD instructions are missing or forbidden, or memory is refused. */
+  static create(dimensions: number): QuantisedRows | undefined {
+    try {
+      return new QuantisedRows(dimensions)
+    } catch {
+      // The plain scan gives the same results, only slower: a machine without SIMD is no failure.
+      return undefined
+    }
+  }
+
+  private constructor(dimensions: number) {
+    this.#dimensions = dimensions
+    this.#stride = Math.ceil(dimensions / 16) * 16
+    this.rowsPerScan = Math.min(rowsPerScan, Math.ceil(valuesPerScan / this.#stride))
+    this.#queryRange = Math.min(32_767, Math.floor(int32Max / (largestByte * this.#stride)))
+    this.#sumsStart = this.#stride * 2
+    this.#rowsStart = this.#sumsStart + rowsPerScan * 4
+    this.#memory = new wasm.Memory({ initial: Math.ceil(this.#rowsStart / pageBytes), maximum: maxPages })
+    this.#scan = new wasm.Instance(kernelModule(), { host: { memory: this.#memory } }).exports.scan
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get bytes(): number {
+    return this.#memory.buffer.byteLength + this.#steps.byteLength + this.#residuals.byteLength
+  }
+
+  /** Adds a row. False when memory cannot grow. */
+  append(vectors: Float32Array, start: number): boolean {
+    if (!this.#reserve()) return false
+    const end = start + this.#dimensions
+    let largest = 0
+    for (let i = start; i < end; i++) largest = Math.max(largest, Math.abs(vectors[i] as number))
+
+    const step = largest / largestByte
+    const row = new Int8Array(this.#memory.buffer, this.#rowsStart + this.#count * this.#stride, this.#stride)
+    let residual = 0
+    for (let i = start; i < end; i++) {
+      const value = vectors[i] as number
+      const rounded = step === 0 ? 0 : Math.round(value / step)
+      row[i - start] = rounded
+      residual += (value - rounded * step) ** 2
+    }
+    this.#steps[this.#count] = step
+    this.#residuals[this.#count] = Math.sqrt(residual) + roundingSlack(step, this.#dimensions)
+    this.#count++
+    return true
+  }
+
+  /** Forgets the rows from `count` on. */
+  truncate(count: number): void {
+    this.#count = Math.min(this.#count, count)
+  }
+
+  quantise(vector: Float32Array): QuantisedQuery {
+    let largest = 0
+    for (const value of vector) largest = Math.max(largest, Math.abs(value))
+    const step = largest / this.#queryRange
+    const values = new Int16Array(this.#stride)
+    let residual = 0
+    for (let i = 0; i < vector.length; i++) {
+      const value = vector[i] as number
+      const rounded = step === 0 ? 0 : Math.round(value / step)
+      values[i] = rounded
+      residual += (value - rounded * step) ** 2
+    }
+    const length = Math.sqrt(dot(vector, 0, vector, 0, vector.length))
+    return { values, step, residual: Math.sqrt(residual), length }
+  }
+
+  /**
+   * Inner products, in steps of both sides, of at most `rowsPerScan` rows from `first`. The result is a view on memory that the
+   * next call overwrites; {@link estimate} and {@link uncertainty} turn it into an interval.
+   */
+  scan(query: QuantisedQuery, first: number, count: number): Int32Array {
+    const { buffer } = this.#memory
+    new Int16Array(buffer, 0, this.#stride).set(query.values)
+    this.#scan(0, this.#rowsStart + first * this.#stride, count, this.#stride, this.#sumsStart)
+    return new Int32Array(buffer, this.#sumsStart, count)
+  }
+
+  /** The inner product that a sum of {@link scan} stands for. */
+  estimate(query: QuantisedQuery, row: number, sum: number): number {
+    return sum * query.step * (this.#steps[row] as number)
+  }
+
+  /** How far the true inner product can be from the estimate: |q·r - q'·r'| <= |q| |r - r'| + |q - q'| |r'|. */
+  uncertainty(query: QuantisedQuery, row: number): number {
+    const longest = (this.#steps[row] as number) * largestByte * Math.sqrt(this.#dimensions)
+    return query.length * (this.#residuals[row] as number) + query.residual * longest
+  }
+
+  #reserve(): boolean {
+    const needed = this.#rowsStart + (this.#count + 1) * this.#stride
+    const missing = Math.ceil((needed - this.#memory.buffer.byteLength) / pageBytes)
+    try {
+      // An eighth more than is needed: each growth makes new views, and untouched pages cost nothing but address space.
+      if (missing > 0) this.#memory.grow(Math.min(missing + (this.#memory.buffer.byteLength >>> 19), maxPages))
+      if (this.#count === this.#steps.length) {
+        this.#steps = grown(this.#steps)
+        this.#residuals = grown(this.#residuals)
+      }
+      return true
+    } catch {
+      // Refused memory: the caller goes on without the coarse copy.
+      return false
+    }
+  }
+}
+
+let compiled: object | undefined
+
+/** Compiled once per process, on first use: 240 bytes, well under a millisecond. */
+function kernelModule(): object {
+  compiled ??= new wasm.Module(Buffer.from(kernelBase64, 'base64'))
+  return compiled
+}
+
+/** What double precision itself may lose in the sums above and in the exact product, generously. */
+function roundingSlack(step: number, dimensions: number): number {
+  return step * largestByte * dimensions * 1e-13
+}
+
+function grown(values: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(Math.ceil(values.length * 1.5))
+  larger.set(values)
+  return larger
+}
