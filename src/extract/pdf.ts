@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { RagError } from '../core/errors.js'
-import { importOptional } from '../util/import-optional.js'
 import { emptyError, toBlocks, toHeading } from './blocks.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
@@ -401,7 +400,7 @@ class Pdfium {
   }
 
   static async create(): Promise<Pdfium> {
-    const [{ PDFiumModule }, program] = await Promise.all([loadPackage(), compileProgram()])
+    const [{ PDFiumModule }, program] = await Promise.all([import('@hyzyla/pdfium'), compileProgram()])
     let pdfium: Pdfium | undefined
     const silent = () => {}
     const settings = {
@@ -456,23 +455,12 @@ class Pdfium {
   }
 }
 
-const install = 'npm i @hyzyla/pdfium'
-
-function loadPackage() {
-  return importOptional('@hyzyla/pdfium', () => import('@hyzyla/pdfium'), install)
-}
-
 let program: Promise<WasmModule> | undefined
 
 /** Compiled once per thread; a replaced PDFium is only instantiated again. */
 async function compileProgram(): Promise<WasmModule> {
-  program ??= importOptional(
-    '@hyzyla/pdfium',
-    async () => {
-      const path = createRequire(import.meta.url).resolve('@hyzyla/pdfium/pdfium.wasm')
-      return WebAssembly.compile(await readFile(path))
-    },
-    install,
+  program ??= readFile(createRequire(import.meta.url).resolve('@hyzyla/pdfium/pdfium.wasm')).then((bytes) =>
+    WebAssembly.compile(bytes),
   )
   try {
     return await program
