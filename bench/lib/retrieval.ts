@@ -115,8 +115,7 @@ export function recall10(ranked: readonly string[], relevant: ReadonlyMap<string
 export function spanHit5(passages: readonly AnswerSpan[], answers: readonly AnswerSpan[]): number {
   const overlaps = (passage: AnswerSpan) =>
     answers.some(
-      (answer) =>
-        answer.documentId === passage.documentId && passage.start < answer.end && answer.start < passage.end,
+      (answer) => answer.documentId === passage.documentId && passage.start < answer.end && answer.start < passage.end,
     )
   return passages.slice(0, 5).some(overlaps) ? 1 : 0
 }
