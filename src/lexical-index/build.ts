@@ -15,7 +15,10 @@ export interface Batch {
 const windowTokens = 20_000
 
 /** Indexes a batch. `analyzerFor` gives the analyzer of a language. Throws `RagError` `INTEGRITY` for bytes that are no piece. */
-export async function buildSegment(batch: Batch, analyzerFor: (language: string) => Promise<Analyzer>): Promise<Segment> {
+export async function buildSegment(
+  batch: Batch,
+  analyzerFor: (language: string) => Promise<Analyzer>,
+): Promise<Segment> {
   const builder = new SegmentBuilder()
   // Stable, so the parts of a document stay in order; ascending bases make chunk numbers ascend within a segment.
   for (const part of batch.parts.toSorted((a, b) => a.base - b.base)) {
@@ -88,7 +91,8 @@ class Postings {
     const values = this.#values.values()
     const starts = new Uint32Array(ranks.length + 1)
     for (let i = 0; i < terms.length; i++) increment(starts, (ranks[terms[i] as number] as number) + 1)
-    for (let rank = 1; rank < starts.length; rank++) starts[rank] = (starts[rank] as number) + (starts[rank - 1] as number)
+    for (let rank = 1; rank < starts.length; rank++)
+      starts[rank] = (starts[rank] as number) + (starts[rank - 1] as number)
     const next = starts.slice()
     const postings = new Uint32Array(values.length)
     for (let i = 0; i < terms.length; i++)

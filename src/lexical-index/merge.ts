@@ -51,7 +51,11 @@ function mergeUnits(sources: readonly Source[]) {
   for (const { source, document } of documentsInOrder(sources)) {
     const { segment } = source
     const base = segment.bases[document] as number
-    for (let w = segment.documentWindows[document] as number; w < (segment.documentWindows[document + 1] as number); w++) {
+    for (
+      let w = segment.documentWindows[document] as number;
+      w < (segment.documentWindows[document + 1] as number);
+      w++
+    ) {
       const first = chunkOrdinals.length
       for (let c = segment.windowChunks[w] as number; c < (segment.windowChunks[w + 1] as number); c++) {
         if (!source.lives(c)) continue
@@ -101,15 +105,31 @@ function mergeTerms(sources: readonly Source[]) {
   const maxTerms = total(({ termStarts }) => termStarts.length - 1)
   const termStarts = new Uint32Array(maxTerms + 1)
   const termBytes = new Uint8Array(total((segment) => segment.termBytes.length))
-  const chunks = new PostingList(maxTerms, total((segment) => segment.chunkPostings.length))
-  const windows = new PostingList(maxTerms, total((segment) => segment.windowPostings.length))
+  const chunks = new PostingList(
+    maxTerms,
+    total((segment) => segment.chunkPostings.length),
+  )
+  const windows = new PostingList(
+    maxTerms,
+    total((segment) => segment.windowPostings.length),
+  )
   let terms = 0
   for (let next = smallestTerm(sources); next !== undefined; next = smallestTerm(sources)) {
     const same = sources.filter((source) => source === next || compareTerms(source, next as Source) === 0)
     for (const { segment, term, chunks: places } of same)
-      chunks.append(segment.chunkPostings, segment.chunkStarts[term] as number, segment.chunkStarts[term + 1] as number, places)
+      chunks.append(
+        segment.chunkPostings,
+        segment.chunkStarts[term] as number,
+        segment.chunkStarts[term + 1] as number,
+        places,
+      )
     for (const { segment, term, windows: places } of same)
-      windows.append(segment.windowPostings, segment.windowStarts[term] as number, segment.windowStarts[term + 1] as number, places)
+      windows.append(
+        segment.windowPostings,
+        segment.windowStarts[term] as number,
+        segment.windowStarts[term + 1] as number,
+        places,
+      )
     // A window keeps its counts until all its chunks are gone, so a term may live on in windows alone.
     const occurs = [chunks.end(terms), windows.end(terms)].includes(true)
     if (occurs) {

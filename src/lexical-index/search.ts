@@ -1,19 +1,9 @@
 import type { RangeSet } from '../core/range-set.js'
+import { TopK } from '../util/top-k.js'
+import type { Turns } from '../util/yield.js'
 import { findTerm, type Segment } from './segment.js'
 import type { LexicalResult, QueryTerm } from './types.js'
-
-/** A segment as one epoch sees it. Immutable: an update that removes chunks makes another view of the same segment. */
-export interface SegmentView {
-  readonly segment: Segment
-  /** Bit by place of a chunk or window that is no longer there; absent when all are. */
-  readonly removed: { readonly chunks: Uint8Array; readonly windows: Uint8Array } | undefined
-  /** What is there, and the sum of its lengths. */
-  readonly chunks: number
-  readonly chunkTokens: number
-  readonly windows: number
-  readonly windowTokens: number
-  readonly documents: number
-}
+import type { SegmentView } from './view.js'
 
 /** How terms are weighted. */
 export interface Bm25Weights {
@@ -30,31 +20,39 @@ export interface SearchPlan extends Bm25Weights {
   readonly allow: RangeSet | undefined
 }
 
-/** Postings or rows a search looks at before it lets the event loop run: about 3 ms. */
-const postingsPerSlice = 1_000_000
-
 /**
  * Ranks chunks by BM25 on two levels: the chunk's own score, and `documentWeight` times that of its document's best window, each
  * divided by its greatest value for this query. Statistics count what is there in all segments, so that neither the number of segments
  * nor removals that wait for a merge change a score.
  */
-export async function searchViews(plan: SearchPlan): Promise<LexicalResult> {
-  const pace = new Pace()
+export async function searchViews(plan: SearchPlan, turns: Turns): Promise<LexicalResult> {
+  const pace = new Pace(turns)
   const scores = new Scores(plan.views, plan.documentWeight > 0)
   const terms = await scoreTerms(plan, scores, pace)
-  const matches = await selectBest(plan, scores, pace)
-  return { matches, terms }
+  dropRemoved(plan.views, scores)
+  return { matches: await selectBest(plan, scores, pace), terms }
 }
 
-/** Lets the event loop run once in a while. */
-class Pace {
-  #left = postingsPerSlice
+/** Postings or places between two turns of the event loop: one to two milliseconds. */
+const postingsPerTurn = 500_000
 
-  async spend(postings: number): Promise<void> {
+class Pace {
+  readonly #turns: Turns
+  #left = postingsPerTurn
+
+  constructor(turns: Turns) {
+    this.#turns = turns
+  }
+
+  /** Notes work done; true when it is time to await `turn()`. */
+  spend(postings: number): boolean {
     this.#left -= postings
-    if (this.#left > 0) return
-    this.#left = postingsPerSlice
-    await new Promise((resolve) => setImmediate(resolve))
+    return this.#left <= 0
+  }
+
+  turn(): Promise<void> {
+    this.#left = postingsPerTurn
+    return this.#turns.next()
   }
 }
 
@@ -93,7 +91,7 @@ async function scoreTerms(plan: SearchPlan, scores: Scores, pace: Pace): Promise
         k1: plan.k1,
         b: plan.b,
       })
-      await pace.spend(to - from)
+      if (pace.spend(to - from)) await pace.turn()
       if (plan.documentWeight === 0) continue
       const [first, last] = [windowStarts[place] as number, windowStarts[place + 1] as number]
       accumulate(scores.windows[v] as Float32Array, windowPostings, first, last, windowLengths, {
@@ -172,55 +170,57 @@ function accumulate(
     const posting = postings[i] as number
     const place = posting >>> 8
     const tf = posting & 255
-    scores[place] =
-      (scores[place] as number) + (scale * tf) / (tf + constant + perToken * (lengths[place] as number))
+    scores[place] = (scores[place] as number) + (scale * tf) / (tf + constant + perToken * (lengths[place] as number))
   }
 }
 
+/** Postings of removed chunks and windows were scored like the others; what they came to is struck out here, once. */
+function dropRemoved(views: readonly SegmentView[], scores: Scores): void {
+  views.forEach(({ removed }, v) => {
+    if (removed === undefined) return
+    clearPlaces(scores.chunks[v] as Float32Array, removed.chunks)
+    clearPlaces(scores.windows[v] as Float32Array, removed.windows)
+  })
+}
+
+function clearPlaces(scores: Float32Array, places: Uint8Array): void {
+  for (let i = 0; i < scores.length; i++) if (((places[i >> 3] as number) >> (i & 7)) & 1) scores[i] = 0
+}
+
 async function selectBest(plan: SearchPlan, scores: Scores, pace: Pace): Promise<LexicalResult['matches']> {
-  const best = new BestMatches(plan.topK)
-  const chunkScale = reciprocal(await greatest(plan.views, scores.chunks, 'chunks', pace))
-  const windowScale = plan.documentWeight * reciprocal(await greatest(plan.views, scores.windows, 'windows', pace))
+  const best = new TopK(plan.topK)
+  const chunkScale = reciprocal(await greatest(scores.chunks, pace))
+  const windowScale = plan.documentWeight * reciprocal(await greatest(scores.windows, pace))
   const continued = windowScale === 0 ? new Map<number, number>() : scoresOfContinued(plan.views, scores)
   const ranges = plan.allow === undefined ? undefined : rangesOf(plan.allow)
   for (let v = 0; v < plan.views.length; v++) {
-    const view = plan.views[v] as SegmentView
-    const allow = ranges === undefined ? undefined : new RangeCursor(ranges, view.segment.bases[0] ?? 0)
-    const { bases } = view.segment
-    const documentsPerSlice = 10_000
-    for (let from = 0; from < bases.length; from += documentsPerSlice) {
-      const to = Math.min(bases.length, from + documentsPerSlice)
-      selectInDocuments(view, from, to)
-      await pace.spend(chunkPlace(view.segment, to) - chunkPlace(view.segment, from))
-    }
-
-    function selectInDocuments({ segment, removed }: SegmentView, from: number, to: number): void {
-      const chunkScores = scores.chunks[v] as Float32Array
-      const windowScores = scores.windows[v] as Float32Array
-      const gone = removed?.chunks
-      const { chunkOrdinals } = segment
-      for (let d = from; d < to; d++) {
-        const base = bases[d] as number
-        let documentScore = 0
-        if (windowScale > 0) {
-          documentScore = windowScale * (continued.get(base) ?? bestWindow(segment, windowScores, d))
-          // Whatever a chunk holds, its window holds.
-          if (documentScore === 0) continue
-        }
-        const end = chunkPlace(segment, d + 1)
-        for (let c = chunkPlace(segment, d); c < end; c++) {
-          const chunkScore = chunkScores[c] as number
-          if (chunkScore === 0) continue
-          if (gone !== undefined && ((gone[c >> 3] as number) >> (c & 7)) & 1) continue
-          const score = chunkScore * chunkScale + documentScore
-          if (score < best.floor) continue
-          const number = base + (chunkOrdinals[c] as number)
-          if (allow === undefined || allow.has(number)) best.offer(score, number)
-        }
+    const { segment } = plan.views[v] as SegmentView
+    const { bases } = segment
+    const allow = ranges === undefined ? undefined : new RangeCursor(ranges, bases[0] ?? 0)
+    const chunkScores = scores.chunks[v] as Float32Array
+    const windowScores = scores.windows[v] as Float32Array
+    for (let d = 0; d < bases.length; d++) {
+      const base = bases[d] as number
+      let documentScore = 0
+      if (windowScale > 0) {
+        documentScore = windowScale * (continued.get(base) ?? bestWindow(segment, windowScores, d))
+        // Whatever a chunk holds, its window holds.
+        if (documentScore === 0) continue
       }
+      const start = chunkPlace(segment, d)
+      const end = chunkPlace(segment, d + 1)
+      for (let c = start; c < end; c++) {
+        const chunkScore = chunkScores[c] as number
+        if (chunkScore === 0) continue
+        const score = chunkScore * chunkScale + documentScore
+        if (score < best.threshold) continue
+        const number = base + (segment.chunkOrdinals[c] as number)
+        if (allow === undefined || allow.has(number)) best.push(score, number)
+      }
+      if (pace.spend(end - start)) await pace.turn()
     }
   }
-  return best.sorted()
+  return best.drain()
 }
 
 function chunkPlace(segment: Segment, document: number): number {
@@ -231,21 +231,11 @@ function reciprocal(value: number): number {
   return value === 0 ? 0 : 1 / value
 }
 
-async function greatest(
-  views: readonly SegmentView[],
-  scores: readonly Float32Array[],
-  level: 'chunks' | 'windows',
-  pace: Pace,
-): Promise<number> {
+async function greatest(scores: readonly Float32Array[], pace: Pace): Promise<number> {
   let max = 0
-  for (let v = 0; v < views.length; v++) {
-    const values = scores[v] as Float32Array
-    const removed = (views[v] as SegmentView).removed?.[level]
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i] as number
-      if (value > max && (removed === undefined || (((removed[i >> 3] as number) >> (i & 7)) & 1) === 0)) max = value
-    }
-    await pace.spend(values.length / 2)
+  for (const values of scores) {
+    for (let i = 0; i < values.length; i++) if ((values[i] as number) > max) max = values[i] as number
+    if (pace.spend(values.length / 2)) await pace.turn()
   }
   return max
 }
@@ -312,73 +302,5 @@ class RangeCursor {
     const { starts, ends } = this.#ranges
     while (this.#place < ends.length && (ends[this.#place] as number) <= number) this.#place++
     return this.#place < ends.length && (starts[this.#place] as number) <= number
-  }
-}
-
-/** The best so far in a heap whose root is the worst of them; of equal scores the greater number is worse. */
-class BestMatches {
-  readonly #capacity: number
-  readonly #scores: number[] = []
-  readonly #numbers: number[] = []
-  /** Lower scores need not be offered. */
-  floor = 0
-
-  constructor(capacity: number) {
-    this.#capacity = capacity
-  }
-
-  offer(score: number, number: number): void {
-    const size = this.#scores.length
-    if (size < this.#capacity) {
-      this.#scores.push(score)
-      this.#numbers.push(number)
-      this.#rise(size)
-    } else if (score > (this.#scores[0] as number) || number < (this.#numbers[0] as number)) {
-      this.#scores[0] = score
-      this.#numbers[0] = number
-      this.#sink()
-    }
-    if (this.#scores.length === this.#capacity) this.floor = this.#scores[0] as number
-  }
-
-  sorted(): { number: number; score: number }[] {
-    return this.#scores
-      .map((score, i) => ({ score, number: this.#numbers[i] as number }))
-      .sort((a, b) => b.score - a.score || a.number - b.number)
-  }
-
-  #worse(a: number, b: number): boolean {
-    const difference = (this.#scores[a] as number) - (this.#scores[b] as number)
-    return difference < 0 || (difference === 0 && (this.#numbers[a] as number) > (this.#numbers[b] as number))
-  }
-
-  #rise(from: number): void {
-    for (let i = from; i > 0; ) {
-      const parent = (i - 1) >> 1
-      if (!this.#worse(i, parent)) return
-      this.#swap(i, parent)
-      i = parent
-    }
-  }
-
-  #sink(): void {
-    for (let i = 0; ; ) {
-      const left = 2 * i + 1
-      if (left >= this.#scores.length) return
-      const right = left + 1
-      const child = right < this.#scores.length && this.#worse(right, left) ? right : left
-      if (!this.#worse(child, i)) return
-      this.#swap(i, child)
-      i = child
-    }
-  }
-
-  #swap(a: number, b: number): void {
-    const score = this.#scores[a] as number
-    const number = this.#numbers[a] as number
-    this.#scores[a] = this.#scores[b] as number
-    this.#numbers[a] = this.#numbers[b] as number
-    this.#scores[b] = score
-    this.#numbers[b] = number
   }
 }

@@ -97,7 +97,10 @@ export function segmentChecksum(segment: Segment): number {
 }
 
 /** Opens a segment from memory. With `verify` (the default) it checks every checksum, letting the event loop run between blocks. */
-export async function openSegment(buffer: SharedArrayBuffer, options: { readonly verify?: boolean } = {}): Promise<Segment> {
+export async function openSegment(
+  buffer: SharedArrayBuffer,
+  options: { readonly verify?: boolean } = {},
+): Promise<Segment> {
   const { counts, end, bytes } = readHeader(new Uint8Array(buffer, 0, Math.min(segmentHeaderBytes, buffer.byteLength)))
   if (bytes !== buffer.byteLength) throw damaged('A segment is not as long as its header says.')
   if (options.verify ?? true) {
@@ -175,7 +178,14 @@ export function findTerm(segment: Segment, term: Uint8Array): number {
   let high = termStarts.length - 2
   while (low <= high) {
     const middle = (low + high) >>> 1
-    const order = compareBytes(termBytes, termStarts[middle] as number, termStarts[middle + 1] as number, term, 0, term.length)
+    const order = compareBytes(
+      termBytes,
+      termStarts[middle] as number,
+      termStarts[middle + 1] as number,
+      term,
+      0,
+      term.length,
+    )
     if (order === 0) return middle
     if (order < 0) low = middle + 1
     else high = middle - 1

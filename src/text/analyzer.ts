@@ -132,7 +132,7 @@ function pushBigrams(run: string, terms: string[]): void {
 }
 
 /** Invisible characters, and halves of surrogate pairs that lost the other half. */
-const joiners = /[\u00ad\u200c\u200d\u2060\ufeff\ufe00-\ufe0f\p{Surrogate}]/gu
+const joiners = /[\u00ad\u2060\ufeff]|\u200c|\u200d|[\ufe00-\ufe0f]|\p{Surrogate}/gu
 const ascii = /^[\x00-\x7f]*$/
 
 /** Reduces one raw word to its terms: one, or an identifier and its parts. */

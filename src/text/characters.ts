@@ -17,7 +17,7 @@ export enum CharacterKind {
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\u3099\u309a\u30fc\uff70]/u
 const word = /[\p{L}\p{M}\p{N}_]/u
-const joiner = /[\u00ad\u200c\u200d\u2060\ufeff\ufe00-\ufe0f]/
+const joiner = /[\u00ad\u2060\ufeff]|\u200c|\u200d|[\ufe00-\ufe0f]/
 
 /** Kinds of the first plane, filled in as characters are met: 64 KiB against a regular expression per character. */
 const kinds = new Uint8Array(0x10000)
