@@ -5,8 +5,8 @@ import type { FromWorker, ToWorker, WireError } from './worker-serve.js'
 import { workerUrl } from './worker-url.js'
 
 export interface WorkerPoolOptions {
-  /** Name of the worker entry: `NAME.worker.js`. */
-  readonly worker: string
+  /** Name of the worker entry (`NAME.worker.js`), or the place of a worker file. */
+  readonly worker: string | URL
   /** Threads at most; they are started when there is work for them. */
   readonly size: number
   /** A worker whose `heldBytes` (see `serveTasks`) exceed this after a task is replaced. Default: never. */
@@ -289,9 +289,10 @@ class Thread {
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
     this.#events = events
-    this.#worker = new Worker(workerUrl(options.worker), {
+    const { worker } = options
+    this.#worker = new Worker(typeof worker === 'string' ? workerUrl(worker) : worker, {
       workerData: options.workerData,
-      name: `ufrag-${options.worker}`,
+      name: typeof worker === 'string' ? `ufrag-${worker}` : 'ufrag',
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     })
     this.#worker.unref()

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+
+/**
+ * Anonymous resident memory of a process in bytes (`RssAnon`): heap, native allocations and worker threads, without the mapped files
+ * that the kernel can drop at any time. `undefined` where `/proc` does not exist or the process has ended.
+ */
+export function anonymousBytes(processId: number | 'self' = 'self'): number | undefined {
+  let status: string
+  try {
+    status = readFileSync(`/proc/${processId}/status`, 'utf8')
+  } catch {
+    // No /proc on this system, or the process is gone: there is nothing to read, and the caller is told by `undefined`.
+    return undefined
+  }
+  const match = /^RssAnon:\s+(\d+) kB$/m.exec(status)
+  return match === null ? undefined : Number(match[1]) * 1024
+}
+
+export interface MemoryReading<Result> {
+  readonly result: Result
+  /** Bytes before, at the highest sample while it ran, and after a garbage collection (when `--expose-gc` is given). `NaN` off Linux. */
+  readonly beforeBytes: number
+  readonly peakBytes: number
+  readonly afterBytes: number
+}
+
+/** Runs something and samples this process's anonymous memory every 5 ms from a thread of its own, so that a blocked loop hides no peak. */
+export async function measureMemory<Result>(run: () => Promise<Result> | Result): Promise<MemoryReading<Result>> {
+  const peak = new BigInt64Array(new SharedArrayBuffer(8))
+  const sampler = new Worker(samplerSource, { eval: true, workerData: peak })
+  await new Promise((resolve, reject) => sampler.once('message', resolve).once('error', reject))
+  globalThis.gc?.()
+  const beforeBytes = anonymousBytes() ?? Number.NaN
+  Atomics.store(peak, 0, 0n)
+  try {
+    const result = await run()
+    const atEnd = anonymousBytes() ?? Number.NaN
+    const peakBytes = Math.max(Number(Atomics.load(peak, 0)), atEnd, beforeBytes)
+    globalThis.gc?.()
+    return { result, beforeBytes, peakBytes, afterBytes: anonymousBytes() ?? Number.NaN }
+  } finally {
+    await sampler.terminate()
+  }
+}
+
+/** Plain JavaScript because a worker started from source text is not compiled by tsx. */
+const samplerSource = `
+const { readFileSync } = require('node:fs')
+const { parentPort, workerData: peak } = require('node:worker_threads')
+const sample = () => {
+  try {
+    const kilobytes = /RssAnon:\\s+(\\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))
+    if (kilobytes === null) return
+    const bytes = BigInt(kilobytes[1]) * 1024n
+    if (bytes > Atomics.load(peak, 0)) Atomics.store(peak, 0, bytes)
+  } catch {
+    // Not Linux: the peak stays zero and the reading is NaN.
+  }
+}
+sample()
+setInterval(sample, 5)
+parentPort.postMessage('ready')
+`

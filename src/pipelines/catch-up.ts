@@ -1,0 +1,134 @@
+import { RagError } from '../core/errors.js'
+import type { Embedder } from '../embed/types.js'
+import type { LexicalIndex } from '../lexical-index/types.js'
+import type { Recorder } from '../performance/types.js'
+import type { DocumentRecord, StoreNamespace } from '../store/types.js'
+import type { VectorIndex } from '../vector-index/types.js'
+
+/** The derived indexes of one namespace. */
+export interface NamespaceIndexes {
+  readonly lexical: LexicalIndex
+  readonly vector: VectorLeg | undefined
+}
+
+/** A vector index with the embedder whose vectors it holds, and the store epoch it reflects. */
+export interface VectorLeg {
+  readonly index: VectorIndex
+  readonly embedder: Embedder
+  epoch: number
+}
+
+/** Encoded pieces handed to the index at a time. */
+const batchBytes = 1 << 20
+const everything = [[0, Number.MAX_SAFE_INTEGER]] as const
+
+/**
+ * Brings the indexes of a namespace to the store's latest epoch: what was committed since, by whichever process, is added, what
+ * is no longer current removed. The caller makes sure that it runs once at a time.
+ */
+export async function catchUp(
+  namespace: StoreNamespace,
+  indexes: NamespaceIndexes,
+  tools: { readonly recorder: Recorder; readonly now: () => number },
+): Promise<void> {
+  const began = tools.now()
+  const worked = [await catchUpLexical(namespace, indexes.lexical), await catchUpVector(namespace, indexes.vector)]
+  if (worked.includes(true)) tools.recorder.stage('index.catchUp', tools.now() - began)
+}
+
+/** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
+export function indexedEpoch({ lexical, vector }: NamespaceIndexes): number {
+  return vector === undefined ? lexical.epoch : Math.min(lexical.epoch, vector.epoch)
+}
+
+async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<boolean> {
+  if (index.epoch >= namespace.epoch()) return false
+  const { changes, fromNothing } = changesSince(namespace, index.epoch)
+  const update = index.update()
+  try {
+    update.remove(fromNothing ? everything : changes.removed)
+    for (const document of changes.added) {
+      for (const pieces of batches(namespace.pieces(document))) {
+        await update.add({ base: document.base, title: document.title, language: document.language, pieces })
+      }
+    }
+    await update.publish(changes.epoch)
+  } catch (error) {
+    update.abort()
+    throw error
+  }
+  return true
+}
+
+async function catchUpVector(namespace: StoreNamespace, leg: VectorLeg | undefined): Promise<boolean> {
+  if (leg === undefined || leg.epoch >= namespace.epoch()) return false
+  const { changes, fromNothing } = changesSince(namespace, leg.epoch)
+  for (const document of changes.added) checkFingerprint(document, leg.embedder)
+  await leg.index.remove(fromNothing ? everything : changes.removed)
+  for (const document of changes.added) {
+    for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
+      const rows = nonZeroRows(vectors, leg.index.dimensions)
+      await leg.index.add(
+        rows.map(({ row }) => document.base + firstOrdinal + row),
+        rows.length * leg.index.dimensions === vectors.length ? vectors : gather(rows, leg.index.dimensions),
+      )
+    }
+  }
+  leg.epoch = changes.epoch
+  return true
+}
+
+function changesSince(namespace: StoreNamespace, epoch: number) {
+  // Changes that cancel each other out leave no entry, so the latest epoch is read first: the changes reach at least that far.
+  const latest = namespace.epoch()
+  const some = epoch === 0 ? undefined : namespace.changes(epoch)
+  const changes = some ?? namespace.changes(0)
+  if (changes === undefined) throw new RagError('STORAGE', 'The store could not list its documents.')
+  return { changes: { ...changes, epoch: Math.max(changes.epoch, latest) }, fromNothing: some === undefined }
+}
+
+/** Groups pieces into batches of about a megabyte. */
+function* batches(pieces: Iterable<Uint8Array>): Generator<Uint8Array[]> {
+  let batch: Uint8Array[] = []
+  let bytes = 0
+  for (const piece of pieces) {
+    batch.push(piece)
+    bytes += piece.length
+    if (bytes < batchBytes) continue
+    yield batch
+    batch = []
+    bytes = 0
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** Vectors of another embedder must never be compared with ours. */
+function checkFingerprint(document: DocumentRecord, embedder: Embedder): void {
+  if (document.embedder === embedder.fingerprint) return
+  const what = document.embedder === undefined ? 'without vectors' : 'with vectors of another embedder'
+  throw new RagError('FINGERPRINT', `Documents were stored ${what}; "${embedder.id}" cannot search them.`, {
+    data: { documentId: document.id, stored: document.embedder ?? null, configured: embedder.fingerprint },
+    hint: 'Call reindex() (or `ufrag reindex`), ingest again, or configure the embedder they were made with.',
+  })
+}
+
+interface Row {
+  readonly row: number
+  readonly vector: Float32Array
+}
+
+/** A row of zeros stands for a chunk that could not be embedded. */
+function nonZeroRows(vectors: Float32Array, dimensions: number): Row[] {
+  const rows: Row[] = []
+  for (let row = 0; (row + 1) * dimensions <= vectors.length; row++) {
+    const vector = vectors.subarray(row * dimensions, (row + 1) * dimensions)
+    if (vector.some((value) => value !== 0)) rows.push({ row, vector })
+  }
+  return rows
+}
+
+function gather(rows: readonly Row[], dimensions: number): Float32Array {
+  const vectors = new Float32Array(rows.length * dimensions)
+  for (const [place, { vector }] of rows.entries()) vectors.set(vector, place * dimensions)
+  return vectors
+}

@@ -1,0 +1,208 @@
+import { RagError } from '../core/errors.js'
+import type { Filter } from '../core/filter.js'
+import type { RangeSet } from '../core/range-set.js'
+import type { Hit, LegScores, Question, RetrieveOptions } from '../core/search.js'
+import type { Fuse, RankedList } from '../fusion/types.js'
+import type { QueryTerm } from '../lexical-index/types.js'
+import type { Recorder } from '../performance/types.js'
+import type { StoreNamespace } from '../store/types.js'
+import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
+import { allowedNumbers } from './steps/allow.js'
+
+/** What retrieval works with; `compose` provides it. One per namespace. */
+export interface RetrieveTools {
+  readonly namespace: StoreNamespace
+  readonly indexes: NamespaceIndexes
+  /** Makes sure that the indexes reflect every commit this query must see. */
+  readonly freshen: () => Promise<void>
+  readonly fuse: Fuse
+  /** Weight λ of the document's score beside the chunk's. */
+  readonly documentWeight: number
+  /** Waits for this query's turn, so that many at once leave the event loop free. */
+  readonly turn: () => Promise<void>
+  readonly recorder: Recorder
+  readonly now: () => number
+}
+
+/** Hits with what the answering stages want to know beside them. */
+export interface Retrieved {
+  readonly hits: Hit[]
+  readonly terms: readonly QueryTerm[]
+}
+
+interface Wanted {
+  readonly topK: number
+  readonly perDocument: number
+}
+
+/** Candidates asked of a leg, at least. */
+const minCandidates = 50
+/** A replaced document can vanish between search and hydration; after so many such searches the rest is returned as it is. */
+const maxAttempts = 3
+
+/**
+ * Catch up → search the legs → fuse → keep `perDocument` → hydrate. Exact with respect to filters and grouping: candidates are
+ * doubled until enough hits remain or the legs have no more.
+ */
+export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
+  const text = typeof question === 'string' ? question : (question.text ?? '')
+  const wanted: Wanted = {
+    topK: options.topK ?? 5,
+    perDocument: options.groupBy === 'document' ? 1 : (options.perDocument ?? Number.POSITIVE_INFINITY),
+  }
+  const { signal } = options
+  for (let attempt = 1; ; attempt++) {
+    await tools.freshen()
+    await tools.turn()
+    signal?.throwIfAborted()
+    const allow = await allowFor(options.filter, tools, signal)
+    const vector = await timed('query.embed', tools, () => queryVector(question, text, tools.indexes.vector, signal))
+    const found = await search({ text, vector, allow, wanted }, tools, signal)
+    const { hits, vanished } = found
+    if (vanished === 0 || attempt === maxAttempts) return { hits, terms: found.terms }
+  }
+}
+
+async function allowFor(
+  filter: Filter | undefined,
+  tools: RetrieveTools,
+  signal?: AbortSignal,
+): Promise<RangeSet | undefined> {
+  if (filter === undefined) return undefined
+  return timed('query.filter', tools, () => allowedNumbers(filter, tools.namespace, signal))
+}
+
+async function queryVector(
+  question: Question,
+  text: string,
+  leg: VectorLeg | undefined,
+  signal?: AbortSignal,
+): Promise<Float32Array | undefined> {
+  if (typeof question !== 'string') return checkVector(question.vector, leg)
+  if (leg === undefined || text.trim() === '') return undefined
+  const { vectors, failed } = await leg.embedder.embed([text], {
+    kind: 'query',
+    ...(signal === undefined ? {} : { signal }),
+  })
+  // A question the embedder cannot represent (no known word) is left to the lexical leg.
+  return failed.length > 0 ? undefined : vectors
+}
+
+function checkVector(vector: Float32Array, leg: VectorLeg | undefined): Float32Array {
+  if (leg === undefined) {
+    throw new RagError('BAD_INPUT', 'A vector was asked for, but no embedder is configured.', {
+      hint: 'Set the "embedder" option to the one that made the vector.',
+    })
+  }
+  if (vector.length !== leg.index.dimensions || !vector.every(Number.isFinite)) {
+    throw new RagError('BAD_INPUT', `The question's vector must hold ${leg.index.dimensions} finite numbers.`, {
+      data: { length: vector.length, dimensions: leg.index.dimensions },
+    })
+  }
+  return vector
+}
+
+interface Search {
+  readonly text: string
+  readonly vector: Float32Array | undefined
+  readonly allow: RangeSet | undefined
+  readonly wanted: Wanted
+}
+
+async function search(
+  query: Search,
+  tools: RetrieveTools,
+  signal: AbortSignal | undefined,
+): Promise<Retrieved & { readonly vanished: number }> {
+  const { topK } = query.wanted
+  for (let candidates = Math.max(minCandidates, topK * 4); ; candidates *= 2) {
+    const { lists, terms } = await searchLegs(query, candidates, tools)
+    signal?.throwIfAborted()
+    const fused = lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists)
+    const { hits, vanished } = await timed('query.hydrate', tools, () =>
+      hydrate(fused, lists, query.wanted, tools.namespace),
+    )
+    const exhausted = lists.every(({ matches }) => matches.length < candidates)
+    if (hits.length >= topK || exhausted) return { hits, terms, vanished }
+  }
+}
+
+async function searchLegs(
+  { text, vector, allow }: Search,
+  topK: number,
+  tools: RetrieveTools,
+): Promise<{ lists: RankedList[]; terms: readonly QueryTerm[] }> {
+  const { lexical, vector: leg } = tools.indexes
+  const restriction = allow === undefined ? {} : { allow }
+  const [words, neighbours] = await Promise.all([
+    text.trim() === ''
+      ? undefined
+      : timed('query.lexical', tools, () =>
+          lexical.search(text, { topK, documentWeight: tools.documentWeight, ...restriction }),
+        ),
+    leg === undefined || vector === undefined
+      ? undefined
+      : timed('query.vector', tools, () => leg.index.search(vector, { topK, ...restriction })),
+  ])
+  const lists: RankedList[] = []
+  if (words !== undefined) lists.push({ leg: 'lexical', matches: words.matches })
+  if (neighbours !== undefined) lists.push({ leg: 'vector', matches: neighbours })
+  return { lists, terms: words?.terms ?? [] }
+}
+
+/** Reads the best matches from the store, keeping at most `perDocument` of one document. */
+function hydrate(
+  fused: RankedList['matches'],
+  lists: readonly RankedList[],
+  { topK, perDocument }: Wanted,
+  namespace: StoreNamespace,
+): { hits: Hit[]; vanished: number } {
+  const legs = lists.map(({ leg, matches }) => ({
+    leg,
+    scores: new Map(matches.map(({ number, score }) => [number, score])),
+  }))
+  const ofDocument = new Map<string, number>()
+  const hits: Hit[] = []
+  let vanished = 0
+  for (let from = 0; from < fused.length && hits.length < topK; from += topK) {
+    const slice = fused.slice(from, from + topK)
+    const chunks = namespace.chunks(slice.map(({ number }) => number))
+    for (const [place, { number, score }] of slice.entries()) {
+      const chunk = chunks[place]
+      if (chunk === undefined) {
+        vanished++
+        continue
+      }
+      const count = ofDocument.get(chunk.documentId) ?? 0
+      if (count >= perDocument || hits.length >= topK) continue
+      ofDocument.set(chunk.documentId, count + 1)
+      hits.push({ chunk, score, scores: legScores(number, legs, score) })
+    }
+  }
+  return { hits, vanished }
+}
+
+function legScores(
+  number: number,
+  legs: readonly { readonly leg: 'lexical' | 'vector'; readonly scores: ReadonlyMap<number, number> }[],
+  fused: number,
+): LegScores {
+  const scores: { lexical?: number; vector?: number; fused?: number } = {}
+  for (const { leg, scores: found } of legs) {
+    const score = found.get(number)
+    if (score !== undefined) scores[leg] = score
+  }
+  if (legs.length > 1) scores.fused = fused
+  return scores
+}
+
+async function timed<Result>(
+  stage: string,
+  { recorder, now }: Pick<RetrieveTools, 'recorder' | 'now'>,
+  task: () => Result | Promise<Result>,
+): Promise<Result> {
+  const began = now()
+  const result = await task()
+  recorder.stage(stage, now() - began)
+  return result
+}

@@ -1,0 +1,41 @@
+import type { Filter } from '../../core/filter.js'
+import { decodePiece } from '../../core/piece.js'
+import { RangeSet } from '../../core/range-set.js'
+import type { StoreNamespace } from '../../store/types.js'
+import { compileFilter, metadataReader } from '../../util/filter.js'
+
+/** Documents tested before the event loop gets a turn. */
+const documentsPerTurn = 256
+
+/**
+ * The chunk numbers a filter allows, by testing every document of the namespace. A chunk with metadata of its own (see
+ * `OwnChunk`) is tested by itself.
+ */
+export async function allowedNumbers(
+  filter: Filter,
+  namespace: StoreNamespace,
+  signal?: AbortSignal,
+): Promise<RangeSet> {
+  const matches = compileFilter(filter)
+  const ranges: (readonly [start: number, end: number])[] = []
+  let tested = 0
+  for (const document of namespace.list()) {
+    if (document.chunkMetadata === true) {
+      for (const bytes of namespace.pieces(document)) {
+        const { firstOrdinal, chunks } = decodePiece(bytes)
+        for (const [row, { metadata }] of chunks.entries()) {
+          const number = document.base + firstOrdinal + row
+          if (matches(metadataReader(document, { ...document.metadata, ...metadata })))
+            ranges.push([number, number + 1])
+        }
+      }
+    } else if (matches(metadataReader(document, document.metadata))) {
+      ranges.push([document.base, document.base + document.chunks])
+    }
+    if (++tested % documentsPerTurn === 0) {
+      await new Promise(setImmediate)
+      signal?.throwIfAborted()
+    }
+  }
+  return RangeSet.from(ranges)
+}

@@ -1,0 +1,163 @@
+import type { Stats } from 'node:fs'
+import { lstat, opendir, realpath, stat } from 'node:fs/promises'
+import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { glob, isDynamicPattern } from 'tinyglobby'
+import type { DocumentInput } from '../../core/document.js'
+import { RagError } from '../../core/errors.js'
+import type { FileStamp } from '../../store/types.js'
+
+/** One document to ingest, or the reason why an input is none. */
+export type Discovered =
+  | { readonly kind: 'object'; readonly source: string; readonly input: Exclude<DocumentInput, string> }
+  | {
+      readonly kind: 'file'
+      readonly source: string
+      readonly path: string
+      readonly file: FileStamp
+      readonly id: string
+    }
+  | { readonly kind: 'failed'; readonly source: string; readonly error: unknown }
+
+export interface DiscoverOptions {
+  /** Absolute folder that relative paths and document ids are relative to. */
+  readonly root: string
+  readonly signal?: AbortSignal
+}
+
+/** Folders that a walk does not enter. Name one explicitly to ingest it. */
+const skippedFolders = new Set(['node_modules', '__pycache__'])
+
+/**
+ * Turns inputs into single documents: folders are walked in the order of their names, globs expanded; hidden files and
+ * `node_modules` are left out, links that leave the walked folder are not followed. What cannot be read is yielded as `failed`.
+ */
+export async function* discover(
+  inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
+  options: DiscoverOptions,
+): AsyncGenerator<Discovered> {
+  for await (const input of inputs) {
+    options.signal?.throwIfAborted()
+    if (typeof input === 'string') yield* discoverPath(input, options)
+    else if (input instanceof Uint8Array) yield { kind: 'object', source: 'memory:bytes', input: { data: input } }
+    else if ('path' in input) yield* discoverFileObject(input, options)
+    else yield { kind: 'object', source: `memory:${input.id ?? 'text'}`, input }
+  }
+}
+
+/** The document id of a file: its path relative to `root` with `/`; outside of `root`, its absolute path. */
+export function fileId(path: string, root: string): string {
+  const inside = relative(root, path)
+  const id = inside.startsWith('..') || isAbsolute(inside) ? path : inside
+  return sep === '/' ? id : id.replaceAll(sep, '/')
+}
+
+async function* discoverPath(input: string, { root, signal }: DiscoverOptions): AsyncGenerator<Discovered> {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(input)) {
+    yield { kind: 'failed', source: input, error: refusedUrl(input) }
+    return
+  }
+  const path = resolve(root, input)
+  const found = await stat(path).catch(() => undefined) // Whatever the reason, the glob or NOT_FOUND below tells it.
+  if (found?.isDirectory()) yield* walk(path, { root, signal, within: await realpath(path) })
+  else if (found !== undefined) yield toFile(path, found, root)
+  else if (isDynamicPattern(input)) yield* expandGlob(input, root, signal)
+  else yield { kind: 'failed', source: input, error: notFound(input, root) }
+}
+
+async function* discoverFileObject(
+  input: Extract<DocumentInput, { path: string }>,
+  { root }: DiscoverOptions,
+): AsyncGenerator<Discovered> {
+  const path = resolve(root, input.path)
+  const found = await stat(path).catch(() => undefined) // NOT_FOUND below tells it.
+  if (found === undefined) yield { kind: 'failed', source: input.path, error: notFound(input.path, root) }
+  else yield { kind: 'object', source: fileId(path, root), input: { ...input, path } }
+}
+
+async function* walk(
+  folder: string,
+  scope: { readonly root: string; readonly within: string; readonly signal: AbortSignal | undefined },
+): AsyncGenerator<Discovered> {
+  const names: string[] = []
+  try {
+    for await (const entry of await opendir(folder)) names.push(entry.name)
+  } catch (error) {
+    yield { kind: 'failed', source: fileId(folder, scope.root), error: unreadable(folder, error) }
+    return
+  }
+  for (const name of names.sort()) {
+    scope.signal?.throwIfAborted()
+    if (name.startsWith('.')) continue
+    const path = join(folder, name)
+    try {
+      const link = await lstat(path)
+      if (link.isSymbolicLink() && !(await staysWithin(path, scope.within))) continue
+      const found = link.isSymbolicLink() ? await stat(path) : link
+      // A linked folder inside the walked one is met at its own place.
+      if (found.isDirectory() && !link.isSymbolicLink() && !skippedFolders.has(name)) yield* walk(path, scope)
+      else if (found.isFile()) yield toFile(path, found, scope.root)
+    } catch (error) {
+      yield { kind: 'failed', source: fileId(path, scope.root), error: unreadable(path, error) }
+    }
+  }
+}
+
+async function* expandGlob(pattern: string, root: string, signal?: AbortSignal): AsyncGenerator<Discovered> {
+  const paths = await glob(pattern, {
+    cwd: root,
+    absolute: true,
+    followSymbolicLinks: false,
+    ignore: [...skippedFolders].map((name) => `**/${name}/**`),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  if (paths.length === 0) {
+    yield { kind: 'failed', source: pattern, error: notFound(pattern, root) }
+    return
+  }
+  for (const path of paths.sort()) {
+    const found = await stat(path).catch(() => undefined) // Vanished since the listing.
+    if (found?.isFile()) yield toFile(path, found, root)
+  }
+}
+
+function toFile(path: string, found: Stats, root: string): Discovered {
+  const id = fileId(path, root)
+  if (!found.isFile()) {
+    const error = new RagError('UNSUPPORTED', `"${id}" is neither a file nor a folder.`, { data: { source: id } })
+    return { kind: 'failed', source: id, error }
+  }
+  return { kind: 'file', source: id, path, id, file: fileStamp(found) }
+}
+
+/** What tells an unchanged file without reading it. */
+export function fileStamp(found: Stats): FileStamp {
+  return { size: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
+}
+
+async function staysWithin(path: string, within: string): Promise<boolean> {
+  const target = await realpath(path)
+  return target === within || target.startsWith(within + sep)
+}
+
+function notFound(input: string, root: string): RagError {
+  return new RagError('NOT_FOUND', `Nothing was found at "${input}".`, {
+    data: { input, root },
+    hint: 'Relative paths start at the "root" option, by default the working directory. Pass text as { id, text }.',
+  })
+}
+
+function unreadable(path: string, cause: unknown): RagError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return new RagError('STORAGE', `"${path}" could not be read.`, {
+    data: { path, code },
+    cause,
+    hint: 'Check its permissions.',
+  })
+}
+
+function refusedUrl(url: string): RagError {
+  return new RagError('UNSUPPORTED', `"${url}" is a URL; documents are read from files and memory only.`, {
+    data: { url },
+    hint: 'Download it yourself and pass { id, data, mediaType }.',
+  })
+}

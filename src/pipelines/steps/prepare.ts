@@ -1,0 +1,451 @@
+import { hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import type { Chunker, Section, SectionSpan } from '../../chunk/types.js'
+import type { Metadata } from '../../core/document.js'
+import { RagError } from '../../core/errors.js'
+import { encodePiece, indexedText, type PieceChunk } from '../../core/piece.js'
+import type { Block, Extractor, ExtractSource } from '../../extract/types.js'
+import { createContentHash, sha256Hex } from '../../util/hash.js'
+
+/**
+ * The first half of an ingest: bytes in, pieces of chunked text out. It runs inside a worker thread for built-in extractors and
+ * chunkers, and on the main thread for those a caller brought along; everything it takes and yields can cross a thread.
+ */
+export interface PrepareRequest {
+  /** Absent: the content hash becomes the id. */
+  readonly documentId?: string
+  readonly source: PrepareSource
+  readonly title?: string
+  readonly language?: string
+}
+
+/** What to read. */
+export type PrepareSource = (
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'chunks'; readonly chunks: readonly PrepareChunk[] }
+) & {
+  /** Shown in messages. */
+  readonly name: string
+  readonly mediaType?: string
+  readonly password?: string
+}
+
+/** A chunk made by the caller. */
+export interface PrepareChunk {
+  readonly text: string
+  readonly metadata?: Metadata
+  readonly span?: { readonly start: number; readonly end: number; readonly page?: number }
+}
+
+/** First thing yielded: what is known before any text is cut. The reader may stop here when nothing has changed. */
+export interface PreparedOpening {
+  readonly type: 'opened'
+  readonly documentId: string
+  readonly contentHash: string
+  readonly mediaType: string
+  readonly title: string
+  /** Told by the caller or the document; absent: the configured default. */
+  readonly language?: string
+}
+
+/** A piece of the document, encoded (see `core/piece.ts`). */
+export interface PreparedPiece {
+  readonly type: 'piece'
+  readonly bytes: Uint8Array
+  readonly firstOrdinal: number
+  readonly chunks: number
+}
+
+/** Returned at the end. */
+export interface PreparedSummary {
+  readonly characters: number
+  readonly pages: number
+  readonly chunks: number
+}
+
+export type PreparedDocument = AsyncGenerator<PreparedOpening | PreparedPiece, PreparedSummary, undefined>
+
+/** What preparing needs; `compose` provides it. */
+export interface PrepareTools {
+  sniff(input: { readonly name: string; readonly bytes: Uint8Array; readonly declared?: string }): string
+  extractorFor(mediaType: string): Promise<Extractor>
+  readonly chunker: Chunker
+  /** Largest file that may be held whole, in bytes. */
+  readonly maxFileBytes: number
+  /** Chunks kept of one page; 0 keeps all. */
+  readonly maxChunksPerPage: number
+}
+
+/** Code units of text after which a piece, and a section, is closed. */
+const pieceCharacters = 32 * 1024
+const sniffBytes = 8 * 1024
+
+export async function* prepareDocument(
+  request: PrepareRequest,
+  tools: PrepareTools,
+  signal?: AbortSignal,
+): PreparedDocument {
+  const { source } = request
+  const contentHash = await hashSource(source, signal)
+  const documentId = request.documentId ?? contentHash
+  if (source.kind === 'chunks') return yield* prepareOwnChunks(request, source.chunks, documentId, contentHash)
+
+  const mediaType = tools.sniff({
+    name: source.name,
+    bytes: await firstBytes(source),
+    ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
+  })
+  const extractor = await tools.extractorFor(mediaType)
+  const extraction = await extractor.extract(toExtractSource(source, mediaType), {
+    maxFileBytes: tools.maxFileBytes,
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const title = request.title ?? extraction.title ?? ''
+  const language = request.language ?? extraction.language
+  yield { type: 'opened', documentId, contentHash, mediaType, title, ...(language === undefined ? {} : { language }) }
+
+  const builder = new PieceBuilder(documentId, title)
+  let pages = extraction.pages ?? 0
+  const chunksOfPage = { page: 0, count: 0 }
+  for await (const part of sections(extraction.blocks)) {
+    signal?.throwIfAborted()
+    if (part.page !== undefined) pages = Math.max(pages, part.page)
+    const spans = part.section === undefined ? [] : await tools.chunker.chunk(part.section)
+    builder.add(part, limitPerPage(spans, part.page, chunksOfPage, tools.maxChunksPerPage))
+    if (builder.isFull) yield builder.take()
+  }
+  if (builder.chunks === 0) {
+    throw new RagError('EMPTY', `"${source.name}" holds no text.`, { data: { source: source.name, mediaType } })
+  }
+  if (!builder.isEmpty) yield builder.take()
+  return { characters: builder.characters, pages, chunks: builder.chunks }
+}
+
+/** Caller-made chunks become pieces as they are; their text is joined by blank lines to make the extracted text. */
+async function* prepareOwnChunks(
+  request: PrepareRequest,
+  chunks: readonly PrepareChunk[],
+  documentId: string,
+  contentHash: string,
+): PreparedDocument {
+  const title = request.title ?? ''
+  const language = request.language === undefined ? {} : { language: request.language }
+  yield {
+    type: 'opened',
+    documentId,
+    contentHash,
+    mediaType: request.source.mediaType ?? 'text/plain',
+    title,
+    ...language,
+  }
+  const builder = new PieceBuilder(documentId, title)
+  let pages = 0
+  for (const { text, metadata, span } of chunks) {
+    const section: Section = { text: text.toWellFormed(), whole: [] }
+    const page = span?.page
+    if (page !== undefined) pages = Math.max(pages, page)
+    const part = { text: `${section.text}\n\n`, section, headings: [], ...(page === undefined ? {} : { page }) }
+    builder.add(part, [{ start: 0, end: section.text.length }], metadata)
+    if (builder.isFull) yield builder.take()
+  }
+  if (builder.chunks === 0) throw new RagError('EMPTY', `"${request.source.name}" holds no chunks.`)
+  if (!builder.isEmpty) yield builder.take()
+  return { characters: builder.characters, pages, chunks: builder.chunks }
+}
+
+/** A run of extracted text; `section`, when there is one, begins where it begins and is to be chunked. */
+interface TextPart {
+  readonly text: string
+  readonly section: Section | undefined
+  readonly page?: number
+  readonly headings: readonly string[]
+}
+
+/**
+ * Joins blocks of one page under one heading path into sections of bounded size. A heading belongs to the extracted text but to no
+ * chunk, since its words are indexed with every chunk below it; one that has nothing below it becomes a chunk of its own.
+ */
+async function* sections(blocks: AsyncIterable<Block>): AsyncGenerator<TextPart> {
+  let open: OpenSection | undefined
+  let bareHeading: Block | undefined
+  for await (const block of blocks) {
+    if (block.text === '') continue
+    const headings = block.headings ?? []
+    if (open !== undefined && !open.accepts(block)) {
+      yield open.close()
+      open = undefined
+    }
+    if (block.kind === 'heading') {
+      if (open !== undefined) yield open.close()
+      open = undefined
+      if (bareHeading !== undefined) {
+        const hasChild = headings.length > (bareHeading.headings ?? []).length
+        yield headingPart(bareHeading, !hasChild)
+      }
+      bareHeading = block
+      continue
+    }
+    if (bareHeading !== undefined) {
+      if (block.text.trim() === '') {
+        bareHeading = { ...bareHeading, text: bareHeading.text + block.text }
+        continue
+      }
+      yield headingPart(bareHeading, false)
+      bareHeading = undefined
+    }
+    open ??= new OpenSection(block)
+    open.add(block)
+  }
+  if (open !== undefined) yield open.close()
+  if (bareHeading !== undefined) yield headingPart(bareHeading, true)
+}
+
+function headingPart(block: Block, asChunk: boolean): TextPart {
+  const headings = block.headings ?? []
+  // As a chunk it stands below its parents only: its own words are its text.
+  return {
+    text: block.text,
+    section: asChunk ? { text: block.text, whole: [] } : undefined,
+    headings: asChunk ? headings.slice(0, -1) : headings,
+    ...(block.page === undefined ? {} : { page: block.page }),
+  }
+}
+
+class OpenSection {
+  readonly #headings: readonly string[]
+  readonly #path: string
+  readonly #page: number | undefined
+  readonly #texts: string[] = []
+  readonly #whole: SectionSpan[] = []
+  #length = 0
+
+  constructor(first: Block) {
+    this.#headings = first.headings ?? []
+    this.#path = this.#headings.join('\u0000')
+    this.#page = first.page
+  }
+
+  accepts(block: Block): boolean {
+    return (
+      block.page === this.#page &&
+      this.#length + block.text.length <= pieceCharacters &&
+      (block.headings ?? []).join('\u0000') === this.#path
+    )
+  }
+
+  add(block: Block): void {
+    if (block.kind === 'code' || block.kind === 'table') {
+      this.#whole.push({ start: this.#length, end: this.#length + block.text.length })
+    }
+    this.#texts.push(block.text)
+    this.#length += block.text.length
+  }
+
+  close(): TextPart {
+    const text = this.#texts.join('')
+    const section: Section = { text, whole: this.#whole }
+    const page = this.#page === undefined ? {} : { page: this.#page }
+    return { text, section, headings: this.#headings, ...page }
+  }
+}
+
+/** Drops what exceeds the limit for the page the spans stand on. */
+function limitPerPage(
+  spans: readonly SectionSpan[],
+  page: number | undefined,
+  state: { page: number; count: number },
+  limit: number,
+): readonly SectionSpan[] {
+  if (limit === 0 || page === undefined) return spans
+  if (state.page !== page) {
+    state.page = page
+    state.count = 0
+  }
+  const kept = spans.slice(0, Math.max(0, limit - state.count))
+  state.count += kept.length
+  return kept
+}
+
+/** Collects text and chunks until a piece is full. */
+class PieceBuilder {
+  readonly #documentId: string
+  readonly #title: string
+  readonly #occurrences = new Map<string, number>()
+  #texts: string[] = []
+  #chunks: PieceChunk[] = []
+  #start = 0
+  #length = 0
+  #firstOrdinal = 0
+
+  constructor(documentId: string, title: string) {
+    this.#documentId = documentId
+    this.#title = title
+  }
+
+  /** Code units seen so far. */
+  get characters(): number {
+    return this.#start + this.#length
+  }
+
+  /** Chunks seen so far. */
+  get chunks(): number {
+    return this.#firstOrdinal + this.#chunks.length
+  }
+
+  get isFull(): boolean {
+    return this.#length >= pieceCharacters
+  }
+
+  get isEmpty(): boolean {
+    return this.#length === 0
+  }
+
+  add(part: TextPart, spans: readonly SectionSpan[], metadata?: Metadata): void {
+    const origin = this.#start + this.#length
+    for (const { start, end } of spans) {
+      const text = part.section?.text.slice(start, end) ?? ''
+      this.#chunks.push({
+        id: this.#chunkId(indexedText(this.#title, part.headings, text)),
+        span: { start: origin + start, end: origin + end, ...(part.page === undefined ? {} : { page: part.page }) },
+        headings: part.headings,
+        ...(metadata === undefined ? {} : { metadata }),
+      })
+    }
+    this.#texts.push(part.text)
+    this.#length += part.text.length
+  }
+
+  take(): PreparedPiece {
+    const piece = {
+      firstOrdinal: this.#firstOrdinal,
+      start: this.#start,
+      text: this.#texts.join(''),
+      chunks: this.#chunks,
+    }
+    this.#start += this.#length
+    this.#firstOrdinal += piece.chunks.length
+    this.#texts = []
+    this.#chunks = []
+    this.#length = 0
+    return { type: 'piece', bytes: encodePiece(piece), firstOrdinal: piece.firstOrdinal, chunks: piece.chunks.length }
+  }
+
+  #chunkId(text: string): string {
+    const id = (occurrence: number) => sha256Hex(this.#documentId, text, String(occurrence)).slice(0, 32)
+    const first = id(0)
+    const occurrence = this.#occurrences.get(first) ?? 0
+    this.#occurrences.set(first, occurrence + 1)
+    return occurrence === 0 ? first : id(occurrence)
+  }
+}
+
+async function hashSource(source: PrepareSource, signal: AbortSignal | undefined): Promise<string> {
+  switch (source.kind) {
+    case 'text':
+      return hash('sha256', source.text, 'hex')
+    case 'bytes':
+      return hash('sha256', source.bytes, 'hex')
+    case 'chunks':
+      return hash('sha256', JSON.stringify(source.chunks), 'hex')
+    case 'file': {
+      const digest = createContentHash()
+      for await (const part of fileStream(source.path, 1 << 20)) {
+        signal?.throwIfAborted()
+        digest.update(part)
+      }
+      return digest.digest()
+    }
+    default:
+      return source satisfies never
+  }
+}
+
+type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
+
+async function firstBytes(source: ReadableSource): Promise<Uint8Array> {
+  switch (source.kind) {
+    case 'text':
+      return new TextEncoder().encode(source.text.slice(0, sniffBytes))
+    case 'bytes':
+      return source.bytes.subarray(0, sniffBytes)
+    case 'file': {
+      const file = await openFile(source.path)
+      try {
+        const { buffer, bytesRead } = await file.read(new Uint8Array(sniffBytes), 0, sniffBytes, 0)
+        return buffer.subarray(0, bytesRead)
+      } finally {
+        await file.close()
+      }
+    }
+    default:
+      return source satisfies never
+  }
+}
+
+function toExtractSource(source: ReadableSource, mediaType: string): ExtractSource {
+  const { name, password } = source
+  const tooLarge = (size: number, limit: number) =>
+    new RagError('LIMIT', `"${name}" has ${size} bytes; files of this type are held whole and may have ${limit}.`, {
+      data: { source: name, size, limit },
+      hint: 'Raise limits.maxFileBytes, or split the file.',
+    })
+  const common = { name, mediaType, ...(password === undefined ? {} : { password }) }
+  if (source.kind === 'file') {
+    return {
+      ...common,
+      size: undefined,
+      bytes: async (limit) => {
+        const file = await openFile(source.path)
+        const { size } = await file.stat().finally(() => file.close())
+        if (size > limit) throw tooLarge(size, limit)
+        return readFile(source.path).catch((error) => {
+          throw fileError(source.path, error)
+        })
+      },
+      stream: () => fileStream(source.path, 64 * 1024),
+    }
+  }
+  const bytes = source.kind === 'text' ? new TextEncoder().encode(source.text) : source.bytes
+  return {
+    ...common,
+    size: bytes.length,
+    bytes: async (limit) => {
+      if (bytes.length > limit) throw tooLarge(bytes.length, limit)
+      return bytes
+    },
+    stream: async function* () {
+      for (let start = 0; start < bytes.length; start += 64 * 1024) yield bytes.subarray(start, start + 64 * 1024)
+    },
+  }
+}
+
+async function* fileStream(path: string, highWaterMark: number): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark }) as AsyncIterable<Uint8Array>
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+async function openFile(path: string) {
+  try {
+    return await open(path)
+  } catch (error) {
+    throw fileError(path, error)
+  }
+}
+
+/** A file system error in our words. */
+function fileError(path: string, cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === undefined) return cause
+  const data = { path, code }
+  if (code === 'ENOENT') return new RagError('NOT_FOUND', `"${path}" does not exist.`, { data, cause })
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new RagError('STORAGE', `"${path}" may not be read.`, { data, cause, hint: 'Check its permissions.' })
+  }
+  return new RagError('STORAGE', `"${path}" could not be read (${String(code)}).`, { data, cause, retryable: true })
+}

@@ -1,0 +1,150 @@
+import { composeEngine, type Engine, type RagStats } from './compose/compose.js'
+import type { UltraFastRAGOptions } from './config/options.js'
+import { resolveConfig } from './config/resolve.js'
+import type { QueryOptions, QueryResult } from './core/answer.js'
+import type { DocumentInput, StoredDocument } from './core/document.js'
+import { RagError } from './core/errors.js'
+import type { AnswerEvent, IngestProgress } from './core/events.js'
+import type { Filter } from './core/filter.js'
+import type { WaitOptions } from './core/lifecycle.js'
+import type { Hit, Question, RetrieveOptions } from './core/search.js'
+import type { PerformanceTracker } from './performance/tracker.js'
+import type { IngestReport } from './pipelines/ingest.js'
+
+/** Options of `ingest()`. */
+export interface IngestOptions extends WaitOptions {
+  /** Called as documents are done, at most a few hundred times a second. */
+  readonly onProgress?: (progress: IngestProgress) => void
+}
+
+/** Which documents `remove()` removes. */
+export type RemoveTarget = { readonly documentId: string | readonly string[] } | { readonly filter: Filter }
+
+/** One tenant's documents and questions. Made by {@link UltraFastRAG.namespace}; it sees nothing of the others. */
+export class RagNamespace {
+  /** `''` for the root. */
+  readonly name: string
+  protected readonly engine: Engine
+
+  /** @internal */
+  constructor(engine: Engine, name: string) {
+    this.engine = engine
+    this.name = name
+  }
+
+  /**
+   * Ingests one document: a path, text, bytes, or chunks made elsewhere. Resolves once it is on disk and can be found; a document
+   * with a known id replaces the old one. Rejects with the `RagError` that says why it cannot be read.
+   */
+  async ingestDocument(input: DocumentInput, options: WaitOptions = {}): Promise<IngestReport> {
+    const report = await this.ingest([input], options)
+    const failure = report.failed[0]
+    if (failure !== undefined && report.documents + report.unchanged === 0) throw failure.error
+    return report
+  }
+
+  /**
+   * Ingests files, folders, globs and objects, several at once, in constant memory. A document that fails becomes an entry of
+   * `failed` and does not stop the others; unchanged ones cost next to nothing. Rejects only on abort, deadline, `close()`, or when
+   * the store itself cannot be written (`STORAGE_FULL`, `READ_ONLY`); what was committed until then stays.
+   */
+  async ingest(
+    inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
+    options: IngestOptions = {},
+  ): Promise<IngestReport> {
+    // A lone string is iterable, letter by letter: surely not what was meant.
+    const list = typeof inputs === 'string' ? [inputs] : inputs
+    return this.engine.ingest(this.name, list, options)
+  }
+
+  /** The best passages for a question, best first. */
+  async retrieve(question: Question, options: RetrieveOptions = {}): Promise<Hit[]> {
+    return this.engine.retrieve(this.name, question, options)
+  }
+
+  /** Answers a question from the documents, with citations. `perDocument` is 3 unless given. */
+  async query(question: string, options: QueryOptions = {}): Promise<QueryResult> {
+    return this.engine.query(this.name, question, options)
+  }
+
+  /** Answers many questions, in order; a bounded number at a time. The first failure rejects and stops the rest. */
+  async queryBatch(questions: readonly string[], options: QueryOptions = {}): Promise<QueryResult[]> {
+    return this.engine.queryBatch(this.name, questions, options)
+  }
+
+  /** Answers a question as a stream of events. Failures throw from the iterator; ending it early stops the model. */
+  stream(question: string, options: QueryOptions = {}): AsyncGenerator<AnswerEvent, void, undefined> {
+    return this.engine.stream(this.name, question, options)
+  }
+
+  /** Removes documents by id or by filter, for good, and resolves with how many there were once that is on disk. */
+  async remove(target: RemoveTarget, options: WaitOptions = {}): Promise<number> {
+    return this.engine.remove(this.name, target, options)
+  }
+
+  /** Lists documents in the order of their ids. */
+  documents(options: { readonly filter?: Filter } = {}): AsyncGenerator<StoredDocument, void, undefined> {
+    return this.engine.documents(this.name, options)
+  }
+
+  /**
+   * Rebuilds what is derived from the documents: missing or foreign vectors are embedded anew, indexes built afresh and swapped in;
+   * questions are answered all the while. Interrupted, the next call goes on.
+   */
+  async reindex(options: WaitOptions = {}): Promise<void> {
+    return this.engine.reindex(this.name, options)
+  }
+
+  /** What is stored and indexed. */
+  async stats(): Promise<RagStats> {
+    return this.engine.stats(this.name)
+  }
+}
+
+/**
+ * Files in, cited answers out, in this process. The constructor checks its options (`BAD_OPTION`) and does nothing else: stores,
+ * workers and models are opened by the first call that needs them.
+ *
+ * @example
+ * const rag = new UltraFastRAG({ storage: './knowledge' })
+ * await rag.ingest(['docs/', 'paper.pdf'])
+ * const { answer, citations } = await rag.query('What does the paper claim?')
+ * await rag.close()
+ */
+export class UltraFastRAG extends RagNamespace {
+  constructor(options: UltraFastRAGOptions = {}) {
+    super(composeEngine(resolveConfig(options)), '')
+  }
+
+  /** What happened so far, how long it took, how much memory it needed. */
+  get tracker(): PerformanceTracker {
+    return this.engine.tracker
+  }
+
+  /** One tenant's view: its documents, statistics and indexes are its own. Names match `[A-Za-z0-9._-]{1,128}`. */
+  namespace(name: string): RagNamespace {
+    if (!/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
+      throw new RagError('BAD_OPTION', 'A namespace is named by 1 to 128 of A-Z, a-z, 0-9, ".", "_" and "-".', {
+        data: { name: String(name).slice(0, 200) },
+      })
+    }
+    return new RagNamespace(this.engine, name)
+  }
+
+  /** Opens the store, brings the indexes up to date and loads models ahead of the first question. */
+  async warmUp(options: WaitOptions = {}): Promise<void> {
+    return this.engine.warmUp(options)
+  }
+
+  /**
+   * Finishes what runs, writes the indexes, joins workers, releases the store. Calls still waiting reject with `CLOSED`, as do
+   * later ones. Safe twice.
+   */
+  async close(): Promise<void> {
+    return this.engine.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
