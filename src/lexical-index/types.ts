@@ -15,6 +15,8 @@ export interface LexicalIndex extends Closable {
   stats(): LexicalStats
   /** Opens an update; one at a time. */
   update(): LexicalUpdate
+  /** Writes what has changed since the last call to disk, so that the next start need not build it again. Does nothing for an index in memory. */
+  persist(): Promise<void>
   /** Never blocks the event loop for more than a few milliseconds. */
   search(text: string, options: LexicalSearchOptions): Promise<LexicalResult>
 }
