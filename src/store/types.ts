@@ -88,6 +88,8 @@ export interface DocumentRecord extends StoredDocument {
   readonly file?: FileStamp
   /** Fingerprint of everything that shaped the chunks (extractor, chunker, enricher, embedder). */
   readonly pipeline: string
+  /** Set when chunks carry metadata of their own, so that filters look at each. */
+  readonly chunkMetadata?: true
   /** Fingerprint of the embedder whose vectors are stored with it; absent without vectors. */
   readonly embedder?: string
 }
