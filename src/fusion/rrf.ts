@@ -1,3 +1,4 @@
+import { RagError } from '../core/errors.js'
 import { addLegs } from './add-legs.js'
 import type { FusedMatch, FusionLeg } from './types.js'
 
@@ -10,10 +11,11 @@ const defaultRankConstant = 60
  * for an unusable weight or `k`.
  */
 export function fuseByRank(legs: readonly FusionLeg[], { k = defaultRankConstant } = {}): FusedMatch[] {
+  if (!Number.isFinite(k) || k < 0) throw new RagError('BAD_OPTION', 'k is a finite number from 0.', { data: { k } })
   return addLegs(
     legs,
     ({ weight }) =>
       (_score, place) =>
-        weight / (Math.max(k, 0) + place),
+        weight / (k + place),
   )
 }

@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import { TopK } from '../util/top-k.js'
 import { allFinite, dot } from '../util/vector-math.js'
+import { createTurns, type Turns } from '../util/yield.js'
 import { type QuantisedQuery, QuantisedRows } from './flat-kernel.js'
 import type { VectorIndex, VectorMatch, VectorSearchOptions } from './types.js'
 
@@ -14,6 +15,8 @@ export interface FlatIndexOptions {
    * same to the last bit. Default true; it is left out by itself where WebAssembly SIMD is missing.
    */
   readonly accelerate?: boolean
+  /** Shares the event loop with others that compute. Default: turns of its own, 4 ms per turn of the loop. */
+  readonly turns?: Turns
 }
 
 const maxDimensions = 65_536
@@ -23,8 +26,8 @@ const rowsPerBlock = 32
 const accelerateFrom = 512
 /** Removed rows stay where they are until there are so many more than a fourth of the living ones. */
 const deadRowsKept = 256
-/** Milliseconds of work after which the event loop gets its turn. */
-const sliceMs = 4
+/** Milliseconds of work between two turns. */
+const stretchMs = 1
 /** Rows handled between two looks at the clock. */
 const rowsPerLook = 64
 
@@ -37,13 +40,17 @@ const rowsPerLook = 64
  * Throws `RagError` `BAD_OPTION` for dimensions out of range; its methods reject with `BAD_INPUT` for unusable vectors and numbers, with
  * `LIMIT` when memory is refused (nothing is changed then) and with `CLOSED` after `close()`.
  */
-export function createFlatIndex({ dimensions, accelerate = true }: FlatIndexOptions): VectorIndex {
+export function createFlatIndex({
+  dimensions,
+  accelerate = true,
+  turns = createTurns(),
+}: FlatIndexOptions): VectorIndex {
   if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > maxDimensions) {
     throw new RagError('BAD_OPTION', `dimensions is a whole number from 1 to ${maxDimensions}.`, {
       data: { dimensions },
     })
   }
-  return new FlatIndex({ dimensions, accelerate })
+  return new FlatIndex({ dimensions, accelerate, turns })
 }
 
 /**
@@ -65,12 +72,14 @@ class FlatIndex implements VectorIndex {
   readonly capabilities = { exact: true }
   readonly dimensions: number
   readonly #accelerate: boolean
+  readonly #turns: Turns
   #view: View
   #updates: Promise<unknown> = Promise.resolve()
   #closed = false
 
-  constructor({ dimensions, accelerate }: Required<FlatIndexOptions>) {
+  constructor({ dimensions, accelerate, turns }: Required<FlatIndexOptions>) {
     this.dimensions = dimensions
+    this.#turns = turns
     this.#accelerate = accelerate
     this.#view = this.#empty()
   }
@@ -85,14 +94,14 @@ class FlatIndex implements VectorIndex {
   }
 
   add(numbers: readonly number[], vectors: Float32Array): Promise<void> {
-    return this.#enqueue(async (slice) => {
-      await this.#checkBatch(numbers, vectors, slice)
+    return this.#enqueue(async (stretches) => {
+      await this.#checkBatch(numbers, vectors, stretches)
       const { table } = this.#view
       const firstRow = table.count
       try {
         for (let i = 0; i < numbers.length; i++) {
           table.append(vectors, i * this.dimensions)
-          if (i % rowsPerLook === 0) await slice.turn()
+          if (i % rowsPerLook === 0) await stretches.pause()
         }
         this.#view = withRows(this.#view, numbers, firstRow)
       } catch (error) {
@@ -103,14 +112,14 @@ class FlatIndex implements VectorIndex {
   }
 
   remove(ranges: readonly (readonly [start: number, end: number])[]): Promise<void> {
-    return this.#enqueue(async (slice) => {
+    return this.#enqueue(async (stretches) => {
       const view = without(this.#view, RangeSet.from(ranges))
       if (view.table.count - view.count <= deadRowsKept + view.count / 4) {
         this.#view = view
         return
       }
       try {
-        this.#view = await this.#compacted(view, slice)
+        this.#view = await this.#compacted(view, stretches)
       } catch (error) {
         throw refusedMemory(error)
       }
@@ -118,9 +127,12 @@ class FlatIndex implements VectorIndex {
   }
 
   async search(vector: Float32Array, { topK, allow }: VectorSearchOptions): Promise<VectorMatch[]> {
-    const slice = this.#slice()
-    this.#checkQuery(vector, topK)
+    const stretches = this.#stretches()
     const view = this.#view
+    this.#checkQuery(vector, topK)
+    // Copied, because the caller may use its array again while this search waits for its turn.
+    const query = vector.slice()
+    await stretches.pause()
     const places = allow === undefined ? [[0, view.count] as const] : placesOf(view, allow)
     const allowed = places.reduce((sum, [start, end]) => sum + end - start, 0)
     const wanted = Math.min(topK, allowed)
@@ -130,13 +142,13 @@ class FlatIndex implements VectorIndex {
     const undecided =
       quantised === undefined || allowed < Math.max(accelerateFrom, wanted * 4)
         ? everyPlace(places)
-        : await contenders(view, quantised, quantised.quantise(vector), places, wanted, slice)
+        : await contenders(view, quantised, quantised.quantise(query), places, wanted, stretches)
 
     const best = new TopK(wanted)
     let seen = 0
     for (const place of undecided) {
-      best.push(view.table.dot(vector, view.rows[place] as number), view.numbers[place] as number)
-      if (++seen % rowsPerLook === 0) await slice.turn()
+      best.push(view.table.dot(query, view.rows[place] as number), view.numbers[place] as number)
+      if (++seen % rowsPerLook === 0) await stretches.pause()
     }
     return best.drain()
   }
@@ -147,23 +159,21 @@ class FlatIndex implements VectorIndex {
   }
 
   /** Updates run one after the other, in the order of the calls; one that fails does not stop the next. */
-  #enqueue(update: (slice: Slice) => Promise<void>): Promise<void> {
-    const run = this.#updates.then(() => update(this.#slice()))
+  #enqueue(update: (stretches: Stretches) => Promise<void>): Promise<void> {
+    const run = this.#updates.then(() => update(this.#stretches()))
     this.#updates = run.catch(() => {
       // The caller of that update holds `run` and sees the failure there.
     })
     return run
   }
 
-  #slice(): Slice {
-    const slice = new Slice(() => {
+  #stretches(): Stretches {
+    return new Stretches(this.#turns, () => {
       if (this.#closed) throw new RagError('CLOSED', 'The vector index was closed.')
     })
-    slice.check()
-    return slice
   }
 
-  async #checkBatch(numbers: readonly number[], vectors: Float32Array, slice: Slice): Promise<void> {
+  async #checkBatch(numbers: readonly number[], vectors: Float32Array, stretches: Stretches): Promise<void> {
     const { dimensions } = this
     if (vectors.length !== numbers.length * dimensions) {
       throw new RagError('BAD_INPUT', 'The vectors have the wrong length.', {
@@ -177,7 +187,7 @@ class FlatIndex implements VectorIndex {
         throw new RagError('BAD_INPUT', 'A chunk number is a whole number from 0.', { data: { number } })
       }
       if (!allFinite(vectors, i * dimensions, (i + 1) * dimensions)) throw notFinite({ number })
-      if (i % rowsPerLook === 0) await slice.turn()
+      if (i % rowsPerLook === 0) await stretches.pause()
     }
   }
 
@@ -193,11 +203,11 @@ class FlatIndex implements VectorIndex {
     }
   }
 
-  async #compacted({ numbers, rows, count, table }: View, slice: Slice): Promise<View> {
+  async #compacted({ numbers, rows, count, table }: View, stretches: Stretches): Promise<View> {
     const copy = new RowTable(this.dimensions, this.#accelerate)
     for (let i = 0; i < count; i++) {
       copy.append(...table.row(rows[i] as number))
-      if (i % rowsPerLook === 0) await slice.turn()
+      if (i % rowsPerLook === 0) await stretches.pause()
     }
     return {
       numbers: numbers.slice(0, count),
@@ -277,24 +287,27 @@ class RowTable {
   }
 }
 
-/** Counts the time since the event loop last had its turn. */
-class Slice {
-  /** Throws when the work is no longer wanted. */
-  readonly check: () => void
-  #began = performance.now()
+/** Cuts one caller's work into stretches that take turns with everybody else's. */
+class Stretches {
+  readonly #turns: Turns
+  readonly #check: () => void
+  #began = 0
 
-  constructor(check: () => void) {
-    this.check = check
+  /** `check` throws when the work is no longer wanted. */
+  constructor(turns: Turns, check: () => void) {
+    this.#turns = turns
+    this.#check = check
   }
 
-  /** Yields when the slice is used up; most calls return at once. */
-  turn(): Promise<void> | undefined {
-    return performance.now() - this.#began < sliceMs ? undefined : this.#yield()
+  /** Call it often: it returns at once unless the stretch is used up. */
+  pause(): Promise<void> | undefined {
+    return performance.now() - this.#began < stretchMs ? undefined : this.#next()
   }
 
-  async #yield(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve))
-    this.check()
+  async #next(): Promise<void> {
+    this.#check()
+    await this.#turns.next()
+    this.#check()
     this.#began = performance.now()
   }
 }
@@ -309,7 +322,7 @@ async function contenders(
   query: QuantisedQuery,
   places: readonly Places[],
   wanted: number,
-  slice: Slice,
+  stretches: Stretches,
 ): Promise<number[]> {
   const certain = new TopK(wanted)
   const found: number[] = []
@@ -324,7 +337,7 @@ async function contenders(
       ceilings.push(estimate + uncertainty)
       certain.push(estimate - uncertainty, place + i)
     }
-    await slice.turn()
+    await stretches.pause()
   }
   const { threshold } = certain
   return found.filter((_, i) => (ceilings[i] as number) >= threshold)

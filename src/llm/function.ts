@@ -1,0 +1,58 @@
+import { RagError } from '../core/errors.js'
+import { abortable } from '../util/abort.js'
+import type { Llm, Prompt } from './types.js'
+
+/** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
+export type GenerateFunction = (
+  prompt: Prompt,
+  options: { readonly signal?: AbortSignal },
+) => AsyncIterable<string>
+
+/**
+ * Makes a model of a function of yours. The wrapper stops at once when the call is aborted, even while the function waits, ends its
+ * iterator (`return()`, so that `finally` blocks run) and rejects with `BAD_INPUT` when something other than a string comes out. What the
+ * function throws passes through unchanged. `id` (default `function`) is shown in the metadata event.
+ */
+export function createFunctionLlm(generate: GenerateFunction, { id = 'function' } = {}): Llm {
+  if (typeof generate !== 'function') {
+    throw new RagError('BAD_OPTION', 'The model is not a function.', {
+      hint: 'Give a function that returns an async iterable of strings, such as an async generator.',
+    })
+  }
+  return {
+    id,
+    async *generate(prompt, { signal }) {
+      signal?.throwIfAborted()
+      const iterator = open(generate(prompt, signal === undefined ? {} : { signal }))
+      try {
+        for (;;) {
+          const next = await abortable(iterator.next(), signal)
+          if (next.done) return
+          if (typeof next.value !== 'string') throw wrongKind(next.value)
+          yield next.value
+        }
+      } finally {
+        const closing = Promise.resolve(iterator.return?.())
+        // A generator that still waits for its model would hold up whoever aborted: its end is nobody's concern any more, nor its failure.
+        if (signal?.aborted) closing.catch(() => {})
+        else await closing
+      }
+    },
+    async close() {},
+  }
+}
+
+/** Plain JavaScript may hand over anything, so the types are not believed. */
+function open(answer: unknown): AsyncIterator<unknown> {
+  if (typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer) {
+    return (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+  }
+  throw wrongKind(answer)
+}
+
+function wrongKind(value: unknown): RagError {
+  return new RagError('BAD_INPUT', 'The model function gave something other than an async iterable of strings.', {
+    data: { kind: value === null ? 'null' : typeof value },
+    hint: 'Write it as an async generator that yields strings.',
+  })
+}
