@@ -7,7 +7,11 @@ import PDFDocument from 'pdfkit'
 const chapters = ['README.md', 'docs/architecture.md', 'docs/contributing.md', 'docs/adding-an-adapter.md']
 const output = 'examples/documents/manual.pdf'
 
-const pdf = new PDFDocument({ size: 'A4', margin: 64, info: { Title: 'The UltraFastRAG manual', CreationDate: new Date(0) } })
+const pdf = new PDFDocument({
+  size: 'A4',
+  margin: 64,
+  info: { Title: 'The UltraFastRAG manual', CreationDate: new Date(0) },
+})
 const file = createWriteStream(output)
 pdf.pipe(file)
 for (const [place, chapter] of chapters.entries()) {
@@ -20,8 +24,16 @@ console.log(`${output} written`)
 
 function write(line: string): void {
   const heading = /^(#{1,6})\s+(.*)$/.exec(line)
-  if (heading === null) pdf.font('Helvetica').fontSize(10).text(line === '' ? ' ' : line)
-  else pdf.font('Helvetica-Bold').fontSize(20 - 2 * (heading[1] as string).length).text(heading[2] as string)
+  if (heading === null)
+    pdf
+      .font('Helvetica')
+      .fontSize(10)
+      .text(line === '' ? ' ' : line)
+  else
+    pdf
+      .font('Helvetica-Bold')
+      .fontSize(20 - 2 * (heading[1] as string).length)
+      .text(heading[2] as string)
 }
 
 /** What the standard fonts can show: Markdown without its marks, code fences and pictures. */

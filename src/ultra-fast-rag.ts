@@ -1,4 +1,5 @@
-import { composeEngine, type Engine, type RagStats } from './compose/compose.js'
+import { catalogue } from './compose/catalogue.js'
+import { Engine, type RagStats } from './compose/engine.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'
@@ -113,7 +114,7 @@ export class RagNamespace {
  */
 export class UltraFastRAG extends RagNamespace {
   constructor(options: UltraFastRAGOptions = {}) {
-    super(composeEngine(resolveConfig(options)), '')
+    super(new Engine(resolveConfig(options, catalogue)), '')
   }
 
   /** What happened so far, how long it took, how much memory it needed. */

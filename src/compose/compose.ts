@@ -1,67 +1,105 @@
-import { resolve } from 'node:path'
 import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
-import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
-import type { Fuse } from '../fusion/types.js'
+import { createFunctionLlm } from '../llm/function.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
+import type { Fuse } from '../pipelines/retrieve.js'
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
-import { Namespaces } from './namespaces.js'
-import { inlinePreparation, type Preparation, pooledPreparation } from './preparation.js'
+import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
-  readonly config: ResolvedConfig
   readonly tracker: PerformanceTracker
   readonly turns: Turns
   /** Bounds the documents in preparation, over all namespaces. */
   readonly limit: <Result>(task: () => Promise<Result>) => Promise<Result>
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
   readonly store: () => Promise<Store>
   readonly preparation: () => Promise<Preparation>
   /** Absent: passages are found by their words alone. */
   readonly embedder: (() => Promise<Embedder>) | undefined
   readonly fuse: () => Promise<Fuse>
   readonly llm: () => Promise<Llm>
-  readonly namespaces: Namespaces
-  /** Closes what was opened, in the right order; what the caller brought along stays open. */
+  /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
 
 /** The one place that knows which adapter stands behind which port. */
 export function composeParts(config: ResolvedConfig): Parts {
-  const tracker = createPerformanceTracker()
-  const now = () => performance.now()
-  const opened = new Opened()
-
-  const store = opened.part(() => openStore(config), isOwn(config.storage))
-  const preparation = opened.part(() => openPreparation(config))
-  const embedder = config.embedder === false ? undefined : opened.part(() => openEmbedder(config), isOwn(config.embedder))
-  const fuse = memoizeAsync(() => openFusion(config))
-  const llm = opened.part(() => openLlm(config), isOwn(config.llm))
-  const namespaces = new Namespaces({ config, tracker, now, store, embedder })
+  const opened: (() => Promise<unknown>)[] = []
+  const part = <Part extends Closable>(open: () => Promise<Part>): (() => Promise<Part>) =>
+    memoizeAsync(async () => {
+      const made = await open()
+      opened.push(() => made.close())
+      return made
+    })
 
   return {
-    config,
-    tracker,
+    tracker: createPerformanceTracker(),
     turns: createTurns(),
+    // One more than there are threads, so that none waits for the next document.
     limit: pLimit(config.maxWorkers + 1),
-    now,
-    store,
-    preparation,
-    embedder,
-    fuse,
-    llm,
-    namespaces,
+    store: brought(config.storage) ?? part(() => openStore(config)),
+    preparation: part(() => openPreparation(config)),
+    embedder: config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config))),
+    fuse: memoizeAsync(() => openFusion(config)),
+    llm: brought(config.llm) ?? part(() => openLlm(config)),
     close: async () => {
-      await namespaces.close()
-      await opened.close()
+      for (const close of opened.splice(0).reverse()) await close()
     },
+  }
+}
+
+/** A part that the caller made is the caller's to close. */
+function brought<Part>(choice: { readonly kind: string; readonly instance?: Part }): (() => Promise<Part>) | undefined {
+  const { instance } = choice
+  return instance === undefined ? undefined : async () => instance
+}
+
+async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
+  switch (storage.kind) {
+    case 'instance':
+      return storage.instance
+    case 'memory':
+      return catalogue.stores.memory()
+    case 'lmdb':
+      return catalogue.stores.lmdb({ directory: storage.directory, readOnly: storage.readOnly, logger })
+    default:
+      return storage satisfies never
+  }
+}
+
+async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
+  const { chunker, extractor, limits, maxChunksPerPage, maxWorkers } = config
+  const common = { pdf: extractor.pdf, maxChunksPerPage, maxFileBytes: limits.maxFileBytes }
+  if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
+  const { kind, chunkSize, chunkOverlap, minChunkSize } = chunker
+  const plain: PreparationConfig = { ...common, chunker: { kind, chunkSize, chunkOverlap, minChunkSize } }
+  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+}
+
+async function openEmbedder({ embedder }: ResolvedConfig): Promise<Embedder> {
+  if (embedder === false || embedder.kind === 'instance') throw new Error('There is no embedder to open.')
+  return catalogue.embedders[embedder.kind]({ dimensions: embedder.dimensions })
+}
+
+async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
+  return fusion.kind === 'rrf' ? catalogue.fusions.rrf(fusion) : catalogue.fusions.weighted(fusion)
+}
+
+async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
+  switch (llm.kind) {
+    case 'instance':
+      return llm.instance
+    case 'function':
+      return createFunctionLlm(llm.generate)
+    case 'extractive':
+      return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
+    default:
+      return llm satisfies never
   }
 }

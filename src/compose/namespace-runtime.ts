@@ -1,6 +1,6 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
-import { catchUp, indexedEpoch, type NamespaceIndexes, type VectorLeg } from '../pipelines/catch-up.js'
+import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildLexical, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
 
 export interface NamespaceRuntimeOptions {
@@ -42,6 +42,10 @@ export class NamespaceRuntime {
     this.#chunksAtSnapshot = options.lexical.stats().chunks
   }
 
+  get readOnly(): boolean {
+    return this.#options.store.capabilities.readOnly
+  }
+
   /**
    * Resolves once the indexes reflect what a query must see: everything committed, by whichever process; but while this process
    * ingests, only what finished calls committed, so that a query never waits for the run that is going on.
@@ -67,10 +71,22 @@ export class NamespaceRuntime {
     } finally {
       this.#activeIngests--
       this.#requiredEpoch = Math.max(this.#requiredEpoch, this.namespace.epoch())
-      await this.#reach(this.#requiredEpoch)
+      // What was committed stays committed: a failure here is met again, and thrown, by the next query.
+      await this.#reach(this.#requiredEpoch).catch(this.#options.onBackgroundError)
       if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks)
         await this.persist()
     }
+  }
+
+  /** Builds the lexical index afresh from the store and swaps it in; searches go on with the old one until then. */
+  async rebuild(): Promise<void> {
+    await this.#following
+    this.#following = rebuildLexical(this.namespace, this.indexes.lexical).finally(() => {
+      this.#following = undefined
+    })
+    await this.#following
+    await this.#reach(this.namespace.epoch())
+    await this.persist()
   }
 
   /** Writes the indexes to disk when this process may and something has changed. */

@@ -1,24 +1,28 @@
-import type { Chunker } from '../chunk/types.js'
+import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import { sniffMediaType } from '../extract/sniff.js'
 import type { Extractor } from '../extract/types.js'
-import { type PreparedDocument, type PrepareRequest, type PrepareTools, prepareDocument } from '../pipelines/steps/prepare.js'
+import {
+  type PreparedDocument,
+  type PrepareRequest,
+  type PrepareTools,
+  prepareDocument,
+} from '../pipelines/steps/prepare.js'
 import { sha256Hex } from '../util/hash.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { type Catalogue, catalogue } from './catalogue.js'
 
-/** How documents are read and cut, as plain data that can cross a thread. */
-export interface PreparationConfig {
-  readonly pdf: keyof Catalogue['pdfExtractors']
-  readonly chunker: {
-    readonly kind: keyof Catalogue['chunkers']
-    readonly chunkSize: number
-    readonly chunkOverlap: number
-    readonly minChunkSize: number
-  }
+/** How documents are read, as plain data that can cross a thread. */
+export interface ReadingConfig {
+  readonly pdf: keyof Catalogue['extractors']
   readonly maxChunksPerPage: number
   readonly maxFileBytes: number
+}
+
+/** How documents are read and cut, as plain data that can cross a thread. */
+export interface PreparationConfig extends ReadingConfig {
+  readonly chunker: { readonly kind: keyof Catalogue['chunkers'] } & ChunkOptions
 }
 
 /** Reads and cuts documents, wherever that runs. */
@@ -41,39 +45,43 @@ export async function pooledPreparation(
 ): Promise<Preparation> {
   const pool = new WorkerPool({ worker: 'prepare', size: options.threads, maxHeldBytes, workerData: config })
   return {
-    fingerprint: await fingerprintOf(config),
+    fingerprint: await fingerprintOf(config, await makeChunker(config)),
     prepare: (request, signal) =>
       pool.stream({ type: 'prepare', payload: request }, { signal, timeoutMs: options.timeoutMs, creditBytes }),
     close: () => pool.close(),
   }
 }
 
-/** Prepares documents on this thread, with a chunker that the caller brought along and that cannot cross to another. */
-export async function inlinePreparation(config: PreparationConfig, chunker: Chunker): Promise<Preparation> {
-  const tools = await prepareTools(config, chunker)
+/** Prepares documents on this thread, with a chunker that the caller made and that cannot cross to another. */
+export async function inlinePreparation(config: ReadingConfig, chunker: Chunker): Promise<Preparation> {
+  const tools = prepareTools(config, chunker)
   return {
-    fingerprint: sha256Hex(await fingerprintOf(config), chunker.fingerprint),
+    fingerprint: await fingerprintOf(config, chunker),
     prepare: (request, signal) => prepareDocument(request, tools, signal),
     close: async () => {},
   }
 }
 
 /** What the steps of preparation work with; a thread makes its own. */
-export async function prepareTools(config: PreparationConfig, chunker?: Chunker): Promise<PrepareTools> {
-  const { kind, ...sizes } = config.chunker
+export function prepareTools(config: ReadingConfig, chunker: Chunker): PrepareTools {
   return {
     sniff: (input) => sniffMediaType(input).mediaType,
     extractorFor: extractorTable(config),
-    chunker: chunker ?? (await catalogue.chunkers[kind](sizes)),
+    chunker,
     maxFileBytes: config.maxFileBytes,
     maxChunksPerPage: config.maxChunksPerPage,
   }
 }
 
+/** The chunker that a configuration names. */
+export function makeChunker({ chunker: { kind, ...sizes } }: PreparationConfig): Promise<Chunker> {
+  return catalogue.chunkers[kind](sizes)
+}
+
 type ExtractorLoader = () => Promise<Extractor>
 
 /** Finds the extractor of a media type, loading it when it is first needed. */
-function extractorTable(config: PreparationConfig): PrepareTools['extractorFor'] {
+function extractorTable(config: ReadingConfig): PrepareTools['extractorFor'] {
   const loaders = new Map(Object.entries(extractorLoaders(config)).map(([type, load]) => [type, memoizeAsync(load)]))
   return async (mediaType) => {
     const load = loaders.get(mediaType)
@@ -85,17 +93,13 @@ function extractorTable(config: PreparationConfig): PrepareTools['extractorFor']
   }
 }
 
-function extractorLoaders({ pdf }: PreparationConfig): Readonly<Record<string, ExtractorLoader>> {
-  return { ...catalogue.extractors, 'application/pdf': catalogue.pdfExtractors[pdf] }
+function extractorLoaders({ pdf }: ReadingConfig): Readonly<Record<string, ExtractorLoader>> {
+  return { ...catalogue.textExtractors, 'application/pdf': catalogue.extractors[pdf] }
 }
 
 /** Everything that decides what the same bytes become. */
-async function fingerprintOf(config: PreparationConfig): Promise<string> {
-  const { kind, ...sizes } = config.chunker
-  const parts = [
-    catalogue.chunkers[kind](sizes),
-    ...Object.values(extractorLoaders(config)).map((load) => load()),
-  ] satisfies Promise<Chunker | Extractor>[]
-  const fingerprints = (await Promise.all(parts)).map(({ fingerprint }) => fingerprint)
-  return sha256Hex(String(config.maxChunksPerPage), ...fingerprints)
+async function fingerprintOf(config: ReadingConfig, chunker: Chunker): Promise<string> {
+  const extractors = await Promise.all(Object.values(extractorLoaders(config)).map((load) => load()))
+  const fingerprints = extractors.map(({ fingerprint }) => fingerprint)
+  return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints)
 }

@@ -3,12 +3,13 @@ import { pdfHeldBytes } from '../extract/pdf.js'
 import { type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { serveTasks } from '../util/worker-serve.js'
-import { type PreparationConfig, prepareTools } from './preparation.js'
+import { makeChunker, type PreparationConfig, prepareTools } from './preparation.js'
 
 /** A thread that reads and cuts documents. The first thing it sends, the opening, fills the whole credit: nothing is read on before the pipeline wants it. */
 const openingBytes = 1 << 20
 
-const tools = memoizeAsync(() => prepareTools(workerData as PreparationConfig))
+const config = workerData as PreparationConfig
+const tools = memoizeAsync(async () => prepareTools(config, await makeChunker(config)))
 
 serveTasks(
   {
@@ -19,7 +20,11 @@ serveTasks(
           const next = await document.next()
           if (next.done === true) return next.value
           if (next.value.type === 'opened') await emit(next.value, { bytes: openingBytes })
-          else await emit(next.value, { bytes: next.value.bytes.length, transfer: [next.value.bytes.buffer as ArrayBuffer] })
+          else
+            await emit(next.value, {
+              bytes: next.value.bytes.length,
+              transfer: [next.value.bytes.buffer as ArrayBuffer],
+            })
         }
       } finally {
         await document.return({ characters: 0, pages: 0, chunks: 0 })

@@ -52,7 +52,7 @@ export function encodePiece(piece: Piece): Uint8Array {
   const headings: (readonly string[])[] = []
   const places = new Map<string, number>()
   const rows = piece.chunks.map((chunk): ChunkRow => {
-    const key = chunk.headings.join('\u0000')
+    const key = JSON.stringify(chunk.headings)
     let place = places.get(key)
     if (place === undefined) {
       place = headings.push(chunk.headings) - 1

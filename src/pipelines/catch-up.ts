@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
-import type { DocumentRecord, StoreNamespace } from '../store/types.js'
+import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
 import type { VectorIndex } from '../vector-index/types.js'
 
 /** The derived indexes of one namespace. */
@@ -43,7 +43,20 @@ export function indexedEpoch({ lexical, vector }: NamespaceIndexes): number {
 
 async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<boolean> {
   if (index.epoch >= namespace.epoch()) return false
-  const { changes, fromNothing } = changesSince(namespace, index.epoch)
+  await applyToLexical(changesSince(namespace, index.epoch), namespace, index)
+  return true
+}
+
+/** Builds the index afresh from the store; searches see the old one until the new one is complete. */
+export async function rebuildLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<void> {
+  await applyToLexical(changesSince(namespace, 0), namespace, index)
+}
+
+async function applyToLexical(
+  { changes, fromNothing }: ChangeSet,
+  namespace: StoreNamespace,
+  index: LexicalIndex,
+): Promise<void> {
   const update = index.update()
   try {
     update.remove(fromNothing ? everything : changes.removed)
@@ -57,7 +70,6 @@ async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): P
     update.abort()
     throw error
   }
-  return true
 }
 
 async function catchUpVector(namespace: StoreNamespace, leg: VectorLeg | undefined): Promise<boolean> {
@@ -78,7 +90,13 @@ async function catchUpVector(namespace: StoreNamespace, leg: VectorLeg | undefin
   return true
 }
 
-function changesSince(namespace: StoreNamespace, epoch: number) {
+interface ChangeSet {
+  readonly changes: Changes
+  /** The changes list everything that is current: whatever else an index holds is to go. */
+  readonly fromNothing: boolean
+}
+
+function changesSince(namespace: StoreNamespace, epoch: number): ChangeSet {
   // Changes that cancel each other out leave no entry, so the latest epoch is read first: the changes reach at least that far.
   const latest = namespace.epoch()
   const some = epoch === 0 ? undefined : namespace.changes(epoch)

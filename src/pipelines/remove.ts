@@ -14,7 +14,9 @@ export async function removeDocuments(
 ): Promise<number> {
   if ('filter' in target && target.filter === undefined) {
     // A variable that was not set must not empty the store.
-    throw new RagError('BAD_FILTER', 'remove({ filter }) was called without a filter.', { hint: 'Pass {} to remove everything.' })
+    throw new RagError('BAD_FILTER', 'remove({ filter }) was called without a filter.', {
+      hint: 'Pass {} to remove everything.',
+    })
   }
   let removed = 0
   for (const ids of inBatches(

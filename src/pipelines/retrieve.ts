@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Filter } from '../core/filter.js'
 import type { RangeSet } from '../core/range-set.js'
 import type { Hit, LegScores, Question, RetrieveOptions } from '../core/search.js'
-import type { Fuse, RankedList } from '../fusion/types.js'
+import type { FusedMatch } from '../fusion/types.js'
 import type { QueryTerm } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
@@ -23,6 +23,15 @@ export interface RetrieveTools {
   readonly recorder: Recorder
   readonly now: () => number
 }
+
+/** What one leg of the search found, best first. */
+export interface RankedList {
+  readonly leg: 'lexical' | 'vector'
+  readonly matches: readonly { readonly number: number; readonly score: number }[]
+}
+
+/** Joins the legs into one list, best first, ties by number. */
+export type Fuse = (lists: readonly RankedList[]) => readonly FusedMatch[]
 
 /** Hits with what the answering stages want to know beside them. */
 export interface Retrieved {

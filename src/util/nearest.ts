@@ -1,33 +1,43 @@
 /**
- * The candidate most like a word that was probably meant to be it, or `undefined` when none is near (more than a third of its letters
- * differ). Upper and lower case are alike. For error messages about unknown names.
+ * The candidate that a mistyped word most likely meant: smallest edit distance (insert, delete, replace, swap of neighbours; letter
+ * case is free), at most a third of the longer word. `undefined` when none is that close.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  // Names are short: whoever sends a longer word did not misspell one.
-  if (word.length > 64) return undefined
   let best: string | undefined
-  let bestDistance = Number.POSITIVE_INFINITY
+  let least = Number.POSITIVE_INFINITY
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
-    if (distance < bestDistance && distance <= Math.max(1, Math.floor(candidate.length / 3))) {
+    if (distance < least && distance <= Math.max(word.length, candidate.length) / 3) {
       best = candidate
-      bestDistance = distance
+      least = distance
     }
   }
   return best
 }
 
-/** Levenshtein, with one row of the table. */
+/** Words longer than this are not typing errors; the distance is quadratic. */
+const longest = 64
+
+/** Optimal string alignment distance. */
 function editDistance(a: string, b: string): number {
-  const row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    let diagonal = row[0] as number
-    row[0] = i
-    for (let j = 1; j <= b.length; j++) {
-      const above = row[j] as number
-      row[j] = Math.min(above + 1, (row[j - 1] as number) + 1, diagonal + (a[i - 1] === b[j - 1] ? 0 : 1))
-      diagonal = above
+  if (a === b) return 0
+  if (a.length > longest || b.length > longest) return Number.POSITIVE_INFINITY
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1]
+      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      current[column] = Math.min(
+        last[column]! + 1,
+        current[column - 1]! + 1,
+        last[column - 1]! + (same ? 0 : 1),
+        swapped ? beforeLast[column - 2]! + 1 : Number.POSITIVE_INFINITY,
+      )
     }
+    beforeLast = last
+    last = current
   }
-  return row[b.length] as number
+  return last[b.length]!
 }

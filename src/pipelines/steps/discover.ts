@@ -37,11 +37,37 @@ export async function* discover(
 ): AsyncGenerator<Discovered> {
   for await (const input of inputs) {
     options.signal?.throwIfAborted()
-    if (typeof input === 'string') yield* discoverPath(input, options)
+    const problem = problemWith(input)
+    if (problem !== undefined) yield { kind: 'failed', source: 'memory:unknown', error: problem }
+    else if (typeof input === 'string') yield* discoverPath(input, options)
     else if (input instanceof Uint8Array) yield { kind: 'object', source: 'memory:bytes', input: { data: input } }
     else if ('path' in input) yield* discoverFileObject(input, options)
     else yield { kind: 'object', source: `memory:${input.id ?? 'text'}`, input }
   }
+}
+
+/** What callers without types may get wrong. */
+function problemWith(input: unknown): RagError | undefined {
+  if (typeof input === 'string' || input instanceof Uint8Array) return undefined
+  const fields = typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {}
+  const content = [
+    typeof fields.text === 'string',
+    fields.data instanceof Uint8Array,
+    typeof fields.path === 'string',
+    Array.isArray(fields.chunks) && fields.chunks.every((chunk) => typeof chunk?.text === 'string'),
+  ].filter(Boolean).length
+  const bad = (message: string) =>
+    new RagError('BAD_INPUT', message, {
+      data: { keys: Object.keys(fields).slice(0, 20) },
+      hint: 'Pass a path, a Uint8Array, or one of { text }, { data }, { path }, { id, chunks: [{ text }] }.',
+    })
+  if (content !== 1) return bad('A document holds exactly one of: text, data, path, chunks.')
+  if ('chunks' in fields && typeof fields.id !== 'string') return bad('A document made of chunks needs an id.')
+  for (const key of ['id', 'title', 'language', 'mediaType', 'password']) {
+    if (fields[key] !== undefined && typeof fields[key] !== 'string')
+      return bad(`"${key}" of a document must be a string.`)
+  }
+  return undefined
 }
 
 /** The document id of a file: its path relative to `root` with `/`; outside of `root`, its absolute path. */

@@ -1,0 +1,80 @@
+import type { Chunker, ChunkOptions } from '../chunk/types.js'
+import type { HashingEmbedderOptions } from '../embed/hashing.js'
+import type { Embedder } from '../embed/types.js'
+import type { Extractor } from '../extract/types.js'
+import type { FusionLeg } from '../fusion/types.js'
+import type { Bm25IndexOptions } from '../lexical-index/bm25.js'
+import type { LexicalIndex } from '../lexical-index/types.js'
+import type { ExtractiveLlmOptions } from '../llm/extractive.js'
+import type { Llm } from '../llm/types.js'
+import type { RankedList } from '../pipelines/retrieve.js'
+import type { LmdbStoreOptions } from '../store/lmdb.js'
+import type { Store } from '../store/types.js'
+import type { FlatIndexOptions } from '../vector-index/flat.js'
+import type { VectorIndex } from '../vector-index/types.js'
+
+/**
+ * Every adapter of the library, by port and name: the only list there is. An entry loads its file when it is first used, so an
+ * adapter nobody chose costs nothing; the names that options accept are derived from it. A new adapter is one file in its port's
+ * folder and one line here; its options, if it has any the caller may set, are one more in `config/adapter-options.ts`.
+ */
+export const catalogue = {
+  /** What reads PDF, by the name of the `extractor.pdf` option. */
+  extractors: {
+    pdfium: async (): Promise<Extractor> => (await import('../extract/pdf.js')).createPdfExtractor(),
+    'pdf-parse': async (): Promise<Extractor> => (await import('../extract/pdf-parse.js')).createPdfParseExtractor(),
+  },
+  /** What reads everything else, by media type. */
+  textExtractors: {
+    'text/plain': async (): Promise<Extractor> => (await import('../extract/text.js')).createTextExtractor(),
+    'text/markdown': async (): Promise<Extractor> => (await import('../extract/markdown.js')).createMarkdownExtractor(),
+    'text/html': async (): Promise<Extractor> => (await import('../extract/html.js')).createHtmlExtractor(),
+  },
+  chunkers: {
+    sentence: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/sentence.js')).createSentenceChunker(options),
+    'sentence-splitter': async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/sentence-splitter.js')).createSentenceSplitterChunker(options),
+  },
+  embedders: {
+    hashing: async (options: HashingEmbedderOptions): Promise<Embedder> =>
+      (await import('../embed/hashing.js')).createHashingEmbedder(options),
+  },
+  vectorIndexes: {
+    flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/flat.js')).createFlatIndex(options),
+  },
+  lexicalIndexes: {
+    bm25: async (options: Bm25IndexOptions): Promise<LexicalIndex> =>
+      (await import('../lexical-index/bm25.js')).createBm25Index(options),
+  },
+  fusions: {
+    rrf: async (options: { readonly k: number }) => {
+      const { fuseByRank } = await import('../fusion/rrf.js')
+      return (lists: readonly RankedList[]) => fuseByRank(lists.map(equalWeight), options)
+    },
+    weighted: async ({ weights }: { readonly weights: Readonly<Record<RankedList['leg'], number>> }) => {
+      const { fuseByScore } = await import('../fusion/weighted.js')
+      return (lists: readonly RankedList[]) =>
+        fuseByScore(lists.map(({ leg, matches }) => ({ matches, weight: weights[leg], lowest: lowestScore[leg] })))
+    },
+  },
+  llms: {
+    extractive: async (options: ExtractiveLlmOptions): Promise<Llm> =>
+      (await import('../llm/extractive.js')).createExtractiveLlm(options),
+  },
+  stores: {
+    memory: async (): Promise<Store> => (await import('../store/memory.js')).createMemoryStore(),
+    lmdb: async (options: LmdbStoreOptions): Promise<Store> =>
+      (await import('../store/lmdb.js')).openLmdbStore(options),
+  },
+} as const
+
+export type Catalogue = typeof catalogue
+
+/** The least a leg can say of a match. */
+const lowestScore: Readonly<Record<RankedList['leg'], number>> = { lexical: 0, vector: -1 }
+
+function equalWeight({ matches }: RankedList): FusionLeg {
+  return { matches, weight: 1 }
+}

@@ -1,0 +1,344 @@
+import pLimit from 'p-limit'
+import type { ResolvedConfig } from '../config/resolve.js'
+import type { QueryOptions, QueryResult } from '../core/answer.js'
+import type { DocumentInput, StoredDocument } from '../core/document.js'
+import { RagError } from '../core/errors.js'
+import type { AnswerEvent, IngestProgress } from '../core/events.js'
+import type { Filter } from '../core/filter.js'
+import type { WaitOptions } from '../core/lifecycle.js'
+import type { Hit, Question, RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
+import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
+import { reembedDocuments } from '../pipelines/reembed.js'
+import { removeDocuments } from '../pipelines/remove.js'
+import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
+import type { DocumentRecord } from '../store/types.js'
+import { abortable, withDeadline } from '../util/abort.js'
+import { compileFilter, metadataReader } from '../util/filter.js'
+import { composeParts, type Parts } from './compose.js'
+import type { NamespaceRuntime } from './namespace-runtime.js'
+import { closedError, Namespaces } from './namespaces.js'
+
+/** What `stats()` returns. */
+export interface RagStats {
+  readonly namespace: string
+  readonly documents: number
+  readonly chunks: number
+  /** Number of the last committed change. */
+  readonly epoch: number
+  readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
+  readonly indexes: {
+    /** `bytes` is what the index holds in memory. */
+    readonly lexical: {
+      readonly chunks: number
+      readonly segments: number
+      readonly bytes: number
+      readonly epoch: number
+    }
+    readonly vector?: {
+      readonly kind: string
+      readonly embedder: string
+      readonly vectors: number
+      readonly bytes: number
+    }
+  }
+}
+
+/** Questions of a batch that are answered at the same time. */
+const batchConcurrency = 8
+const maxTopK = 10_000
+
+/** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
+export class Engine {
+  readonly #config: ResolvedConfig
+  readonly #parts: Parts
+  readonly #namespaces: Namespaces
+  /** Calls that `close()` must end. */
+  readonly #calls = new Set<AbortController>()
+  readonly #running = new Set<Promise<unknown>>()
+  #closed: Promise<void> | undefined
+
+  constructor(config: ResolvedConfig) {
+    this.#config = config
+    this.#parts = composeParts(config)
+    this.#namespaces = new Namespaces(config, this.#parts)
+  }
+
+  get tracker() {
+    return this.#parts.tracker
+  }
+
+  ingest(
+    name: string,
+    inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
+    options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void },
+  ): Promise<IngestReport> {
+    return this.#call(name, options, async (runtime, signal) => {
+      this.#refuseReadOnly(runtime)
+      // Vectors of another embedder in the store are an error now, not after the work.
+      if (this.#parts.embedder !== undefined) await runtime.freshen()
+      const { embedder, limit, preparation, tracker } = this.#parts
+      const { fingerprint, prepare } = await preparation()
+      const { language, logger, maxTextLength, root } = this.#config
+      return runtime.changing(async () => {
+        const run = ingestDocuments(
+          inputs,
+          { language, root, signal },
+          {
+            namespace: runtime.namespace,
+            prepare,
+            preparation: fingerprint,
+            embedder,
+            maxTextLength,
+            limit,
+            lastWrites: runtime.lastWrites,
+            committed: () => runtime.committed(),
+            recorder: tracker,
+            logger,
+            now,
+          },
+        )
+        for (;;) {
+          const next = await run.next()
+          if (next.done === true) return next.value
+          options.onProgress?.(next.value)
+        }
+      })
+    })
+  }
+
+  retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
+    return this.#call(name, options, async (runtime, signal) => {
+      const checked = this.#checkRetrieval(question, options)
+      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime))).hits
+    })
+  }
+
+  query(name: string, question: string, options: QueryOptions): Promise<QueryResult> {
+    return collectAnswer(this.stream(name, question, options))
+  }
+
+  async queryBatch(name: string, questions: readonly string[], options: QueryOptions): Promise<QueryResult[]> {
+    const stop = new AbortController()
+    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+    const limit = pLimit(batchConcurrency)
+    try {
+      return await Promise.all(
+        questions.map((question) => limit(() => this.query(name, question, { ...options, signal }))),
+      )
+    } catch (error) {
+      stop.abort(error)
+      throw error
+    }
+  }
+
+  async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+    const { signal, dispose } = this.#deadline(options)
+    const checked = this.#checkRetrieval(question, options)
+    const runtime = await this.#namespaces.acquire(name)
+    try {
+      const tools: AnswerTools = { ...(await this.#retrieveTools(runtime)), llm: this.#parts.llm, buildPrompt }
+      const { maxContextChars, perDocument } = this.#config
+      yield* answerQuestion(question, { maxContextChars, perDocument, ...checked, signal }, tools)
+    } finally {
+      this.#namespaces.release(runtime)
+      dispose()
+    }
+  }
+
+  remove(
+    name: string,
+    target: { readonly documentId: string | readonly string[] } | { readonly filter: Filter },
+    options: WaitOptions,
+  ): Promise<number> {
+    return this.#call(name, options, async (runtime, signal) => {
+      this.#refuseReadOnly(runtime)
+      return runtime.changing(() => removeDocuments(target, runtime.namespace, signal))
+    })
+  }
+
+  async *documents(
+    name: string,
+    options: { readonly filter?: Filter },
+  ): AsyncGenerator<StoredDocument, void, undefined> {
+    const matches = compileFilter(options.filter)
+    const runtime = await this.#namespaces.acquire(name)
+    try {
+      for (const document of runtime.namespace.list()) {
+        if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
+        if (this.#closed !== undefined) throw closedError()
+      }
+    } finally {
+      this.#namespaces.release(runtime)
+    }
+  }
+
+  reindex(name: string, options: WaitOptions): Promise<void> {
+    return this.#call(name, options, async (runtime, signal) => {
+      this.#refuseReadOnly(runtime)
+      const { maxTextLength } = this.#config
+      const { embedder: openEmbedder, store, tracker } = this.#parts
+      const stepBack = await (await store()).acquireMaintenance()
+      if (stepBack === undefined) {
+        throw new RagError('LOCKED', 'Another process is maintaining this store.', {
+          hint: 'Wait for it to finish, then call reindex() again.',
+          retryable: true,
+        })
+      }
+      try {
+        const embedder = await openEmbedder?.()
+        if (embedder !== undefined) {
+          const tools = { recorder: tracker, maxTextLength, now }
+          await reembedDocuments(embedder, runtime.namespace, tools, signal)
+        }
+      } finally {
+        await stepBack()
+      }
+      await runtime.rebuild()
+    })
+  }
+
+  stats(name: string): Promise<RagStats> {
+    return this.#call(name, {}, async (runtime) => {
+      const { capabilities, directory, id } = await this.#parts.store()
+      const { lexical, vector } = runtime.indexes
+      await runtime.freshen()
+      const { bytes, chunks, segments } = lexical.stats()
+      return {
+        namespace: name,
+        ...runtime.namespace.counts(),
+        epoch: runtime.namespace.epoch(),
+        storage: { id, directory, readOnly: capabilities.readOnly },
+        indexes: {
+          lexical: { chunks, segments, bytes, epoch: lexical.epoch },
+          ...(vector === undefined
+            ? {}
+            : {
+                vector: {
+                  kind: vector.index.id,
+                  embedder: vector.embedder.id,
+                  vectors: vector.index.size,
+                  bytes: vector.index.bytes,
+                },
+              }),
+        },
+      }
+    })
+  }
+
+  warmUp(options: WaitOptions): Promise<void> {
+    return this.#call('', options, async (runtime) => {
+      await runtime.freshen()
+      await this.#parts.llm()
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    return this.#closed
+  }
+
+  async #shutDown(): Promise<void> {
+    for (const call of this.#calls) call.abort(closedError())
+    await Promise.allSettled(this.#running)
+    await this.#namespaces.close()
+    await this.#parts.close()
+  }
+
+  /** Runs a task in a namespace under the caller's signal and deadline; `close()` aborts it and waits for it. */
+  async #call<Result>(
+    name: string,
+    options: WaitOptions,
+    task: (runtime: NamespaceRuntime, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    const { signal, dispose } = this.#deadline(options)
+    const running = this.#namespaces.use(name, async (runtime) => {
+      signal.throwIfAborted()
+      return task(runtime, signal)
+    })
+    this.#running.add(running)
+    try {
+      return await abortable(running, signal)
+    } finally {
+      running.catch(() => {}).finally(() => this.#running.delete(running)) // Its error went to the caller.
+      dispose()
+    }
+  }
+
+  /** One signal for the caller's signal, its deadline and `close()`. Listeners go with `dispose()`: the caller's signal may live long. */
+  #deadline(options: WaitOptions): { readonly signal: AbortSignal; readonly dispose: () => void } {
+    if (this.#closed !== undefined) throw closedError()
+    const { signal, dispose } = withDeadline(options)
+    const call = new AbortController()
+    const follow = () => call.abort(signal?.reason)
+    if (signal?.aborted) follow()
+    signal?.addEventListener('abort', follow, { once: true })
+    this.#calls.add(call)
+    return {
+      signal: call.signal,
+      dispose: () => {
+        this.#calls.delete(call)
+        signal?.removeEventListener('abort', follow)
+        dispose()
+      },
+    }
+  }
+
+  async #retrieveTools(runtime: NamespaceRuntime): Promise<RetrieveTools> {
+    const { fuse, tracker, turns } = this.#parts
+    return {
+      namespace: runtime.namespace,
+      indexes: runtime.indexes,
+      freshen: () => runtime.freshen(),
+      fuse: await fuse(),
+      documentWeight: this.#config.lexicalIndex.documentWeight,
+      turn: () => turns.next(),
+      recorder: tracker,
+      now,
+    }
+  }
+
+  #checkRetrieval<Options extends RetrieveOptions>(
+    question: Question,
+    options: Options,
+  ): Options & { readonly topK: number } {
+    const { limits, topK: defaultTopK } = this.#config
+    const { perDocument, topK = defaultTopK } = options
+    const text = typeof question === 'string' ? question : (question?.text ?? '')
+    if (typeof text !== 'string') throw new RagError('BAD_INPUT', 'A question is text, or { vector, text? }.')
+    if (text.length > limits.maxQueryChars) {
+      throw new RagError('LIMIT', `The question has ${text.length} characters; ${limits.maxQueryChars} are allowed.`, {
+        data: { length: text.length, limit: limits.maxQueryChars },
+        hint: 'Shorten it, or raise limits.maxQueryChars.',
+      })
+    }
+    checkCount('topK', topK, maxTopK)
+    if (perDocument !== undefined) checkCount('perDocument', perDocument, maxTopK)
+    compileFilter(options.filter)
+    return { ...options, topK }
+  }
+
+  #refuseReadOnly({ readOnly }: NamespaceRuntime): void {
+    if (!readOnly) return
+    throw new RagError('READ_ONLY', 'This store was opened read-only.', {
+      hint: 'Open it without readOnly to change it.',
+    })
+  }
+}
+
+function now(): number {
+  return performance.now()
+}
+
+function checkCount(option: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return
+  throw new RagError('BAD_OPTION', `${option} must be a whole number from 1 to ${most}.`, { data: { option, value } })
+}
+
+/** What callers see of a document. */
+function toStoredDocument(document: DocumentRecord): StoredDocument {
+  const { id, title, source, mediaType, language, metadata, chunks, characters, pages, committedAt, contentHash } =
+    document
+  return { id, title, source, mediaType, language, metadata, chunks, characters, pages, committedAt, contentHash }
+}

@@ -1,0 +1,22 @@
+import type { Logger } from '../core/lifecycle.js'
+
+/** What holds when neither the caller, nor the profile, nor the preset says otherwise. */
+export const defaults = {
+  language: 'english',
+  perDocument: 3,
+  maxContextChars: 4_000,
+  /** Their own options have their defaults in `adapter-options.ts`. */
+  adapters: { chunker: 'sentence', vectorIndex: 'flat', lexicalIndex: 'bm25', fusion: 'rrf', llm: 'extractive' },
+  extractor: { pdf: 'pdfium', layout: 'raw' },
+  limits: {
+    maxFileBytes: 256 * 2 ** 20,
+    pageTimeoutMs: 30_000,
+    maxQueryChars: 100_000,
+    maxOpenNamespaces: 64,
+  },
+} as const
+
+const ignore = () => {}
+
+/** Says nothing. */
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore }

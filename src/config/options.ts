@@ -1,0 +1,187 @@
+import type { Chunker } from '../chunk/types.js'
+import type { Catalogue } from '../compose/catalogue.js'
+import type { Logger } from '../core/lifecycle.js'
+import type { Embedder } from '../embed/types.js'
+import type { Llm, Prompt } from '../llm/types.js'
+import type { Store } from '../store/types.js'
+import type { PresetName, Quantization } from './presets.js'
+import type { ProfileName } from './profiles.js'
+
+/** Names of the adapters of a port. */
+export type AdapterName<Port extends keyof Catalogue> = Extract<keyof Catalogue[Port], string>
+
+/** Names that presets or later versions know and this one may not have: choosing one that is missing throws `UNSUPPORTED`. */
+export type EmbedderName = AdapterName<'embedders'> | 'latent-semantic' | 'onnx' | 'static'
+
+/**
+ * Options of `new UltraFastRAG()`. Everything is optional. What is not given comes from the profile, then from the preset, then from
+ * a fixed default. Unknown keys, values out of range and options that contradict each other throw `RagError` `BAD_OPTION`.
+ */
+export interface UltraFastRAGOptions {
+  /** A set of choices to start from. Default `'default'`: offline, no model. See `presets`. */
+  readonly preset?: PresetName
+  /** How much of the machine to use: sets `batchSize`, `maxWorkers` and `limits.maxOpenNamespaces`. Default: the preset's values. */
+  readonly profile?: ProfileName
+
+  /**
+   * Where documents live. Default: in memory, gone with the process. A string is a folder (made when missing, relative to the working
+   * directory) that several processes may share. A ready-made store stays the caller's to close.
+   */
+  readonly storage?: string | LmdbStorage | MemoryStorage | Store
+  /** Never writes to `storage`, which must exist. Default `false`. Only for a folder. */
+  readonly readOnly?: boolean
+  /** Folder that relative inputs and document ids are relative to; links out of it are not followed. Default: the working directory. */
+  readonly root?: string
+  /** Whether inputs may be URLs. Default `false`. */
+  readonly allowUrls?: boolean
+  /** Language of documents that do not tell theirs, as English name or BCP 47 code: decides stemming. Default `'english'`. */
+  readonly language?: string
+
+  /** How documents are read. */
+  readonly extractor?: ExtractorOptions
+  /** How text is cut. Default `'sentence'`. */
+  readonly chunker?: AdapterName<'chunkers'> | ChunkerOptions | Chunker
+  /** Characters (UTF-16 code units) of a chunk at most, 20 to 60,000. Default 400. Larger chunks: fewer vectors, coarser citations. */
+  readonly chunkSize?: number
+  /** Characters of whole sentences repeated from the chunk before, less than half of `chunkSize`. Default 0. Costs index size in proportion. */
+  readonly chunkOverlap?: number
+  /** Shorter chunks are joined with a neighbour, at most `chunkSize`. Default 0: kept as they are. */
+  readonly minChunkSize?: number
+  /** Chunks kept of one page; the rest cannot be found. Default 0: all. */
+  readonly maxChunksPerPage?: number
+
+  /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
+  readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
+  /** What searches the vectors. Default `'flat'`: exact. */
+  readonly vectorIndex?: AdapterName<'vectorIndexes'> | { readonly kind: AdapterName<'vectorIndexes'> }
+  /** What searches the words. Default `'bm25'`. */
+  readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
+  /** How words and meaning are joined. Default `'rrf'`. Matters only with an embedder. */
+  readonly fusion?: AdapterName<'fusions'> | FusionOptions
+  /** What reorders the best hits. Default: the preset's, `false` where it has none. */
+  readonly rerank?: false | 'mmr' | 'cross-encoder'
+  /**
+   * What writes the answer. Default `'extractive'`: quotes sentences, needs no model. A function gets the prompt and yields text; a
+   * ready-made model stays the caller's to close.
+   */
+  readonly llm?: AdapterName<'llms'> | LlmOptions | LlmFunction | Llm
+
+  /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
+  readonly topK?: number
+  /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
+  readonly perDocument?: number
+  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  readonly maxContextChars?: number
+
+  /** Chunks per call of the embedder, 1 to 4,096. Default: the preset's (32). Costs memory in proportion. */
+  readonly batchSize?: number
+  /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
+  readonly maxWorkers?: number
+  /** Whether vectors are kept by content and found again. Default: the preset's (`true`). */
+  readonly cacheEmbeddings?: boolean
+  /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
+  readonly maxTextLength?: number
+  /** Precision of a neural embedder. Default: the preset's. */
+  readonly quantization?: Quantization
+  /** Short form: `true` for a quantized neural embedder, `false` for `quantization: 'fp32'`. Without `preset` and `embedder` it means `preset: 'production'`. */
+  readonly useQuantization?: boolean
+  /** Short form of `preset: 'extreme'`; `false` means nothing. */
+  readonly extremeMode?: boolean
+  /** Folder with model files, looked into before anything is downloaded. Default: none. */
+  readonly modelsDir?: string
+
+  readonly limits?: LimitOptions
+  /** Told what an operator should know. Default: nobody. */
+  readonly logger?: Logger
+  /** Milliseconds since 1970, for tests. Default `Date.now`. */
+  readonly clock?: () => number
+}
+
+/** A folder on this machine. */
+export interface LmdbStorage {
+  readonly kind: 'lmdb'
+  readonly directory: string
+  /** The same as the option `readOnly`. */
+  readonly readOnly?: boolean
+}
+
+/** The memory of this process. */
+export interface MemoryStorage {
+  readonly kind: 'memory'
+}
+
+export interface ExtractorOptions {
+  /** What reads PDF. Default `'pdfium'`; `'pdf-parse'` is an optional peer, slower, plain JavaScript. */
+  readonly pdf?: AdapterName<'extractors'>
+  /** `'raw'` (default): text in the order of the page description. */
+  readonly layout?: 'raw'
+}
+
+/** A chunker by name with its sizes; see the options of the same names. */
+export interface ChunkerOptions {
+  readonly kind: AdapterName<'chunkers'>
+  readonly chunkSize?: number
+  readonly chunkOverlap?: number
+  readonly minChunkSize?: number
+  readonly maxChunksPerPage?: number
+}
+
+export type EmbedderOptions = HashingEmbedderOptions | PlannedEmbedderOptions
+
+/** Words and letter groups hashed into a vector: no model, no meaning; for tests and as the smallest example of an adapter. */
+export interface HashingEmbedderOptions {
+  readonly kind: 'hashing'
+  /** 8 to 4,096. Default 256. */
+  readonly dimensions?: number
+}
+
+/** An embedder of {@link presets} that may not be part of this version. */
+export interface PlannedEmbedderOptions {
+  readonly kind: Exclude<EmbedderName, AdapterName<'embedders'>>
+  readonly model?: string
+}
+
+export interface LexicalIndexOptions {
+  readonly kind: AdapterName<'lexicalIndexes'>
+  /** How soon repeated words stop counting, 0 to 10. Default: the index's own. */
+  readonly k1?: number
+  /** How much long passages are held back, 0 (not) to 1. Default: the index's own. */
+  readonly b?: number
+  /** Weight of the whole document's score beside the chunk's, 0 (chunks alone) to 10. Default 0.5. */
+  readonly documentWeight?: number
+}
+
+export type FusionOptions =
+  | {
+      /** By rank alone. */
+      readonly kind: 'rrf'
+      /** Dampens the lead of the first ranks, 1 to 10,000. Default 60. */
+      readonly k?: number
+    }
+  | {
+      /** By score. */
+      readonly kind: 'weighted'
+      /** 0 to 1,000 each, relative to each other, not both 0. Default 0.7 and 0.3. A weight of 0 silences its leg. */
+      readonly weights?: { readonly lexical: number; readonly vector: number }
+    }
+
+export interface LlmOptions {
+  readonly kind: AdapterName<'llms'>
+  /** Sentences of an extractive answer at most, 1 to 20. Default 3. */
+  readonly maxSentences?: number
+}
+
+/** A language model as a function: yields the answer with `[n]` markers, nothing when the sources do not answer. */
+export type LlmFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
+
+/** What is refused with `LIMIT` or `TIMEOUT` instead of being tried. */
+export interface LimitOptions {
+  /** Bytes of a file that must be held whole (PDF). Default 256 MiB. */
+  readonly maxFileBytes?: number
+  /** Milliseconds a reader may spend on one page without a result; then its thread is ended. Default 30,000. */
+  readonly pageTimeoutMs?: number
+  /** Characters of a question. Default 100,000. */
+  readonly maxQueryChars?: number
+  /** Namespaces whose indexes are kept in memory; the least recently used idle one is closed. Default 64. */
+  readonly maxOpenNamespaces?: number
+}

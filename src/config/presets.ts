@@ -1,0 +1,158 @@
+/** Precision of a neural model's weights. */
+export type Quantization = 'fp32' | 'fp16' | 'int8' | 'int4'
+
+/** Names of the presets. */
+export type PresetName = 'default' | 'kaggle' | 'production' | 'research' | 'extreme'
+
+/** Everything a preset decides, as plain data. `ufrag config --preset NAME` prints it. */
+export interface Preset {
+  /** Whom it is for. */
+  readonly for: string
+  /** `optional`: where the adapter is not part of this version, passages are found by their words alone. */
+  readonly embedder: { readonly kind: string; readonly model?: string; readonly optional?: true }
+  readonly quantization: Quantization
+  readonly batchSize: number
+  /** Threads; `'cores'` is as many as the machine has, which is also the limit. */
+  readonly maxWorkers: number | 'cores'
+  readonly cacheEmbeddings: boolean
+  /** Where embeddings are cached beside memory: always, and when a Redis client is given. */
+  readonly embeddingCache: { readonly disk: boolean; readonly redis: boolean }
+  readonly enrichment: {
+    readonly headings: boolean
+    readonly keywords: boolean
+    /** Uses a model when one is given. */
+    readonly llm: boolean
+    readonly skip: boolean
+  }
+  readonly maxConcurrentApiCalls: number
+  readonly apiRateLimitDelayMs: number
+  /** Entries of each in-memory cache; 0 when caching is off. */
+  readonly cacheMaxEntries: number
+  /** Characters of a chunk sent to a model, 0 = all. */
+  readonly maxTextLength: number
+  /** Characters. */
+  readonly chunkSize: number
+  readonly chunkOverlap: number
+  readonly minChunkSize: number
+  /** 0 = all. */
+  readonly maxChunksPerPage: number
+  readonly topK: number
+  readonly rerank: false | { readonly kind: string; readonly model?: string; readonly candidates?: number }
+  /** Smaller images are skipped; larger sides are reduced to `maxSide` pixels, 0 = never. Absent: images are not read. */
+  readonly images?: { readonly minBytes: number; readonly maxSide: number }
+  /** Whisper model. Absent: sound is not read. */
+  readonly speechModel?: 'tiny' | 'base' | 'small' | 'medium'
+  /** One of so many video frames is looked at. */
+  readonly frameSampleRate?: number
+}
+
+const miniLm = { kind: 'onnx', model: 'sentence-transformers/all-MiniLM-L6-v2' }
+const sentences = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0, maxChunksPerPage: 0 }
+
+/**
+ * The presets. They are complete even where a part they name (an embedder, a reranker, media) comes with a later version: choosing
+ * one whose embedder or reranker is missing throws `UNSUPPORTED` unless that part is overridden; enrichment, media and API limits
+ * take effect with the parts that use them.
+ */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  default: {
+    for: 'offline, instant',
+    embedder: { kind: 'latent-semantic', optional: true },
+    quantization: 'fp32',
+    batchSize: 32,
+    maxWorkers: 'cores',
+    cacheEmbeddings: true,
+    embeddingCache: { disk: false, redis: false },
+    enrichment: { headings: true, keywords: false, llm: false, skip: false },
+    maxConcurrentApiCalls: 5,
+    apiRateLimitDelayMs: 0,
+    cacheMaxEntries: 10_000,
+    maxTextLength: 0,
+    ...sentences,
+    topK: 5,
+    rerank: false,
+  },
+  kaggle: {
+    for: 'notebooks, small RAM',
+    embedder: miniLm,
+    quantization: 'int8',
+    batchSize: 32,
+    maxWorkers: 4,
+    cacheEmbeddings: true,
+    embeddingCache: { disk: true, redis: false },
+    enrichment: { headings: true, keywords: true, llm: false, skip: false },
+    maxConcurrentApiCalls: 3,
+    apiRateLimitDelayMs: 200,
+    cacheMaxEntries: 10_000,
+    maxTextLength: 0,
+    ...sentences,
+    topK: 5,
+    rerank: false,
+    images: { minBytes: 0, maxSide: 2048 },
+    speechModel: 'base',
+    frameSampleRate: 30,
+  },
+  production: {
+    for: 'servers',
+    embedder: miniLm,
+    quantization: 'int8',
+    batchSize: 64,
+    maxWorkers: 8,
+    cacheEmbeddings: true,
+    embeddingCache: { disk: true, redis: true },
+    enrichment: { headings: true, keywords: false, llm: true, skip: false },
+    maxConcurrentApiCalls: 10,
+    apiRateLimitDelayMs: 100,
+    cacheMaxEntries: 10_000,
+    maxTextLength: 500,
+    ...sentences,
+    topK: 5,
+    rerank: { kind: 'mmr' },
+    images: { minBytes: 0, maxSide: 2048 },
+    speechModel: 'small',
+    frameSampleRate: 30,
+  },
+  research: {
+    for: 'accuracy, reproducibility',
+    embedder: miniLm,
+    quantization: 'fp32',
+    batchSize: 16,
+    maxWorkers: 2,
+    cacheEmbeddings: false,
+    embeddingCache: { disk: false, redis: false },
+    enrichment: { headings: true, keywords: false, llm: true, skip: false },
+    maxConcurrentApiCalls: 2,
+    apiRateLimitDelayMs: 0,
+    cacheMaxEntries: 0,
+    maxTextLength: 0,
+    ...sentences,
+    topK: 10,
+    rerank: { kind: 'cross-encoder', model: 'cross-encoder/ms-marco-MiniLM-L6-v2', candidates: 20 },
+    images: { minBytes: 0, maxSide: 0 },
+    speechModel: 'medium',
+    frameSampleRate: 30,
+  },
+  extreme: {
+    for: 'maximum speed',
+    embedder: { kind: 'static', model: 'minishlab/potion-retrieval-32M' },
+    quantization: 'fp32',
+    batchSize: 128,
+    maxWorkers: 'cores',
+    cacheEmbeddings: true,
+    embeddingCache: { disk: false, redis: false },
+    enrichment: { headings: false, keywords: true, llm: false, skip: true },
+    maxConcurrentApiCalls: 1,
+    apiRateLimitDelayMs: 0,
+    cacheMaxEntries: 10_000,
+    maxTextLength: 0,
+    chunkSize: 800,
+    chunkOverlap: 0,
+    minChunkSize: 200,
+    maxChunksPerPage: 3,
+    topK: 5,
+    rerank: false,
+    images: { minBytes: 50_000, maxSide: 1024 },
+    speechModel: 'tiny',
+    frameSampleRate: 30,
+  },
+}

@@ -1,0 +1,267 @@
+import { availableParallelism } from 'node:os'
+import { resolve as resolvePath } from 'node:path'
+import type { Chunker, ChunkOptions } from '../chunk/types.js'
+import { RagError } from '../core/errors.js'
+import type { Logger } from '../core/lifecycle.js'
+import type { Embedder } from '../embed/types.js'
+import type { Llm } from '../llm/types.js'
+import type { Store } from '../store/types.js'
+import { defaults, silentLogger } from './defaults.js'
+import type {
+  AdapterName,
+  HashingEmbedderOptions,
+  LexicalIndexOptions,
+  LimitOptions,
+  UltraFastRAGOptions,
+} from './options.js'
+import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
+import { type ProfileName, profiles } from './profiles.js'
+import {
+  type AdapterNames,
+  type GivenOptions,
+  type Instance,
+  parseOptions,
+  type ResolvedFusion,
+  type ResolvedLlm,
+} from './schema.js'
+
+/** Every choice made, nothing left to default. This is what the inside of the library sees. */
+export interface ResolvedConfig {
+  readonly preset: PresetName
+  readonly profile: ProfileName | undefined
+  readonly storage: ResolvedStorage
+  /** Absolute. */
+  readonly root: string
+  readonly allowUrls: boolean
+  readonly language: string
+  readonly extractor: { readonly pdf: AdapterName<'extractors'>; readonly layout: 'raw' }
+  readonly chunker: ({ readonly kind: AdapterName<'chunkers'> } & ChunkOptions) | Instance<Chunker>
+  /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
+  readonly maxChunksPerPage: number
+  readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
+  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
+  readonly fusion: ResolvedFusion
+  readonly rerank: false
+  readonly llm: ResolvedLlm | Instance<Llm>
+  readonly topK: number
+  readonly perDocument: number
+  readonly maxContextChars: number
+  readonly batchSize: number
+  /** 1 to the number of cores. */
+  readonly maxWorkers: number
+  readonly cacheEmbeddings: boolean
+  readonly cacheMaxEntries: number
+  /** 0 = all. */
+  readonly maxTextLength: number
+  readonly quantization: Quantization
+  /** Absolute. */
+  readonly modelsDir: string | undefined
+  readonly limits: Required<LimitOptions>
+  readonly logger: Logger
+  readonly clock: () => number
+}
+
+export type ResolvedStorage =
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'lmdb'; readonly directory: string; readonly readOnly: boolean }
+  | Instance<Store>
+
+/** An embedder of the catalogue with its options. */
+export type ResolvedEmbedder = Required<HashingEmbedderOptions>
+
+/**
+ * Checks options and fills in everything that was not given: the caller's options over the profile over the preset over the defaults.
+ * Throws `RagError` `BAD_OPTION` for what is wrong or contradictory, `UNSUPPORTED` for an adapter that `catalogue` does not have.
+ * Does no I/O.
+ */
+export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNames): ResolvedConfig {
+  const given = parseOptions(options, catalogue)
+  refuseContradictions(given)
+  const name = choosePreset(given)
+  const preset = presets[name]
+  const profile = given.profile === undefined ? undefined : profiles[given.profile]
+  const use = profile ?? preset
+  const embedder = resolveEmbedder(given, name, catalogue)
+  requireReranker(given, name)
+  return freeze({
+    preset: name,
+    profile: given.profile,
+    storage: resolveStorage(given),
+    root: resolvePath(given.root ?? '.'),
+    allowUrls: given.allowUrls ?? false,
+    language: given.language ?? defaults.language,
+    extractor: { ...defaults.extractor, ...given.extractor },
+    chunker: resolveChunker(given, preset),
+    maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
+    embedder,
+    vectorIndex: given.vectorIndex,
+    lexicalIndex: given.lexicalIndex,
+    fusion: given.fusion,
+    rerank: false,
+    llm: given.llm,
+    topK: given.topK ?? preset.topK,
+    perDocument: given.perDocument ?? defaults.perDocument,
+    maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    batchSize: given.batchSize ?? use.batchSize,
+    maxWorkers: countWorkers(given.maxWorkers ?? use.maxWorkers),
+    cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
+    cacheMaxEntries: preset.cacheMaxEntries,
+    maxTextLength: given.maxTextLength ?? preset.maxTextLength,
+    quantization: resolveQuantization(given, preset),
+    modelsDir: given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir),
+    limits: {
+      ...defaults.limits,
+      ...(profile === undefined ? {} : { maxOpenNamespaces: profile.maxOpenNamespaces }),
+      ...given.limits,
+    },
+    logger: given.logger ?? silentLogger,
+    clock: given.clock ?? Date.now,
+  })
+}
+
+/** Options that say two things at once. */
+function refuseContradictions(given: GivenOptions): void {
+  const { quantization, useQuantization, extremeMode, preset, embedder, chunker, storage, readOnly } = given
+  if (extremeMode === true && preset !== undefined && preset !== 'extreme') contradiction('extremeMode', 'preset')
+  if (useQuantization === true && quantization === 'fp32') contradiction('useQuantization', 'quantization')
+  if (useQuantization === false && quantization !== undefined && quantization !== 'fp32') {
+    contradiction('useQuantization', 'quantization')
+  }
+  const precision = quantization !== undefined ? 'quantization' : useQuantization !== undefined ? 'useQuantization' : ''
+  if (precision !== '' && (embedder === false || embedder?.kind === 'instance' || embedder?.kind === 'hashing')) {
+    contradiction(precision, 'embedder', "Precision is a matter of the library's own neural embedders.")
+  }
+  if (precision !== '' && embedder === undefined && choosePreset(given) === 'default') {
+    contradiction(
+      precision,
+      'preset',
+      'The preset "default" has no neural embedder: choose another preset or an embedder.',
+    )
+  }
+  for (const size of ['chunkSize', 'chunkOverlap', 'minChunkSize'] as const) {
+    if (given[size] === undefined) continue
+    if (chunker.kind === 'instance') contradiction(size, 'chunker', 'A chunker of your own has its own sizes.')
+    if (chunker[size] !== undefined && chunker[size] !== given[size]) contradiction(size, `chunker.${size}`)
+  }
+  if (chunker.kind !== 'instance' && chunker.maxChunksPerPage !== undefined && given.maxChunksPerPage !== undefined) {
+    if (chunker.maxChunksPerPage !== given.maxChunksPerPage)
+      contradiction('maxChunksPerPage', 'chunker.maxChunksPerPage')
+  }
+  if (readOnly === true && storage?.kind !== 'lmdb') {
+    contradiction('readOnly', 'storage', 'Only a folder can be opened read-only: storage: "./folder".')
+  }
+  if (
+    storage?.kind === 'lmdb' &&
+    storage.readOnly !== undefined &&
+    readOnly !== undefined &&
+    storage.readOnly !== readOnly
+  ) {
+    contradiction('readOnly', 'storage.readOnly')
+  }
+}
+
+function contradiction(one: string, other: string, hint = 'Leave one of them out.'): never {
+  throw new RagError('BAD_OPTION', `Options "${one}" and "${other}" contradict each other.`, {
+    data: { options: [one, other] },
+    hint,
+  })
+}
+
+/** The preset, or the one that a short form stands for. */
+function choosePreset(given: GivenOptions): PresetName {
+  if (given.preset !== undefined) return given.preset
+  if (given.embedder !== undefined) return 'default'
+  if (given.extremeMode === true) return 'extreme'
+  return given.useQuantization === undefined ? 'default' : 'production'
+}
+
+function resolveStorage(given: GivenOptions): ResolvedStorage {
+  const { storage, readOnly } = given
+  if (storage === undefined || storage.kind === 'memory') return { kind: 'memory' }
+  if (storage.kind === 'instance') return storage
+  return { kind: 'lmdb', directory: resolvePath(storage.directory), readOnly: readOnly ?? storage.readOnly ?? false }
+}
+
+function resolveChunker(given: GivenOptions, preset: Preset): ResolvedConfig['chunker'] {
+  const { chunker } = given
+  if (chunker.kind === 'instance') return chunker
+  const size = chunkSize('chunkSize', given) ?? preset.chunkSize
+  const overlap = chunkSize('chunkOverlap', given)
+  const least = chunkSize('minChunkSize', given)
+  if (overlap !== undefined && overlap * 2 >= size) {
+    throw new RagError(
+      'BAD_OPTION',
+      `Option "chunkOverlap" must be less than half of "chunkSize" (${size}), but is ${overlap}.`,
+      {
+        data: { option: 'chunkOverlap' },
+      },
+    )
+  }
+  if (least !== undefined && least > size) {
+    throw new RagError('BAD_OPTION', `Option "minChunkSize" must be at most "chunkSize" (${size}), but is ${least}.`, {
+      data: { option: 'minChunkSize' },
+    })
+  }
+  return {
+    kind: chunker.kind,
+    chunkSize: size,
+    // What the preset says fits its own chunk size; beside a smaller one of the caller it gives way.
+    chunkOverlap: overlap ?? Math.min(preset.chunkOverlap, Math.ceil(size / 2) - 1),
+    minChunkSize: least ?? Math.min(preset.minChunkSize, size),
+  }
+}
+
+type ChunkSize = 'chunkSize' | 'chunkOverlap' | 'minChunkSize' | 'maxChunksPerPage'
+
+function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
+  const { chunker } = given
+  return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
+}
+
+function resolveEmbedder(given: GivenOptions, name: PresetName, catalogue: AdapterNames): ResolvedConfig['embedder'] {
+  if (given.embedder === false || given.embedder?.kind === 'instance') return given.embedder
+  const chosen = given.embedder ?? presets[name].embedder
+  if (chosen.kind in catalogue.embedders) return chosen as ResolvedEmbedder
+  if (given.embedder === undefined && 'optional' in chosen) return false
+  const available = Object.keys(catalogue.embedders)
+  const source = given.embedder === undefined ? `The preset "${name}" uses` : 'Option "embedder" names'
+  throw new RagError('UNSUPPORTED', `${source} the embedder "${chosen.kind}", which this version does not have.`, {
+    data: { option: 'embedder', adapter: chosen.kind, available },
+    hint: `Pass embedder: false (words alone), ${available.map((kind) => `"${kind}"`).join(', ')}, or an Embedder of your own.`,
+  })
+}
+
+/** No reranker is part of this version: only `false` can be resolved. */
+function requireReranker(given: GivenOptions, name: PresetName): void {
+  const preset = presets[name].rerank
+  const chosen = given.rerank ?? (preset === false ? false : preset.kind)
+  if (chosen === false) return
+  const source = given.rerank === undefined ? `The preset "${name}" uses` : 'Option "rerank" names'
+  throw new RagError('UNSUPPORTED', `${source} the reranker "${chosen}", which this version does not have.`, {
+    data: { option: 'rerank', adapter: chosen, available: [] },
+    hint: 'Pass rerank: false.',
+  })
+}
+
+function countWorkers(wanted: number | 'cores'): number {
+  const cores = availableParallelism()
+  return wanted === 'cores' ? cores : Math.min(wanted, cores)
+}
+
+/** A static model is quantized to 4 bits where others are to 8. */
+function resolveQuantization(given: GivenOptions, preset: Preset): Quantization {
+  if (given.quantization !== undefined) return given.quantization
+  if (given.useQuantization === false) return 'fp32'
+  if (given.useQuantization === undefined) return preset.quantization
+  const embedder = given.embedder === undefined || given.embedder === false ? preset.embedder : given.embedder
+  return embedder.kind === 'static' ? 'int4' : 'int8'
+}
+
+/** Freezes plain data all the way down; loggers and ready-made adapters stay as they are. */
+function freeze<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  const own = 'kind' in value && value.kind === 'instance'
+  for (const [key, inner] of Object.entries(value)) if (!own && key !== 'logger') freeze(inner)
+  return Object.freeze(value)
+}

@@ -1,0 +1,47 @@
+export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
+export type { RagStats } from './compose/engine.js'
+export { configFromEnv } from './config/env.js'
+export type { UltraFastRAGOptions } from './config/options.js'
+export { type Preset, type PresetName, presets } from './config/presets.js'
+export { type ProfileName, profiles } from './config/profiles.js'
+export type {
+  CacheReport,
+  Citation,
+  FinishReason,
+  Outcome,
+  QueryOptions,
+  QueryResult,
+  Source,
+  Timings,
+} from './core/answer.js'
+export type { Chunk, Span } from './core/chunk.js'
+export type {
+  BinaryDocument,
+  ChunkedDocument,
+  DocumentFields,
+  DocumentInput,
+  FileDocument,
+  Metadata,
+  MetadataValue,
+  OwnChunk,
+  StoredDocument,
+  TextDocument,
+} from './core/document.js'
+export {
+  RagError,
+  type RagErrorCode,
+  type RagErrorOptions,
+  ragErrorCodes,
+  type SerializedRagError,
+} from './core/errors.js'
+export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './core/events.js'
+export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
+export type { Logger, WaitOptions } from './core/lifecycle.js'
+export type { Hit, LegScores, Question, RetrieveOptions } from './core/search.js'
+export type { Embedder, EmbedderCapabilities, Embeddings, EmbedOptions } from './embed/types.js'
+export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
+export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
+export type { IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { Store } from './store/types.js'
+export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'
