@@ -7,8 +7,8 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import type { Llm, Prompt, PromptSource } from './types.js'
 
 /** Options of {@link createExtractiveLlm}. */
-export interface ExtractiveOptions {
-  /** Sentences of an answer, at most: 1 to 10. Default 3. */
+export interface ExtractiveLlmOptions {
+  /** Sentences of an answer, at most: 1 to 20. Default 3. */
   readonly maxSentences?: number
 }
 
@@ -16,9 +16,9 @@ export interface ExtractiveOptions {
  * Answers without a model: quotes the sentences of the sources that say most about the question, word for word, each followed by
  * its ` [n]`. Streams nothing when too little of the question is found in them. Throws `BAD_OPTION` for `maxSentences` out of range.
  */
-export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveOptions = {}): Llm {
-  if (!Number.isInteger(maxSentences) || maxSentences < 1 || maxSentences > 10) {
-    throw new RagError('BAD_OPTION', 'maxSentences is a whole number from 1 to 10.', { data: { maxSentences } })
+export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveLlmOptions = {}): Llm {
+  if (!Number.isInteger(maxSentences) || maxSentences < 1 || maxSentences > 20) {
+    throw new RagError('BAD_OPTION', 'maxSentences is a whole number from 1 to 20.', { data: { maxSentences } })
   }
   const analyzers = new Map<string, () => Promise<Analyzer>>()
   const analyzerOf = (language: string): Promise<Analyzer> => {
@@ -140,14 +140,13 @@ interface ScoredSentence {
   readonly score: number
 }
 
-const neighbourWeight = 0.15
 const headingWeight = 0.2
 const pairWeight = 0.3
-const hintBonus = 0.25
-const closenessWeight = 0.4
+const hintBonus = 0.1
+const closenessWeight = 0.6
 /** Stems of a sentence of usual length; longer ones pay for what they say beside the point. */
 const usualLength = 12
-const lengthWeight = 0.35
+const lengthWeight = 0.1
 
 function scorePassage(source: ReadSource, rank: number, question: WeighedQuestion): ScoredPassage {
   const asked = (stems: Iterable<string>): Set<string> => new Set([...stems].filter((stem) => question.weights.has(stem)))
@@ -159,8 +158,7 @@ function scorePassage(source: ReadSource, rank: number, question: WeighedQuestio
     pairs: pairs.flat(),
     found: new Set([heading, ...found].flatMap((stems) => [...stems])),
     sentences: source.sentences.map(({ text }, i) => {
-      const around = neighbourWeight * ((own[i - 1] ?? 0) + (own[i + 1] ?? 0))
-      const score = ((own[i] ?? 0) + around) * (1 - closenessWeight + closenessWeight * source.closeness)
+      const score = (own[i] ?? 0) * (1 - closenessWeight + closenessWeight * source.closeness)
       return { marker: source.marker, rank, ordinal: i, text, found: found[i] ?? new Set(), score }
     }),
   }
@@ -232,16 +230,13 @@ function evidenceOf(passages: readonly ScoredPassage[], question: WeighedQuestio
  */
 function isAnswerable({ asked, bestShare, meanShare, found, pairs }: Evidence): boolean {
   if (found === 0) return false
-  const words = -1.35 * Math.log(asked) + 3.63 * Math.log(1 + found) + 2.26 * Math.log(1 + pairs)
-  probe.e = {asked,bestShare,meanShare,found,pairs}
-  return 2.64 * bestShare + 1.68 * meanShare + words > 3.79
+  const words = -1.25 * Math.log(asked) + 3.55 * Math.log(1 + found) + 2.05 * Math.log(1 + pairs)
+  return 2.9 * bestShare + 1.7 * meanShare + words > 4
 }
-export const probe:{e:unknown} = {e:0}
-
 /** A further sentence is taken while it is at least this good, compared with the best and less what is already said. */
-const furtherShare = 0.5
+const furtherShare = 0.45
 /** How much of what a sentence shares with those already taken counts against it. */
-const repetitionWeight = 0.6
+const repetitionWeight = 0.5
 
 function chooseSentences(
   passages: readonly ScoredPassage[],

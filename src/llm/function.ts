@@ -5,7 +5,7 @@ import type { Llm, Prompt } from './types.js'
 /** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
 export type GenerateFunction = (
   prompt: Prompt,
-  options: { readonly signal: AbortSignal | undefined },
+  options: { readonly signal?: AbortSignal },
 ) => AsyncIterable<string>
 
 /**
@@ -23,7 +23,7 @@ export function createFunctionLlm(generate: GenerateFunction, { id = 'function' 
     id,
     async *generate(prompt, { signal }) {
       signal?.throwIfAborted()
-      const iterator = open(generate(prompt, { signal }))
+      const iterator = open(generate(prompt, signal === undefined ? {} : { signal }))
       try {
         for (;;) {
           const next = await abortable(iterator.next(), signal)
