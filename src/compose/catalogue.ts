@@ -3,9 +3,9 @@ import type { HashingEmbedderOptions } from '../embed/hashing.js'
 import type { Embedder } from '../embed/types.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
-import type { Bm25IndexOptions } from '../lexical-index/bm25.js'
+import type { Bm25Options } from '../lexical-index/bm25.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
-import type { ExtractiveLlmOptions } from '../llm/extractive.js'
+import type { ExtractiveOptions } from '../llm/extractive.js'
 import type { Llm } from '../llm/types.js'
 import type { RankedList } from '../pipelines/retrieve.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
@@ -45,7 +45,7 @@ export const catalogue = {
       (await import('../vector-index/flat.js')).createFlatIndex(options),
   },
   lexicalIndexes: {
-    bm25: async (options: Bm25IndexOptions): Promise<LexicalIndex> =>
+    bm25: async (options: Bm25Options): Promise<LexicalIndex> =>
       (await import('../lexical-index/bm25.js')).createBm25Index(options),
   },
   fusions: {
@@ -60,7 +60,7 @@ export const catalogue = {
     },
   },
   llms: {
-    extractive: async (options: ExtractiveLlmOptions): Promise<Llm> =>
+    extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
   },
   stores: {

@@ -74,7 +74,7 @@ export class Namespaces {
       ...parameters,
       ...(store.directory === undefined ? {} : { directory: join(store.directory, 'indexes', folderOf(name)) }),
       readOnly: store.capabilities.readOnly,
-      logger,
+      warn: (problem) => logger.warn(problem.message, { namespace: name, ...problem.data }),
     })
     const vector = embedder && {
       index: await catalogue.vectorIndexes[vectorIndex.kind]({ dimensions: embedder.dimensions, turns }),

@@ -54,6 +54,34 @@ export async function* refuseEmpty(blocks: AsyncIterable<Block>, name: string): 
   if (empty) throw emptyError(name)
 }
 
+/** The title and the language of a document are looked for in so many code units from the start. */
+const startUnits = 8192
+
+/**
+ * Reads blocks ahead until `known` holds or the start of the document is over, and returns all blocks, those included. Ending the
+ * iteration ends `blocks`, even before the first one.
+ */
+export async function readUntil(
+  blocks: AsyncGenerator<Block, void, undefined>,
+  known: () => boolean,
+): Promise<AsyncIterable<Block>> {
+  const first: Block[] = []
+  for (let units = 0; units < startUnits && !known(); ) {
+    const next = await blocks.next()
+    if (next.done === true) break
+    first.push(next.value)
+    units += next.value.text.length
+  }
+  const iterator = {
+    next: async (): Promise<IteratorResult<Block, void>> => {
+      const value = first.shift()
+      return value === undefined ? blocks.next() : { value, done: false }
+    },
+    return: () => blocks.return(),
+  }
+  return { [Symbol.asyncIterator]: () => iterator }
+}
+
 /** The error for a document without any text, and without pictures that might hold some. */
 export function emptyError(name: string): RagError {
   return new RagError('EMPTY', `"${name}" holds no text.`, { data: { name } })

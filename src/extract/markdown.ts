@@ -1,4 +1,4 @@
-import { cutPoint, maxBlockUnits, refuseEmpty, toBlocks, toHeading } from './blocks.js'
+import { cutPoint, maxBlockUnits, readUntil, refuseEmpty, toBlocks, toHeading } from './blocks.js'
 import { decodeText } from './decode.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
@@ -16,22 +16,12 @@ export function createMarkdownExtractor(): Extractor {
   }
 }
 
-/** A title is looked for in so many code units from the start. */
-const titleWindowUnits = 8192
-
 async function extractMarkdown(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
   const reader = new MarkdownReader()
   const reading = read(reader, decodeText(source.stream()), signal)
-  const first: Block[] = []
-  let units = 0
-  while (reader.title === undefined && units < titleWindowUnits) {
-    const next = await reading.next()
-    if (next.done === true) break
-    first.push(next.value)
-    units += next.value.text.length
-  }
+  const blocks = await readUntil(reading, () => reader.title !== undefined)
   const { title } = reader
-  return { ...(title === undefined ? {} : { title }), blocks: refuseEmpty(resume(first, reading), source.name) }
+  return { ...(title === undefined ? {} : { title }), blocks: refuseEmpty(blocks, source.name) }
 }
 
 async function* read(
@@ -46,19 +36,6 @@ async function* read(
   }
   reader.end()
   yield* reader.take()
-}
-
-/** What was read to find the title, then the rest. Ending it ends the rest, even before the first block. */
-function resume(first: Block[], rest: AsyncGenerator<Block, void, undefined>): AsyncIterable<Block> {
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: async () => {
-        const value = first.shift()
-        return value === undefined ? rest.next() : { value, done: false as const }
-      },
-      return: () => rest.return(),
-    }),
-  }
 }
 
 /** A line with its end, or a part of one that is longer than any line of structure. */

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { RagError } from '../core/errors.js'
-import { importOptional } from '../util/import-optional.js'
 import { emptyError, toBlocks, toHeading } from './blocks.js'
+import { cleanPageText, corruptPdf, encryptedPdf, noTextInPdf, tooManyPages, tooMuchText } from './pdf-common.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
 /** Options of {@link createPdfExtractor}. */
@@ -45,15 +45,15 @@ export function createPdfExtractor(options: PdfExtractorOptions = {}): Extractor
   }
   return {
     id: 'pdf',
-    fingerprint: `pdf/1 pdfium/2.1.13 layout=${limits.layout}`,
+    fingerprint: `pdf/1 pdfium-2.1 ${limits.layout}`,
     mediaTypes: ['application/pdf'],
     extract: (source, extractOptions) => extractPdf(source, extractOptions, limits),
   }
 }
 
 /**
- * Bytes of WebAssembly memory that PDFium holds in this thread, 0 before its first document. A large heap is let go when its last
- * document ends, but still counted until the next document begins: the memory returns only when the collector gets to it.
+ * Bytes of WebAssembly memory that the last PDF of this thread has left behind, 0 before the first. A large heap is let go, but the
+ * memory returns only when the collector gets to it; ending the thread returns it at once.
  */
 export function pdfHeldBytes(): number {
   return heldBytes
@@ -115,9 +115,11 @@ async function* readPages(
     if (page !== undefined) {
       readable++
       withObjects ||= page.objects > 0
-      const text = cleanPageText(page.text)
+      const text = cleanPageText(joinLines(page.text))
       units += text.length
-      if (units > limits.maxDocumentUnits) throw tooMuchText(name, { limit: limits.maxDocumentUnits, page: number })
+      if (units > limits.maxDocumentUnits) {
+        throw tooMuchText(name, { option: 'maxDocumentUnits', limit: limits.maxDocumentUnits, page: number })
+      }
       yield* toBlocks(text, { kind: 'text', page: number })
     }
     // PDFium never waits, so without this neither an abort nor anything else of this thread would get a turn.
@@ -125,24 +127,14 @@ async function* readPages(
     signal?.throwIfAborted()
   }
   if (units > 0) return
-  if (readable === 0) throw corrupt(name, 'no page of it can be opened')
+  if (readable === 0) throw corruptPdf(name, 'no page of it can be opened')
   if (!withObjects) throw emptyError(name)
-  throw new RagError('NO_TEXT', `"${name}" shows something on its pages, but holds no text.`, {
-    data: { name, pages },
-    hint: 'It is probably a scan: run OCR (for example "ocrmypdf IN OUT") and give the result.',
-  })
+  throw noTextInPdf(name, pages)
 }
 
-/**
- * PDFium ends lines with CR LF, and puts U+FFFE where a line ends within a hyphenated word. Glyphs without a character come as C0
- * controls. Every page ends its last line, so that words of two pages do not run together. `''` for a page without text.
- */
-function cleanPageText(raw: string): string {
-  const text = raw
-    .replace(/(\S?)\ufffe(?:\r?\n)?(\S?)/g, joinHyphenated)
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g, '')
-    .toWellFormed()
-  return text.trim() === '' ? '' : `${text.trimEnd()}\n\n`
+/** PDFium puts U+FFFE where a line ends within a hyphenated word. Its line ends are CR LF; the cleaning leaves LF. */
+function joinLines(raw: string): string {
+  return raw.replace(/(\S?)\ufffe(?:\r?\n)?(\S?)/g, joinHyphenated)
 }
 
 /**
@@ -192,12 +184,9 @@ class PdfDocument {
   pageCount(): number {
     const pages = this.#call(undefined, () => this.#pdfium.functions._FPDF_GetPageCount(this.#handle))
     const { maxPages } = this.limits
-    if (pages <= 0) throw corrupt(this.name, 'it has no pages')
-    if (pages <= maxPages) return pages
-    throw new RagError('LIMIT', `"${this.name}" says it has ${pages} pages; the limit is ${maxPages}.`, {
-      data: { name: this.name, pages, maxPages },
-      hint: 'Raise "maxPages" of the PDF extractor, or split the file.',
-    })
+    if (pages <= 0) throw corruptPdf(this.name, 'it has no pages')
+    if (pages > maxPages) throw tooManyPages(this.name, pages, maxPages)
+    return pages
   }
 
   title(): string | undefined {
@@ -232,20 +221,26 @@ class PdfDocument {
     })
   }
 
-  /** Safe after a failed {@link open}, and twice. */
+  /** Safe after a failed {@link open}. Never throws. */
   close(): void {
     const { functions, broken } = this.#pdfium
-    if (!broken && this.#handle !== 0) this.#call(undefined, () => functions._FPDF_CloseDocument(this.#handle))
-    if (!broken && this.#bytes !== 0) functions.wasmExports.free(this.#bytes)
-    this.#handle = 0
-    this.#bytes = 0
+    if (broken) return
+    try {
+      this.#call(undefined, () => {
+        if (this.#handle !== 0) functions._FPDF_CloseDocument(this.#handle)
+        if (this.#bytes !== 0) functions.wasmExports.free(this.#bytes)
+      })
+    } catch {
+      // What was read is right all the same; PDFium counts as broken now and is given up.
+    }
   }
 
   #textOf(textPage: number, number: number): string {
     const { functions } = this.#pdfium
     const count = functions._FPDFText_CountChars(textPage)
     const { maxPageUnits } = this.limits
-    if (count > maxPageUnits) throw tooMuchText(this.name, { limit: maxPageUnits, page: number })
+    if (count > maxPageUnits)
+      throw tooMuchText(this.name, { option: 'maxPageUnits', limit: maxPageUnits, page: number })
     if (count <= 0) return ''
     // Room for a surrogate pair per character, whether or not this build of PDFium makes them.
     const place = this.#pdfium.allocate(4 * (count + 1))
@@ -255,13 +250,9 @@ class PdfDocument {
     return text
   }
 
-  /**
-   * Runs `work` inside PDFium. Any exception (a trap, no memory, no stack) leaves its heap in an unknown state, so the library is
-   * given up with it; other documents that are open in it fail as well.
-   */
+  /** Runs `work` inside PDFium. An exception (a trap, no memory, no stack) leaves its heap in an unknown state: it is given up. */
   #call<Result>(page: number | undefined, work: () => Result): Result {
     const pdfium = this.#pdfium
-    if (pdfium.broken) throw corrupt(this.name, 'reading it was given up because another document broke PDFium')
     try {
       const result = work()
       // PDFium may go on without the memory it wanted, and then leave something out.
@@ -269,7 +260,7 @@ class PdfDocument {
     } catch (cause) {
       pdfium.broken = true
       if (RagError.isInstance(cause)) throw cause
-      if (!pdfium.refusedMemory) throw corrupt(this.name, 'PDFium failed on it', { cause, page })
+      if (!pdfium.refusedMemory) throw corruptPdf(this.name, 'PDFium failed on it', { cause, page })
     }
     pdfium.broken = true
     throw new RagError('LIMIT', `Reading "${this.name}" takes more memory than is allowed.`, {
@@ -280,72 +271,36 @@ class PdfDocument {
 
   #openError(code: number, withPassword: boolean): RagError {
     const { name } = this
-    if (code === 4) {
-      return new RagError(
-        'ENCRYPTED',
-        `"${name}" is encrypted and ${withPassword ? 'the password is wrong' : 'needs a password'}.`,
-        {
-          data: { name, reason: withPassword ? 'wrong-password' : 'missing-password' },
-          hint: withPassword ? 'Give the right "password".' : 'Give the "password" with the document.',
-        },
-      )
-    }
+    if (code === 4) return encryptedPdf(name, withPassword)
     if (code === 5) {
       return new RagError('ENCRYPTED', `"${name}" is encrypted in a way that no password opens.`, {
         data: { name, reason: 'unknown-scheme' },
         hint: 'It is probably encrypted for a certificate: save a decrypted copy with the program that can open it.',
       })
     }
-    return corrupt(name, 'it is not a PDF file, or damaged beyond repair', { pdfiumError: code })
+    return corruptPdf(name, 'it is not a PDF file, or damaged beyond repair', { pdfiumError: code })
   }
 }
 
 /** Room for the title in bytes of UTF-16, far above what {@link toHeading} keeps. */
 const maxTitleBytes = 64 * 1024
 
-function corrupt(name: string, problem: string, { cause, ...data }: Readonly<Record<string, unknown>> = {}): RagError {
-  return new RagError('CORRUPT', `"${name}" cannot be read: ${problem}.`, {
-    data: { name, ...data },
-    ...(cause === undefined ? {} : { cause }),
-    hint: 'Open it in a PDF viewer; if that works, save a copy ("print to PDF") and give the copy.',
-  })
-}
-
-function tooMuchText(name: string, data: { readonly limit: number; readonly page: number }): RagError {
-  return new RagError('LIMIT', `"${name}" holds more text than is allowed, at page ${data.page}.`, {
-    data: { name, ...data },
-    hint: 'Raise "maxPageUnits" or "maxDocumentUnits" of the PDF extractor.',
-  })
-}
-
-// One PDFium per thread. It is shared by the documents that are open at a time and replaced when its heap has grown large.
-
-/** A heap above this is given up when its last document ends: it never shrinks. */
+/** A heap above this is given up with its document, because it never shrinks. */
 const recycleBytes = 64 << 20
 
-let current: Promise<Pdfium> | undefined
+// PDFium is kept for the next document, one per thread. Documents open at the same time have one each: none can break another's.
+let idle: Pdfium | undefined
 let heldBytes = 0
 
 async function borrowPdfium(): Promise<Pdfium> {
-  current ??= Pdfium.create()
-  const promise = current
-  try {
-    const pdfium = await promise
-    // It may have broken, or been given up, between the wish and its fulfilment.
-    if (current !== promise) return borrowPdfium()
-    pdfium.documents++
-    heldBytes = pdfium.heapBytes
-    return pdfium
-  } catch (error) {
-    if (current === promise) current = undefined
-    throw error
-  }
+  const pdfium = idle
+  idle = undefined
+  return pdfium ?? Pdfium.create()
 }
 
 function returnPdfium(pdfium: Pdfium): void {
-  pdfium.documents--
   heldBytes = pdfium.heapBytes
-  if (pdfium.broken || (pdfium.documents === 0 && pdfium.heapBytes > recycleBytes)) current = undefined
+  if (!pdfium.broken && pdfium.heapBytes <= recycleBytes) idle = pdfium
 }
 
 /** The functions of PDFium that are used here; the package's own types leave some out. Handles and pointers are numbers, 0 is none. */
@@ -388,8 +343,6 @@ declare const WebAssembly: {
 /** PDFium and its heap. */
 class Pdfium {
   readonly functions: PdfiumFunctions
-  /** Documents open in it. */
-  documents = 0
   /** Its heap is in an unknown state: nothing may be called any more. */
   broken = false
   /** It wanted more memory than {@link allow} permits. */
@@ -401,7 +354,7 @@ class Pdfium {
   }
 
   static async create(): Promise<Pdfium> {
-    const [{ PDFiumModule }, program] = await Promise.all([loadPackage(), compileProgram()])
+    const [{ PDFiumModule }, program] = await Promise.all([import('@hyzyla/pdfium'), compileProgram()])
     let pdfium: Pdfium | undefined
     const silent = () => {}
     const settings = {
@@ -426,9 +379,9 @@ class Pdfium {
     return this.functions.HEAPU8.length
   }
 
-  /** Sets how large the heap may grow; with several documents open the largest wish holds. */
+  /** Sets how large the heap may grow. */
   allow(bytes: number): void {
-    this.#maxHeapBytes = this.documents > 1 ? Math.max(bytes, this.#maxHeapBytes) : bytes
+    this.#maxHeapBytes = bytes
   }
 
   refuses(heapBytes: number): boolean {
@@ -456,23 +409,12 @@ class Pdfium {
   }
 }
 
-const install = 'npm i @hyzyla/pdfium'
-
-function loadPackage() {
-  return importOptional('@hyzyla/pdfium', () => import('@hyzyla/pdfium'), install)
-}
-
 let program: Promise<WasmModule> | undefined
 
 /** Compiled once per thread; a replaced PDFium is only instantiated again. */
 async function compileProgram(): Promise<WasmModule> {
-  program ??= importOptional(
-    '@hyzyla/pdfium',
-    async () => {
-      const path = createRequire(import.meta.url).resolve('@hyzyla/pdfium/pdfium.wasm')
-      return WebAssembly.compile(await readFile(path))
-    },
-    install,
+  program ??= readFile(createRequire(import.meta.url).resolve('@hyzyla/pdfium/pdfium.wasm')).then((bytes) =>
+    WebAssembly.compile(bytes),
   )
   try {
     return await program

@@ -15,7 +15,10 @@ export interface LexicalIndex extends Closable {
   stats(): LexicalStats
   /** Opens an update; one at a time. */
   update(): LexicalUpdate
-  /** Writes what has changed since the last call to disk, so that the next start need not build it again. Does nothing for an index in memory. */
+  /**
+   * Writes what is searchable to where the index lives, so that the next process need not rebuild it; does nothing for an index in
+   * memory or when nothing has changed. Only one process may call it at a time; others may open and search meanwhile.
+   */
   persist(): Promise<void>
   /** Never blocks the event loop for more than a few milliseconds. */
   search(text: string, options: LexicalSearchOptions): Promise<LexicalResult>

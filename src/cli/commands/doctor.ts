@@ -1,0 +1,100 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { availableParallelism, totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { workerUrl } from '../../util/worker-url.js'
+import { type Command, type CommandContext, describeError, exitCodes } from '../context.js'
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly name: string
+  readonly state: 'ok' | 'absent' | 'broken'
+  readonly detail: string
+  /** The command or step that mends it. */
+  readonly fix?: string
+}
+
+/** Packages that are loaded at run time; without the required ones nothing works. */
+const packages = [
+  { name: 'lmdb', required: true, use: 'storage: "./folder"' },
+  { name: '@hyzyla/pdfium', required: true, use: 'reading PDF' },
+  { name: 'pdf-parse', required: false, use: 'extractor: { pdf: "pdf-parse" }', install: 'npm i pdf-parse@2' },
+  {
+    name: 'sentence-splitter',
+    required: false,
+    use: 'chunker: "sentence-splitter"',
+    install: 'npm i sentence-splitter@5',
+  },
+]
+const workers = ['prepare', 'lexical', 'lmdb']
+const leastFreeBytes = 1 << 30
+
+/** `ufrag doctor`: what is installed, what is missing, and the command that mends it. 1 when something required is broken. */
+export const doctor: Command = async (context) => {
+  const findings = [
+    checkNode(),
+    ...(await Promise.all(packages.map(checkPackage))),
+    ...workers.map(checkWorker),
+    ...(await checkStorage(context)),
+  ]
+  if (context.json) context.data({ findings })
+  else for (const finding of findings) context.line(formatFinding(finding))
+  return findings.some(({ state }) => state === 'broken') ? exitCodes.failed : exitCodes.ok
+}
+
+function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const detail = `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`
+  if (major > 20 || (major === 20 && minor >= 19)) return { name: 'node', state: 'ok', detail }
+  return { name: 'node', state: 'broken', detail, fix: 'Install Node 20.19 or later.' }
+}
+
+/** Loading a package also loads its native binding or WASM loader, which is what breaks. */
+async function checkPackage({ name, required, use, install }: (typeof packages)[number]): Promise<Finding> {
+  try {
+    await import(name)
+    return { name, state: 'ok', detail: use }
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+    if (missing && !required)
+      return { name, state: 'absent', detail: `optional, for ${use}`, ...(install && { fix: install }) }
+    const fix = install ?? `npm i ultrafast-rag --force (reinstalls ${name} for this platform)`
+    return { name, state: 'broken', detail: missing ? 'not installed' : describeError(error), fix }
+  }
+}
+
+function checkWorker(name: string): Finding {
+  try {
+    workerUrl(name)
+    return { name: `${name} worker`, state: 'ok', detail: 'found' }
+  } catch (error) {
+    return { name: `${name} worker`, state: 'broken', detail: describeError(error) }
+  }
+}
+
+async function checkStorage(context: CommandContext): Promise<Finding[]> {
+  const { storage } = context.options()
+  if (typeof storage !== 'string') return []
+  const folder = resolve(storage)
+  if (!existsSync(folder))
+    return [{ name: 'storage', state: 'absent', detail: `${folder} is made by the first ingest` }]
+  const name = `storage ${folder}`
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK)
+    const { bavail, bsize } = await statfs(folder)
+    const free = bavail * bsize
+    const { documents, chunks } = await context.withRag((rag) => rag.stats())
+    const detail = `${documents} documents, ${chunks} chunks, ${(free / 2 ** 30).toFixed(1)} GiB free`
+    if (free >= leastFreeBytes) return [{ name, state: 'ok', detail }]
+    return [{ name, state: 'broken', detail, fix: 'Free some space: a full disk refuses new documents.' }]
+  } catch (error) {
+    return [
+      { name, state: 'broken', detail: describeError(error), fix: 'Check the owner and permissions of the folder.' },
+    ]
+  }
+}
+
+function formatFinding({ name, state, detail, fix }: Finding): string {
+  const mark = { ok: 'ok     ', absent: 'absent ', broken: 'BROKEN ' }[state]
+  return `${mark} ${name}: ${detail}${fix === undefined ? '' : `\n        fix: ${fix}`}`
+}

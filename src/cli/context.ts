@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs'
+import type { UltraFastRAGOptions } from '../config/options.js'
+import { RagError } from '../core/errors.js'
+import type { RagNamespace } from '../ultra-fast-rag.js'
+
+/** How a command ended, for the shell. */
+export const exitCodes = {
+  ok: 0,
+  /** Something went wrong; nothing or not everything was done. */
+  failed: 1,
+  /** The command line, an option or a variable is wrong; nothing was done. */
+  usage: 2,
+  /** `ingest`: some documents failed, the others are stored. */
+  someFailed: 3,
+  /** `query`: the documents do not answer the question. */
+  noAnswer: 4,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const
+
+/** What the commands need of one namespace. */
+export type CliDocuments = Pick<RagNamespace, 'ingest' | 'query' | 'stream' | 'documents' | 'remove' | 'stats'>
+
+/** What the commands need of the facade. */
+export interface CliRag extends CliDocuments {
+  namespace(name: string): CliDocuments
+  close(): Promise<void>
+}
+
+/** The world a command line runs in; tests bring their own. */
+export interface CliEnvironment {
+  readonly variables: Readonly<Record<string, string | undefined>>
+  /** Standard output: results only. */
+  write(text: string): void
+  /** Standard error: progress and complaints. */
+  complain(text: string): void
+  /** Whether standard error is a terminal, where a progress bar can be drawn. */
+  readonly terminal: boolean
+  /** Fires when the user interrupts. */
+  readonly signal: AbortSignal
+  open(options: UltraFastRAGOptions): Promise<CliRag>
+}
+
+/** Options every command has. */
+export interface GlobalOptions {
+  readonly storage?: string
+  readonly preset?: string
+  readonly namespace?: string
+  readonly json?: true
+}
+
+/** What a command gets. */
+export interface CommandContext {
+  readonly environment: CliEnvironment
+  readonly json: boolean
+  /** Options of the facade from variables and flags. */
+  readonly options: () => UltraFastRAGOptions
+  /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. */
+  withRag<Result>(use: (rag: CliDocuments) => Promise<Result>): Promise<Result>
+  /** A line of the result. */
+  line(text: string): void
+  /** The result, or one of many, as one line of JSON. */
+  data(value: unknown): void
+  /** A line for the user that is no result. */
+  note(text: string): void
+}
+
+/** A command: does one thing and tells how it ended. */
+export type Command<Options = object> = (
+  context: CommandContext,
+  parameters: readonly string[],
+  options: Options,
+) => Promise<number>
+
+/** An error as a line for people: message, and what to do about it. */
+export function describeError(error: unknown): string {
+  if (RagError.isInstance(error)) return error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** An error as data, without stack or cause. */
+export function errorData(error: unknown): object {
+  if (RagError.isInstance(error)) return error.toJSON()
+  return error instanceof Error ? { name: error.name, message: error.message } : { message: String(error) }
+}
+
+/** Commands that read find nothing in a folder that does not exist, and must not make it. */
+export function requireStorage({ options }: CommandContext): void {
+  const { storage } = options()
+  if (typeof storage !== 'string' || existsSync(storage)) return
+  throw new RagError('NOT_FOUND', `There is no storage at "${storage}".`, {
+    data: { storage },
+    hint: 'Fill it with "ufrag ingest", or name another with --storage.',
+  })
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { exitCodes } from './context.js'
+import { runCli } from './program.js'
+
+const controller = new AbortController()
+// Once: a second Ctrl-C ends the process at once, for whoever does not want to wait for a clean close.
+process.once('SIGINT', () => controller.abort())
+process.once('SIGTERM', () => controller.abort())
+// The reader has seen enough (`ufrag documents | head`): nothing more to say, and no reason to complain.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(exitCodes.ok)
+})
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  variables: process.env,
+  write: (text) => process.stdout.write(text),
+  complain: (text) => process.stderr.write(text),
+  terminal: process.stderr.isTTY === true,
+  signal: controller.signal,
+  // Loaded when a command needs it: --help is instant, and doctor works when something else does not.
+  open: async (options) => new (await import('../ultra-fast-rag.js')).UltraFastRAG(options),
+})

@@ -1,0 +1,124 @@
+import { Command as Commander, CommanderError } from 'commander'
+import { configFromEnv } from '../config/env.js'
+import type { UltraFastRAGOptions } from '../config/options.js'
+import { RagError } from '../core/errors.js'
+import { config } from './commands/config.js'
+import { doctor } from './commands/doctor.js'
+import { documents } from './commands/documents.js'
+import { ingest } from './commands/ingest.js'
+import { query } from './commands/query.js'
+import { remove } from './commands/remove.js'
+import { stats } from './commands/stats.js'
+import {
+  type CliEnvironment,
+  type Command,
+  type CommandContext,
+  describeError,
+  errorData,
+  exitCodes,
+  type GlobalOptions,
+} from './context.js'
+
+/** Where documents are kept when neither `--storage` nor `UFRAG_STORAGE` says. */
+const defaultStorage = '.ufrag'
+
+const help = `
+Exit codes: 0 done, 1 failed, 2 wrong usage or options, 3 some documents failed (ingest), 4 no answer (query), 130 interrupted.
+Every option of the library that has a UFRAG_ variable can be set by it; see docs/cli.md.`
+
+/** Runs one command line (without `node` and the script) and resolves with its exit code. Never rejects. */
+export async function runCli(parameters: readonly string[], environment: CliEnvironment): Promise<number> {
+  let exitCode: number = exitCodes.ok
+  const program = describeProgram(environment, async (command, given, options) => {
+    const context = createContext(environment, program.opts<GlobalOptions>())
+    exitCode = await command(context, given, options)
+  })
+  try {
+    await program.parseAsync(parameters, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return report(error, environment, parameters.includes('--json'))
+  }
+}
+
+type Run = (command: Command<never>, parameters: readonly string[], options: never) => Promise<void>
+
+function describeProgram(environment: CliEnvironment, run: Run): Commander {
+  const program = new Commander('ufrag')
+    .description('Files in, cited answers out.')
+    .option('--storage <folder>', `where documents are kept (default: "${defaultStorage}")`)
+    .option('--preset <name>', 'default, kaggle, production, research or extreme')
+    .option('--namespace <name>', 'whose documents; namespaces do not see each other')
+    .option('--json', 'results and errors as JSON, one value per line')
+    .addHelpText('after', help)
+    .exitOverride()
+    .configureOutput({ writeOut: environment.write, writeErr: environment.complain, outputError: () => {} })
+
+  const act =
+    <Options>(command: Command<Options>) =>
+    (...given: unknown[]) => {
+      // Commander passes the arguments, then the options, then itself; a variadic argument is an array.
+      const [options] = given.slice(-2) as [Options]
+      return run(command as Command<never>, given.slice(0, -2).flat() as string[], options as never)
+    }
+  program.command('ingest <inputs...>').description('store files, folders and globs').action(act(ingest))
+  program
+    .command('query <question>')
+    .description('answer a question from the stored documents')
+    .option('--stream', 'print the answer as it is written')
+    .option('--top-k <count>', 'passages to consider')
+    .action(act(query))
+  program.command('documents').description('list the stored documents').action(act(documents))
+  program.command('remove <ids...>').description('remove documents by id').action(act(remove))
+  program.command('stats').description('tell what is stored and indexed').action(act(stats))
+  program.command('config').description('print the presets and what the options resolve to').action(act(config))
+  program.command('doctor').description('check what is installed and what is missing').action(act(doctor))
+  return program
+}
+
+function createContext(environment: CliEnvironment, flags: GlobalOptions): CommandContext {
+  const options = () => optionsFrom(environment, flags)
+  return {
+    environment,
+    json: flags.json === true,
+    options,
+    withRag: async (use) => {
+      const root = await environment.open(options())
+      try {
+        return await use(flags.namespace === undefined ? root : root.namespace(flags.namespace))
+      } finally {
+        await root.close()
+      }
+    },
+    line: (text) => environment.write(`${text}\n`),
+    data: (value) => environment.write(`${JSON.stringify(value)}\n`),
+    note: (text) => environment.complain(`${text}\n`),
+  }
+}
+
+function optionsFrom(environment: CliEnvironment, flags: GlobalOptions): UltraFastRAGOptions {
+  const options = {
+    storage: defaultStorage,
+    ...configFromEnv(environment.variables),
+    ...(flags.storage === undefined ? {} : { storage: flags.storage }),
+    ...(flags.preset === undefined ? {} : { preset: flags.preset }),
+  }
+  // The preset is any text here; the library's own check names those there are.
+  return options as UltraFastRAGOptions
+}
+
+function report(error: unknown, environment: CliEnvironment, json: boolean): number {
+  if (environment.signal.aborted) {
+    environment.complain('Interrupted. What was stored until now stays.\n')
+    return exitCodes.interrupted
+  }
+  const isUsage = error instanceof CommanderError
+  if (isUsage && error.exitCode === 0) return exitCodes.ok
+  // No command was given: commander has printed the help instead of a complaint.
+  if (isUsage && error.code === 'commander.help') return exitCodes.usage
+  const text = isUsage ? error.message.replace(/^error: /, '') : describeError(error)
+  const hint = isUsage ? '\n  "ufrag --help" tells more.' : ''
+  if (json) environment.complain(`${JSON.stringify({ error: errorData(error) })}\n`)
+  else environment.complain(`${text}${hint}\n`)
+  return isUsage || RagError.isInstance(error, 'BAD_OPTION') ? exitCodes.usage : exitCodes.failed
+}

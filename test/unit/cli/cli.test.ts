@@ -1,0 +1,307 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { CliEnvironment, CliRag } from '../../../src/cli/context.js'
+import { runCli } from '../../../src/cli/program.js'
+import type { UltraFastRAGOptions } from '../../../src/config/options.js'
+import type { QueryResult } from '../../../src/core/answer.js'
+import { RagError } from '../../../src/core/errors.js'
+import type { AnswerEvent } from '../../../src/core/events.js'
+
+const storage = mkdtempSync(join(tmpdir(), 'ufrag-cli-'))
+afterAll(() => rmSync(storage, { recursive: true }))
+
+const citation = {
+  marker: 1,
+  position: { start: 7, end: 10 },
+  documentId: 'guide.pdf',
+  chunkId: 'c',
+  title: 'Guide',
+  page: 4,
+  span: { start: 0, end: 5 },
+  quote: 'Valves\nclose.',
+}
+const answered: QueryResult = {
+  answer: 'Closed [1].',
+  outcome: 'answered',
+  sources: [],
+  citations: [citation],
+  timings: { total: 1 },
+  cache: { retrieval: 'off', answer: 'off' },
+}
+const events: AnswerEvent[] = [
+  { type: 'status', stage: 'generate' },
+  { type: 'answer-delta', text: 'Clo' },
+  { type: 'answer-delta', text: 'sed [1].' },
+  { type: 'citation', citation },
+  { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
+]
+const report = { documents: 2, unchanged: 1, removed: 0, chunks: 9, failed: [], durationMs: 1500 }
+
+/** A facade that answers as it is told and notes what it was asked. */
+function fakeRag(parts: Partial<CliRag> = {}) {
+  const calls: unknown[][] = []
+  const rag: CliRag = {
+    ingest: async (inputs) => {
+      calls.push(['ingest', inputs])
+      return report
+    },
+    query: async (question, options) => {
+      calls.push(['query', question, options?.topK])
+      return answered
+    },
+    stream: async function* () {
+      yield* events
+    },
+    documents: async function* () {
+      for (const id of ['a.md', 'b.md']) {
+        yield {
+          id,
+          title: id.toUpperCase(),
+          source: id,
+          mediaType: 'text/plain',
+          language: 'en',
+          metadata: {},
+          chunks: 3,
+          characters: 9,
+          pages: 0,
+          committedAt: 0,
+          contentHash: '',
+        }
+      }
+    },
+    remove: async () => 1,
+    stats: async () => ({
+      namespace: '',
+      documents: 2,
+      chunks: 6,
+      epoch: 2,
+      storage: { id: 'x', directory: undefined, readOnly: false },
+      indexes: { lexical: { chunks: 6, segments: 1, bytes: 10, epoch: 2 } },
+    }),
+    namespace: (name) => {
+      calls.push(['namespace', name])
+      return rag
+    },
+    close: async () => {
+      calls.push(['close'])
+    },
+    ...parts,
+  }
+  return { rag, calls }
+}
+
+async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<CliEnvironment> = {}) {
+  let out = ''
+  let err = ''
+  let opened: UltraFastRAGOptions | undefined
+  const exitCode = await runCli(line, {
+    variables: { UFRAG_STORAGE: storage },
+    write: (text) => {
+      out += text
+    },
+    complain: (text) => {
+      err += text
+    },
+    terminal: false,
+    signal: new AbortController().signal,
+    open: async (options) => {
+      opened = options
+      return rag
+    },
+    ...extra,
+  })
+  return { exitCode, out, err, opened, calls }
+}
+
+describe('ufrag ingest', () => {
+  it('stores what it is given, tells the counts and closes', async () => {
+    const { exitCode, out, err, calls } = await run(['ingest', 'docs/', 'x.pdf'])
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toBe('2 stored, 1 unchanged, 0 removed, 0 failed; 9 chunks in 1.5 s\n')
+    expect(calls).toEqual([['ingest', ['docs/', 'x.pdf']], ['close']])
+  })
+
+  it('ends with 3 when some documents failed and with 1 when all did', async () => {
+    const failed = [{ source: 'bad.pdf', error: new RagError('ENCRYPTED', 'Needs a password.', { hint: 'Give it.' }) }]
+    const some = await run(['ingest', 'x'], fakeRag({ ingest: async () => ({ ...report, failed }) }))
+    expect(some.exitCode).toBe(3)
+    expect(some.err).toBe('bad.pdf: Needs a password.\n  Give it.\n')
+    const none = await run(
+      ['ingest', 'x'],
+      fakeRag({ ingest: async () => ({ ...report, documents: 0, unchanged: 0, failed }) }),
+    )
+    expect(none.exitCode).toBe(1)
+    const json = await run(['ingest', 'x', '--json'], fakeRag({ ingest: async () => ({ ...report, failed }) }))
+    expect(JSON.parse(json.out).failed[0]).toMatchObject({ source: 'bad.pdf', error: { code: 'ENCRYPTED' } })
+  })
+
+  it('prints plain lines of progress, seldom, where there is no terminal', async () => {
+    const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
+    const rest = { unchanged: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
+    const { rag, calls } = fakeRag()
+    rag.ingest = async (_, options) => {
+      for (const elapsedMs of [10, 1999, 2001, 2100, 3999, 4500]) {
+        options?.onProgress?.({ ...progress, ...rest, elapsedMs, documentsDone: elapsedMs / 1000, chunks: 5 })
+      }
+      return report
+    }
+    const { err } = await run(['ingest', 'x'], { rag, calls })
+    expect(err.trim().split('\n')).toEqual(['2.001 of 9+ documents, 5 chunks', '4.5 of 9+ documents, 5 chunks'])
+  })
+
+  it('ends with 130 and closes when interrupted', async () => {
+    const controller = new AbortController()
+    const { rag, calls } = fakeRag()
+    rag.ingest = async (_, options) => {
+      controller.abort()
+      options?.signal?.throwIfAborted()
+      return report
+    }
+    const { exitCode, err } = await run(['ingest', 'x'], { rag, calls }, { signal: controller.signal })
+    expect([exitCode, err]).toEqual([130, 'Interrupted. What was stored until now stays.\n'])
+    expect(calls).toEqual([['close']])
+  })
+})
+
+describe('ufrag query', () => {
+  it('prints the answer and its citations once', async () => {
+    const { exitCode, out, calls } = await run(['query', 'valves?', '--top-k', '7'])
+    expect(exitCode).toBe(0)
+    expect(out).toBe('Closed [1].\n\n[1] Guide (guide.pdf, page 4)\n    Valves close.\n')
+    expect(calls[0]).toEqual(['query', 'valves?', 7])
+  })
+
+  it('prints the same when streaming, and events with --json', async () => {
+    expect((await run(['query', 'valves?', '--stream'])).out).toBe((await run(['query', 'valves?'])).out)
+    const lines = (await run(['--json', 'query', 'valves?', '--stream'])).out.trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toEqual(events)
+  })
+
+  it('ends with 4 and the reason when there is no answer, streamed or not', async () => {
+    const none: QueryResult = {
+      ...answered,
+      answer: '',
+      outcome: 'no-answer',
+      reason: 'Searched 9 chunks.',
+      citations: [],
+    }
+    const metadata: AnswerEvent = {
+      ...none,
+      type: 'metadata',
+      finishReason: 'no-answer',
+      model: 'm',
+      inventedCitations: 0,
+    }
+    const rag = fakeRag({
+      query: async () => none,
+      stream: async function* () {
+        yield metadata
+      },
+    })
+    for (const flags of [[], ['--stream']]) {
+      const { exitCode, out, err } = await run(['query', 'x', ...flags], rag)
+      expect([exitCode, out, err]).toEqual([4, '', 'No answer. Searched 9 chunks.\n'])
+    }
+  })
+
+  it.each(['0', 'many', '-1', '1.5'])('refuses --top-k %s', async (count) => {
+    const { exitCode, err } = await run(['query', 'x', `--top-k=${count}`])
+    expect(exitCode).toBe(2)
+    expect(err).toContain('--top-k must be a whole number')
+  })
+})
+
+describe('the other commands', () => {
+  it('list documents as lines or as JSON', async () => {
+    expect((await run(['documents'])).out).toBe('a.md\t3\tA.MD\nb.md\t3\tB.MD\n')
+    expect(
+      (await run(['documents', '--json'])).out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).id),
+    ).toEqual(['a.md', 'b.md'])
+  })
+
+  it('remove documents and tell how many there were', async () => {
+    expect((await run(['remove', 'a', 'b'])).out).toBe('1 of 2 removed; the others were not stored\n')
+    expect(JSON.parse((await run(['remove', 'a', 'b', '--json'])).out)).toEqual({ removed: 1, unknown: 1 })
+  })
+
+  it('print statistics as names and values', async () => {
+    expect((await run(['stats'])).out).toContain('indexes.lexical.bytes\t10\n')
+  })
+
+  it('print a preset even when this version lacks a part of it', async () => {
+    const { exitCode, out } = await run(['config', '--preset', 'production'])
+    expect(exitCode).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      preset: { name: 'production', batchSize: 64 },
+      resolved: { error: { code: 'UNSUPPORTED' } },
+    })
+    expect(JSON.parse((await run(['config'])).out)).toMatchObject({
+      preset: { name: 'default' },
+      resolved: { chunker: { chunkSize: 400 } },
+    })
+  })
+
+  it('check the installation', async () => {
+    const { out } = await run(['doctor', '--json'])
+    const names = JSON.parse(out).findings.map(({ name }: { name: string }) => name)
+    expect(names).toEqual(expect.arrayContaining(['node', 'lmdb', 'pdf-parse', 'prepare worker', `storage ${storage}`]))
+  })
+})
+
+describe('every command', () => {
+  it('takes storage and namespace from flags before variables', async () => {
+    const { opened, calls } = await run(['stats', '--storage', tmpdir(), '--namespace', 'team'])
+    expect(opened?.storage).toBe(tmpdir())
+    expect(calls[0]).toEqual(['namespace', 'team'])
+    expect((await run(['stats'])).opened?.storage).toBe(storage)
+  })
+
+  it('that reads ends with 1 where there is no storage, and makes none', async () => {
+    const missing = join(storage, 'missing')
+    for (const line of [['query', 'x'], ['documents'], ['remove', 'x'], ['stats']]) {
+      const { exitCode, err, opened } = await run([...line, '--storage', missing])
+      expect([exitCode, opened]).toEqual([1, undefined])
+      expect(err).toContain('There is no storage')
+    }
+  })
+
+  it('ends with 2 on wrong usage and wrong options', async () => {
+    for (const line of [[], ['inegst', 'x'], ['query'], ['stats', '--fast'], ['config', '--preset', 'fast']]) {
+      expect((await run(line)).exitCode, line.join(' ')).toBe(2)
+    }
+    const variables = { UFRAG_STORAGE: storage, UFRAG_CHUNK_SIZE: 'x' }
+    const { exitCode, err } = await run(['stats'], fakeRag(), { variables })
+    expect([exitCode, err.split(':')[0]]).toEqual([2, 'Environment variable UFRAG_CHUNK_SIZE'])
+  })
+
+  it('gives errors as JSON on standard error when asked for JSON', async () => {
+    const failing = fakeRag({ stats: () => Promise.reject(new RagError('STORAGE', 'Unreadable.', { hint: 'chmod' })) })
+    const { exitCode, out, err, calls } = await run(['stats', '--json'], failing)
+    expect([exitCode, out]).toEqual([1, ''])
+    expect(JSON.parse(err)).toEqual({
+      error: { name: 'RagError', code: 'STORAGE', message: 'Unreadable.', data: {}, hint: 'chmod', retryable: false },
+    })
+    expect(calls).toEqual([['close']])
+    expect(JSON.parse((await run(['stats', '--fast', '--json'])).err).error.message).toContain('--fast')
+  })
+
+  it('is explained when none is given', async () => {
+    const { exitCode, out, err } = await run([])
+    expect([exitCode, out]).toEqual([2, ''])
+    expect(err).toMatch(/^Usage: ufrag/)
+    expect(err).not.toContain('outputHelp')
+  })
+
+  it('explains itself, exit codes included', async () => {
+    const { exitCode, out, err } = await run(['--help'])
+    expect([exitCode, err]).toEqual([0, ''])
+    for (const word of ['ingest', 'query', 'documents', 'remove', 'stats', 'config', 'doctor', 'Exit codes', '130']) {
+      expect(out).toContain(word)
+    }
+  })
+})
