@@ -7,7 +7,7 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import type { Llm, Prompt, PromptSource } from './types.js'
 
 /** Options of {@link createExtractiveLlm}. */
-export interface ExtractiveLlmOptions {
+export interface ExtractiveOptions {
   /** Sentences of an answer, at most: 1 to 20. Default 3. */
   readonly maxSentences?: number
 }
@@ -16,7 +16,7 @@ export interface ExtractiveLlmOptions {
  * Answers without a model: quotes the sentences of the sources that say most about the question, word for word, each followed by
  * its ` [n]`. Streams nothing when too little of the question is found in them. Throws `BAD_OPTION` for `maxSentences` out of range.
  */
-export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveLlmOptions = {}): Llm {
+export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveOptions = {}): Llm {
   if (!Number.isInteger(maxSentences) || maxSentences < 1 || maxSentences > 20) {
     throw new RagError('BAD_OPTION', 'maxSentences is a whole number from 1 to 20.', { data: { maxSentences } })
   }
