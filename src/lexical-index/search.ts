@@ -3,7 +3,7 @@ import { TopK } from '../util/top-k.js'
 import type { Turns } from '../util/yield.js'
 import { findTerm, type Segment } from './segment.js'
 import type { LexicalResult, QueryTerm } from './types.js'
-import type { SegmentView } from './view.js'
+import { hasBit, type SegmentView } from './view.js'
 
 /** How terms are weighted. */
 export interface Bm25Weights {
@@ -27,9 +27,12 @@ export interface SearchPlan extends Bm25Weights {
  */
 export async function searchViews(plan: SearchPlan, turns: Turns): Promise<LexicalResult> {
   const pace = new Pace(turns)
-  const scores = new Scores(plan.views, plan.documentWeight > 0)
+  const scores: Levels = {
+    chunks: new Scores(plan.views.map(({ segment }) => segment.chunkLengths.length)),
+    windows: new Scores(plan.documentWeight > 0 ? plan.views.map(({ segment }) => segment.windowLengths.length) : []),
+  }
   const terms = await scoreTerms(plan, scores, pace)
-  dropRemoved(plan.views, scores)
+  if (plan.documentWeight > 0) joinContinued(plan.views, scores.windows)
   return { matches: await selectBest(plan, scores, pace), terms }
 }
 
@@ -56,53 +59,67 @@ class Pace {
   }
 }
 
-/** Accumulated scores by place, one array for each view and level. */
+/** Scores of one level by place, an array for each view, and the greatest of them. */
 class Scores {
-  readonly chunks: readonly Float32Array[]
-  readonly windows: readonly Float32Array[]
+  readonly byView: readonly Float32Array[]
+  greatest = 0
 
-  constructor(views: readonly SegmentView[], withWindows: boolean) {
-    this.chunks = views.map(({ segment }) => new Float32Array(segment.chunkLengths.length))
-    this.windows = views.map(({ segment }) => new Float32Array(withWindows ? segment.windowLengths.length : 0))
+  constructor(sizes: readonly number[]) {
+    this.byView = sizes.map((size) => new Float32Array(size))
   }
 }
 
-async function scoreTerms(plan: SearchPlan, scores: Scores, pace: Pace): Promise<QueryTerm[]> {
-  const chunkTotals = totals(plan.views, 'chunks', 'chunkTokens')
-  const windowTotals = totals(plan.views, 'windows', 'windowTokens')
+interface Levels {
+  readonly chunks: Scores
+  readonly windows: Scores
+}
+
+async function scoreTerms(plan: SearchPlan, scores: Levels, pace: Pace): Promise<QueryTerm[]> {
+  const { views, k1, b } = plan
+  const chunkTotals = totals(views, 'chunks', 'chunkTokens')
+  const windowTotals = totals(views, 'windows', 'windowTokens')
   const known: QueryTerm[] = []
   for (const [term, repeated] of plan.terms) {
     const bytes = Buffer.from(term)
-    const places = plan.views.map(({ segment }) => findTerm(segment, bytes))
-    const chunkFrequency = frequency(plan.views, places, 'chunk')
-    const idf = inverseFrequency(chunkTotals.count, chunkFrequency)
-    known.push({ term, idf, documentFrequency: chunkFrequency })
-    if (chunkFrequency === 0) continue
-    const windowIdf = inverseFrequency(windowTotals.count, frequency(plan.views, places, 'window'))
+    const places = views.map(({ segment }) => findTerm(segment, bytes))
+    const inChunks = frequency(views, places, chunkPostings)
+    const idf = inverseFrequency(chunkTotals.count, inChunks)
+    known.push({ term, idf, documentFrequency: inChunks })
+    const chunkWeight = { weight: idf * repeated, averageLength: chunkTotals.averageLength, k1, b }
+    const windowIdf = inverseFrequency(windowTotals.count, frequency(views, places, windowPostings))
+    const windowWeight = { weight: windowIdf * repeated, averageLength: windowTotals.averageLength, k1, b }
     for (let v = 0; v < places.length; v++) {
       const place = places[v] as number
       if (place < 0) continue
-      const { segment } = plan.views[v] as SegmentView
-      const { chunkPostings, chunkStarts, chunkLengths, windowPostings, windowStarts, windowLengths } = segment
-      const [from, to] = [chunkStarts[place] as number, chunkStarts[place + 1] as number]
-      accumulate(scores.chunks[v] as Float32Array, chunkPostings, from, to, chunkLengths, {
-        weight: idf * repeated,
-        averageLength: chunkTotals.averageLength,
-        k1: plan.k1,
-        b: plan.b,
-      })
-      if (pace.spend(to - from)) await pace.turn()
-      if (plan.documentWeight === 0) continue
-      const [first, last] = [windowStarts[place] as number, windowStarts[place + 1] as number]
-      accumulate(scores.windows[v] as Float32Array, windowPostings, first, last, windowLengths, {
-        weight: windowIdf * repeated,
-        averageLength: windowTotals.averageLength,
-        k1: plan.k1,
-        b: plan.b,
-      })
+      const view = views[v] as SegmentView
+      const list = chunkPostings(view, place)
+      accumulate(scores.chunks, v, list, chunkWeight)
+      if (plan.documentWeight > 0) accumulate(scores.windows, v, windowPostings(view, place), windowWeight)
+      if (pace.spend(list.to - list.from)) await pace.turn()
     }
   }
   return known
+}
+
+/** The postings of one term in one view, on one level. */
+interface PostingsOfTerm {
+  readonly postings: Uint32Array
+  readonly from: number
+  readonly to: number
+  readonly lengths: Uint32Array
+  readonly removed: Uint8Array | undefined
+}
+
+function chunkPostings({ segment, removed }: SegmentView, term: number): PostingsOfTerm {
+  const { chunkPostings: postings, chunkStarts: starts, chunkLengths: lengths } = segment
+  const [from, to] = [starts[term] as number, starts[term + 1] as number]
+  return { postings, from, to, lengths, removed: removed?.chunks }
+}
+
+function windowPostings({ segment, removed }: SegmentView, term: number): PostingsOfTerm {
+  const { windowPostings: postings, windowStarts: starts, windowLengths: lengths } = segment
+  const [from, to] = [starts[term] as number, starts[term + 1] as number]
+  return { postings, from, to, lengths, removed: removed?.windows }
 }
 
 function totals(views: readonly SegmentView[], count: 'chunks' | 'windows', tokens: 'chunkTokens' | 'windowTokens') {
@@ -121,29 +138,24 @@ function inverseFrequency(units: number, frequency: number): number {
   return Math.log(1 + (units - frequency + 0.5) / (frequency + 0.5))
 }
 
-function frequency(views: readonly SegmentView[], places: readonly number[], level: 'chunk' | 'window'): number {
+function frequency(
+  views: readonly SegmentView[],
+  places: readonly number[],
+  postingsOf: (view: SegmentView, term: number) => PostingsOfTerm,
+): number {
   let sum = 0
   for (let v = 0; v < places.length; v++) {
     const place = places[v] as number
     if (place < 0) continue
-    const { segment, removed } = views[v] as SegmentView
-    const starts = level === 'chunk' ? segment.chunkStarts : segment.windowStarts
-    const from = starts[place] as number
-    const to = starts[place + 1] as number
-    sum += to - from
-    if (removed === undefined) continue
-    const postings = level === 'chunk' ? segment.chunkPostings : segment.windowPostings
-    sum -= countRemoved(postings, from, to, level === 'chunk' ? removed.chunks : removed.windows)
+    const list = postingsOf(views[v] as SegmentView, place)
+    sum += list.to - list.from - (list.removed === undefined ? 0 : countRemoved(list, list.removed))
   }
   return sum
 }
 
-function countRemoved(postings: Uint32Array, from: number, to: number, removed: Uint8Array): number {
+function countRemoved({ postings, from, to }: PostingsOfTerm, removed: Uint8Array): number {
   let count = 0
-  for (let i = from; i < to; i++) {
-    const place = (postings[i] as number) >>> 8
-    count += ((removed[place >> 3] as number) >> (place & 7)) & 1
-  }
+  for (let i = from; i < to; i++) if (hasBit(removed, (postings[i] as number) >>> 8)) count++
   return count
 }
 
@@ -154,73 +166,113 @@ interface TermWeight {
   readonly b: number
 }
 
-/** score += weight * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average)), for each posting. */
+/**
+ * score += weight * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average)), for each posting. A table of finished impacts would save
+ * the division but change with every update, since the average length does.
+ */
 function accumulate(
-  scores: Float32Array,
-  postings: Uint32Array,
-  from: number,
-  to: number,
-  lengths: Uint32Array,
+  scores: Scores,
+  view: number,
+  list: PostingsOfTerm,
   { weight, averageLength, k1, b }: TermWeight,
 ): void {
+  const { postings, from, to, lengths, removed } = list
+  const values = scores.byView[view] as Float32Array
   const scale = weight * (k1 + 1)
   const constant = k1 * (1 - b)
   const perToken = (k1 * b) / averageLength
+  let { greatest } = scores
   for (let i = from; i < to; i++) {
     const posting = postings[i] as number
     const place = posting >>> 8
+    if (removed !== undefined && hasBit(removed, place)) continue
     const tf = posting & 255
-    scores[place] = (scores[place] as number) + (scale * tf) / (tf + constant + perToken * (lengths[place] as number))
+    const value = (values[place] as number) + (scale * tf) / (tf + constant + perToken * (lengths[place] as number))
+    values[place] = value
+    // Scores only grow, so the greatest on the way is the greatest in the end.
+    if (value > greatest) greatest = value
   }
+  scores.greatest = greatest
 }
 
-/** Postings of removed chunks and windows were scored like the others; what they came to is struck out here, once. */
-function dropRemoved(views: readonly SegmentView[], scores: Scores): void {
-  views.forEach(({ removed }, v) => {
-    if (removed === undefined) return
-    clearPlaces(scores.chunks[v] as Float32Array, removed.chunks)
-    clearPlaces(scores.windows[v] as Float32Array, removed.windows)
-  })
+/** The few documents whose windows lie in several segments get the score of their best window in each of them. */
+function joinContinued(views: readonly SegmentView[], windows: Scores): void {
+  const best = new Map<number, number>()
+  const documents = views.flatMap(({ segment }, v) =>
+    Array.from(segment.partial, (document) => {
+      const scores = windows.byView[v] as Float32Array
+      const base = segment.bases[document] as number
+      best.set(base, Math.max(best.get(base) ?? 0, bestWindow(segment, scores, document)))
+      return { scores, base, window: segment.documentWindows[document] as number }
+    }),
+  )
+  for (const { scores, base, window } of documents) scores[window] = best.get(base) as number
 }
 
-function clearPlaces(scores: Float32Array, places: Uint8Array): void {
-  for (let i = 0; i < scores.length; i++) if (((places[i >> 3] as number) >> (i & 7)) & 1) scores[i] = 0
-}
+/** Documents between two looks at the clock. */
+const documentsPerStep = 8_192
 
-async function selectBest(plan: SearchPlan, scores: Scores, pace: Pace): Promise<LexicalResult['matches']> {
+async function selectBest(plan: SearchPlan, scores: Levels, pace: Pace): Promise<LexicalResult['matches']> {
   const best = new TopK(plan.topK)
-  const chunkScale = reciprocal(await greatest(scores.chunks, pace))
-  const windowScale = plan.documentWeight * reciprocal(await greatest(scores.windows, pace))
-  const continued = windowScale === 0 ? new Map<number, number>() : scoresOfContinued(plan.views, scores)
+  const chunkScale = reciprocal(scores.chunks.greatest)
+  const windowScale = plan.documentWeight * reciprocal(scores.windows.greatest)
   const ranges = plan.allow === undefined ? undefined : rangesOf(plan.allow)
   for (let v = 0; v < plan.views.length; v++) {
     const { segment } = plan.views[v] as SegmentView
-    const { bases } = segment
-    const allow = ranges === undefined ? undefined : new RangeCursor(ranges, bases[0] ?? 0)
-    const chunkScores = scores.chunks[v] as Float32Array
-    const windowScores = scores.windows[v] as Float32Array
-    for (let d = 0; d < bases.length; d++) {
-      const base = bases[d] as number
-      let documentScore = 0
-      if (windowScale > 0) {
-        documentScore = windowScale * (continued.get(base) ?? bestWindow(segment, windowScores, d))
-        // Whatever a chunk holds, its window holds.
-        if (documentScore === 0) continue
-      }
-      const start = chunkPlace(segment, d)
-      const end = chunkPlace(segment, d + 1)
-      for (let c = start; c < end; c++) {
-        const chunkScore = chunkScores[c] as number
-        if (chunkScore === 0) continue
-        const score = chunkScore * chunkScale + documentScore
-        if (score < best.threshold) continue
-        const number = base + (segment.chunkOrdinals[c] as number)
-        if (allow === undefined || allow.has(number)) best.push(score, number)
-      }
-      if (pace.spend(end - start)) await pace.turn()
+    const candidates: Candidates = {
+      segment,
+      chunkScores: scores.chunks.byView[v] as Float32Array,
+      windowScores: scores.windows.byView[v],
+      chunkScale,
+      windowScale,
+      allow: ranges === undefined ? undefined : new RangeCursor(ranges, segment.bases[0] ?? 0),
+    }
+    for (let from = 0; from < segment.bases.length; from += documentsPerStep) {
+      const to = Math.min(segment.bases.length, from + documentsPerStep)
+      offerDocuments(candidates, from, to, best)
+      if (pace.spend(chunkPlace(segment, to) - chunkPlace(segment, from))) await pace.turn()
     }
   }
   return best.drain()
+}
+
+interface Candidates {
+  readonly segment: Segment
+  readonly chunkScores: Float32Array
+  /** Absent when documents do not count. */
+  readonly windowScores: Float32Array | undefined
+  readonly chunkScale: number
+  readonly windowScale: number
+  readonly allow: RangeCursor | undefined
+}
+
+/** Offers the chunks of documents `[from, to)` that hold any of the terms. */
+function offerDocuments(candidates: Candidates, from: number, to: number, best: TopK): void {
+  const { segment, chunkScores, windowScores, chunkScale, windowScale, allow } = candidates
+  const { bases, chunkOrdinals } = segment
+  let { threshold } = best
+  let end = chunkPlace(segment, from)
+  for (let d = from; d < to; d++) {
+    const start = end
+    end = chunkPlace(segment, d + 1)
+    let documentScore = 0
+    if (windowScores !== undefined) {
+      documentScore = windowScale * bestWindow(segment, windowScores, d)
+      // Whatever a chunk holds, its window holds.
+      if (documentScore === 0) continue
+    }
+    const base = bases[d] as number
+    for (let c = start; c < end; c++) {
+      const chunkScore = chunkScores[c] as number
+      if (chunkScore === 0) continue
+      const score = chunkScore * chunkScale + documentScore
+      if (score < threshold) continue
+      const number = base + (chunkOrdinals[c] as number)
+      if (allow !== undefined && !allow.has(number)) continue
+      best.push(score, number)
+      threshold = best.threshold
+    }
+  }
 }
 
 function chunkPlace(segment: Segment, document: number): number {
@@ -231,32 +283,11 @@ function reciprocal(value: number): number {
   return value === 0 ? 0 : 1 / value
 }
 
-async function greatest(scores: readonly Float32Array[], pace: Pace): Promise<number> {
-  let max = 0
-  for (const values of scores) {
-    for (let i = 0; i < values.length; i++) if ((values[i] as number) > max) max = values[i] as number
-    if (pace.spend(values.length / 2)) await pace.turn()
-  }
-  return max
-}
-
 function bestWindow({ documentWindows }: Segment, scores: Float32Array, document: number): number {
   const end = documentWindows[document + 1] as number
   let best = 0
-  for (let w = documentWindows[document] as number; w < end; w++) best = Math.max(best, scores[w] as number)
-  return best
-}
-
-/** Best window, by base, of the few documents whose windows lie in several segments. */
-function scoresOfContinued(views: readonly SegmentView[], scores: Scores): Map<number, number> {
-  const best = new Map<number, number>()
-  views.forEach(({ segment }, v) => {
-    for (const document of segment.partial) {
-      const base = segment.bases[document] as number
-      const score = bestWindow(segment, scores.windows[v] as Float32Array, document)
-      best.set(base, Math.max(best.get(base) ?? 0, score))
-    }
-  })
+  for (let w = documentWindows[document] as number; w < end; w++)
+    if ((scores[w] as number) > best) best = scores[w] as number
   return best
 }
 

@@ -74,12 +74,12 @@ export function writeSegment(content: SegmentContent): Segment {
   const buffer = new SharedArrayBuffer(end + Math.ceil(end / blockBytes) * 4)
   const header = new Uint32Array(buffer, 0, headerWords)
   header.set([magic, version, end, 0, ...counts])
-  const segment = view(buffer, counts)
-  for (const [name] of sections) segment[name].set(content[name])
+  const target = view(buffer, counts)
+  for (const [name] of sections) target[name].set(content[name])
   header[3] = crc32(new Uint8Array(buffer, 0, headerWords * 4))
   const checksums = new Uint32Array(buffer, end)
   for (let block = 0; block < checksums.length; block++) checksums[block] = blockChecksum(buffer, end, block)
-  return segment
+  return view(buffer, counts)
 }
 
 /** Bytes of the header: enough to know the length of the whole. */

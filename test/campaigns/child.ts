@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** A process that runs one of the scripts beside this file on the built package; its standard output is read line by line. */
+export interface Child {
+  readonly process: ChildProcess
+  /** Lines so far. */
+  readonly lines: string[]
+  /** Resolves when a line is printed for which `test` holds; rejects when the process ends first. */
+  line(test: (line: string) => boolean): Promise<string>
+  /** Resolves with the exit code, or the signal's name. */
+  readonly ended: Promise<number | string>
+  readonly errors: () => string
+}
+
+export function startChild(script: string, argument: unknown): Child {
+  const file = fileURLToPath(new URL(script, import.meta.url))
+  const process = spawn('node', ['--import', 'tsx', file, JSON.stringify(argument)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines: string[] = []
+  const watchers = new Set<(line: string) => void>()
+  let errors = ''
+  process.stderr?.on('data', (data) => {
+    errors += String(data)
+  })
+  createInterface({ input: process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+    lines.push(line)
+    for (const watcher of watchers) watcher(line)
+  })
+  const ended = once(process, 'close').then(([code, signal]) => (signal ?? code) as number | string)
+  return {
+    process,
+    lines,
+    errors: () => errors,
+    ended,
+    line: (test) =>
+      new Promise((resolve, reject) => {
+        const known = lines.find(test)
+        if (known !== undefined) return resolve(known)
+        const watcher = (line: string) => {
+          if (!test(line)) return
+          watchers.delete(watcher)
+          resolve(line)
+        }
+        watchers.add(watcher)
+        void ended.then((how) => reject(new Error(`The child ended (${how}) before it said so:\n${errors}`)))
+      }),
+  }
+}
+
+/** Small and seeded (mulberry32), so that a campaign can be repeated. */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

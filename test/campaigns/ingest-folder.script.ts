@@ -1,0 +1,11 @@
+import { UltraFastRAG } from '../../dist/index.js'
+
+/** Ingests a folder and prints `committed <id>` for each document as it is reported. */
+const { storage, root } = JSON.parse(process.argv[2] ?? '{}') as { storage: string; root: string }
+const rag = new UltraFastRAG({ storage, root })
+const report = await rag.ingest(['.'], {
+  onProgress: ({ stage, source }) => process.stdout.write(`${stage} ${source}\n`),
+})
+for (const { source, error } of report.failed) process.stdout.write(`failed ${source} ${error.code} ${error.message}\n`)
+await rag.close()
+process.stdout.write('done\n')
