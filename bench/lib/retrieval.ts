@@ -1,5 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createSentenceChunker } from '../../src/chunk/sentence.js'
+import { encodePiece } from '../../src/core/piece.js'
+import type { LexicalIndex } from '../../src/lexical-index/types.js'
 
 /** A retrieval set in the layout of BEIR, with the spans that answer where the set has them. */
 export interface RetrievalSet {
@@ -94,7 +97,7 @@ function codePointOffsets(text: string): (offset: number) => number {
   return (offset) => units[offset] ?? text.length
 }
 
-/** nDCG@10 with graded gains (2^grade - 1 gives the same order here; trec_eval's linear gain is used). */
+/** nDCG@10 with linear gains, as trec_eval counts it. */
 export function ndcg10(ranked: readonly string[], relevant: ReadonlyMap<string, number>): number {
   const gain = (grade: number, rank: number) => grade / Math.log2(rank + 2)
   const actual = ranked.slice(0, 10).reduce((sum, id, rank) => sum + gain(relevant.get(id) ?? 0, rank), 0)
@@ -127,4 +130,65 @@ export function byDocument(passages: readonly { readonly documentId: string }[])
 
 export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** A passage that was indexed. */
+export interface Passage extends AnswerSpan {
+  readonly number: number
+}
+
+/** Stretches of a text that become passages. */
+export type Cut = (text: string) => readonly { readonly start: number; readonly end: number }[]
+
+/** The text as one passage. */
+export const wholeText: Cut = (text) => [{ start: 0, end: text.length }]
+
+/** Sentences packed into passages of 400 characters, as the library does by default. */
+export function sentencePassages(): Cut {
+  const chunker = createSentenceChunker({ chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 })
+  return (text) => sections(text).flatMap(({ start, end }) => cutSection(text.slice(start, end), start))
+
+  function cutSection(section: string, offset: number) {
+    const spans = chunker.chunk({ text: section, whole: [] })
+    if (spans instanceof Promise) throw new Error('The sentence chunker is synchronous.')
+    return spans.map(({ start, end }) => ({ start: start + offset, end: end + offset }))
+  }
+}
+
+/** A section holds 64 Ki code units at most; these end with a line where there is one. */
+function sections(text: string): { start: number; end: number }[] {
+  const limit = 60_000
+  const found: { start: number; end: number }[] = []
+  for (let start = 0; start < text.length; ) {
+    const line = text.length - start > limit ? text.lastIndexOf('\n', start + limit) : -1
+    const end = line > start ? line + 1 : Math.min(text.length, start + limit)
+    found.push({ start, end })
+    start = end
+  }
+  return found
+}
+
+/** Indexes a set, cut into passages, and tells which passage has which number. */
+export async function indexSet(
+  index: LexicalIndex,
+  set: RetrievalSet,
+  cut: Cut,
+): Promise<ReadonlyMap<number, Passage>> {
+  const passages = new Map<number, Passage>()
+  const update = index.update()
+  let base = 1
+  for (const { id, title, text } of set.documents) {
+    const spans = cut(text)
+    // A document without text is still found by its title.
+    const chunks = (spans.length > 0 ? spans : [{ start: 0, end: 0 }]).map((span) => ({ id, span, headings: [] }))
+    await update.add({
+      base,
+      title,
+      language: 'en',
+      pieces: [encodePiece({ firstOrdinal: 0, start: 0, text, chunks })],
+    })
+    for (const { span } of chunks) passages.set(base, { number: base++, documentId: id, ...span })
+  }
+  await update.publish(1)
+  return passages
 }
