@@ -3,10 +3,7 @@ import { abortable } from '../util/abort.js'
 import type { Llm, Prompt } from './types.js'
 
 /** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
-export type GenerateFunction = (
-  prompt: Prompt,
-  options: { readonly signal?: AbortSignal },
-) => AsyncIterable<string>
+export type GenerateFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
 
 /**
  * Makes a model of a function of yours. The wrapper stops at once when the call is aborted, even while the function waits, ends its

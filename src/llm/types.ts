@@ -6,7 +6,7 @@ export interface Llm extends Closable {
   readonly id: string
   /**
    * Streams the answer with `[n]` markers after what source `n` supports. Streaming nothing means that the sources do not answer.
-   * Stops soon after `signal` fires. Failures throw from the iterator.
+   * A bracketed number that is no citation is written `\[n]`. Stops soon after `signal` fires. Failures throw from the iterator.
    */
   generate(prompt: Prompt, options: { readonly signal?: AbortSignal }): AsyncIterable<string>
 }

@@ -113,13 +113,16 @@ class FlatIndex implements VectorIndex {
 
   remove(ranges: readonly (readonly [start: number, end: number])[]): Promise<void> {
     return this.#enqueue(async (stretches) => {
+      await stretches.pause()
       const view = without(this.#view, RangeSet.from(ranges))
       if (view.table.count - view.count <= deadRowsKept + view.count / 4) {
         this.#view = view
         return
       }
       try {
-        this.#view = await this.#compacted(view, stretches)
+        const compacted = await this.#compacted(view, stretches)
+        stretches.check()
+        this.#view = compacted
       } catch (error) {
         throw refusedMemory(error)
       }
@@ -290,13 +293,13 @@ class RowTable {
 /** Cuts one caller's work into stretches that take turns with everybody else's. */
 class Stretches {
   readonly #turns: Turns
-  readonly #check: () => void
+  /** Throws when the work is no longer wanted. */
+  readonly check: () => void
   #began = 0
 
-  /** `check` throws when the work is no longer wanted. */
   constructor(turns: Turns, check: () => void) {
     this.#turns = turns
-    this.#check = check
+    this.check = check
   }
 
   /** Call it often: it returns at once unless the stretch is used up. */
@@ -305,9 +308,9 @@ class Stretches {
   }
 
   async #next(): Promise<void> {
-    this.#check()
+    this.check()
     await this.#turns.next()
-    this.#check()
+    this.check()
     this.#began = performance.now()
   }
 }

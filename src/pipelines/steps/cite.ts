@@ -37,6 +37,8 @@ class StreamingParser implements CitationParser {
   /** Text since the last marker; while it says nothing, a further marker supports the same statement. */
   #since = ''
   #statement = ''
+  /** The blank before an invented marker that was dropped: a marker right behind it takes it over. */
+  #blank = ''
   #invented = 0
 
   constructor(sources: readonly Source[]) {
@@ -73,9 +75,11 @@ class StreamingParser implements CitationParser {
         ready += this.#noted(token.text)
         continue
       }
+      const blank = token.blank === '' ? this.#blank : token.blank
       const cited = this.#cite(token.numbers)
+      this.#blank = cited.length === 0 ? blank : ''
       if (cited.length === 0) continue
-      ready += token.blank
+      ready += blank
       for (const source of cited) {
         const marker = `[${source.marker}]`
         ready += marker
@@ -91,6 +95,7 @@ class StreamingParser implements CitationParser {
 
   /** Remembers text that is part of a statement. */
   #noted(text: string): string {
+    if (text !== '') this.#blank = ''
     this.#since = (this.#since + text).slice(-maxStatementLength)
     return text
   }

@@ -1,0 +1,269 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { RagError } from '../../../src/core/errors.js'
+import { RangeSet } from '../../../src/core/range-set.js'
+import { createFlatIndex } from '../../../src/vector-index/flat.js'
+import type { VectorIndex, VectorMatch } from '../../../src/vector-index/types.js'
+
+/** Scores by a plain sum in double precision; the slow, obviously right version of a search. */
+function oracle(
+  rows: ReadonlyMap<number, Float32Array>,
+  query: Float32Array,
+  topK: number,
+  allow?: RangeSet,
+): VectorMatch[] {
+  return [...rows]
+    .filter(([number]) => allow?.has(number) ?? true)
+    .map(([number, row]) => ({ number, score: row.reduce((sum, value, i) => sum + value * (query[i] as number), 0) }))
+    .sort((a, b) => b.score - a.score || a.number - b.number)
+    .slice(0, topK)
+}
+
+function expectLike(found: readonly VectorMatch[], wanted: readonly VectorMatch[]): void {
+  expect(found.map(({ number }) => number)).toEqual(wanted.map(({ number }) => number))
+  for (const [i, { score }] of found.entries()) expect(score).toBeCloseTo((wanted[i] as VectorMatch).score, 6)
+}
+
+/** Mulberry32. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+function randomVectors(count: number, dimensions: number, seed: number): Float32Array {
+  const random = seeded(seed)
+  const vectors = Float32Array.from({ length: count * dimensions }, () => random() - 0.5)
+  for (let start = 0; start < vectors.length; start += dimensions) {
+    const length = Math.hypot(...vectors.subarray(start, start + dimensions))
+    for (let i = start; i < start + dimensions; i++) vectors[i] = (vectors[i] as number) / length
+  }
+  return vectors
+}
+
+async function filled(index: VectorIndex, count: number, vectors: Float32Array, first = 0): Promise<VectorIndex> {
+  await index.add(
+    Array.from({ length: count }, (_, i) => first + i),
+    vectors,
+  )
+  return index
+}
+
+const codeOf = async (work: Promise<unknown>): Promise<string> => {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  return RagError.isInstance(error) ? error.code : String(error)
+}
+
+describe('the flat vector index', () => {
+  it.each([1, 2, 3, 15, 16, 17, 100, 384, 1_031, 4_096])(
+    'gives the same with and without acceleration in %i dimensions',
+    async (dimensions) => {
+      const vectors = randomVectors(600, dimensions, dimensions)
+      const fast = await filled(createFlatIndex({ dimensions }), 600, vectors)
+      const plain = await filled(createFlatIndex({ dimensions, accelerate: false }), 600, vectors)
+      expect(fast.bytes).toBeGreaterThan(plain.bytes)
+      for (let i = 0; i < 10; i++) {
+        const query = randomVectors(1, dimensions, 9_000 + i)
+        expect(await fast.search(query, { topK: 10 })).toEqual(await plain.search(query, { topK: 10 }))
+      }
+    },
+  )
+
+  it('finds what a plain sum over random additions, replacements and removals finds', async () => {
+    const dimensions = 8
+    const command = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant('add' as const),
+          first: fc.nat(2_000),
+          count: fc.integer({ min: 1, max: 400 }),
+          seed: fc.nat(),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('remove' as const),
+          first: fc.nat(2_000),
+          count: fc.integer({ min: 0, max: 900 }),
+          seed: fc.nat(),
+        }),
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 12 }), fc.nat(), async (commands, seed) => {
+        const index = createFlatIndex({ dimensions })
+        const rows = new Map<number, Float32Array>()
+        for (const { kind, first, count, seed } of commands) {
+          if (kind === 'remove') {
+            await index.remove([[first, first + count]])
+            for (let i = 0; i < count; i++) rows.delete(first + i)
+            continue
+          }
+          const vectors = randomVectors(count, dimensions, seed)
+          await filled(index, count, vectors, first)
+          for (let i = 0; i < count; i++) rows.set(first + i, vectors.subarray(i * dimensions, (i + 1) * dimensions))
+        }
+        expect(index.size).toBe(rows.size)
+        const query = randomVectors(1, dimensions, seed)
+        const allow = RangeSet.from([
+          [seed % 900, (seed % 900) + 700],
+          [1_800, 1_801],
+        ])
+        expectLike(await index.search(query, { topK: 7 }), oracle(rows, query, 7))
+        expectLike(await index.search(query, { topK: 7, allow }), oracle(rows, query, 7, allow))
+      }),
+      { numRuns: 60, seed: 11 },
+    )
+  })
+
+  it('is exact for vectors of very different lengths, tiny, huge, zero and equal ones', async () => {
+    const dimensions = 20
+    const random = seeded(5)
+    const scales = [0, 1e-44, 1e-30, 1, 1, 1, 1e18, 3e38]
+    const vectors = Float32Array.from({ length: 1_000 * dimensions }, (_, i) => {
+      const scale = scales[Math.floor(i / dimensions) % scales.length] as number
+      return (random() - 0.5) * scale
+    })
+    vectors.copyWithin(900 * dimensions, 0, 100 * dimensions)
+    const fast = await filled(createFlatIndex({ dimensions }), 1_000, vectors)
+    const plain = await filled(createFlatIndex({ dimensions, accelerate: false }), 1_000, vectors)
+    for (const scale of scales) {
+      const query = Float32Array.from({ length: dimensions }, () => (random() - 0.5) * scale)
+      const found = await fast.search(query, { topK: 50 })
+      expect(found).toEqual(await plain.search(query, { topK: 50 }))
+      expect(found.every(({ score }) => Number.isFinite(score))).toBe(true)
+    }
+  })
+
+  it('orders equal scores by number', async () => {
+    const index = createFlatIndex({ dimensions: 2 })
+    const numbers = Array.from({ length: 2_000 }, (_, i) => (i * 7_919) % 2_000)
+    await index.add(
+      numbers,
+      Float32Array.from({ length: 4_000 }, (_, i) => 1 - (i % 2)),
+    )
+    const found = await index.search(Float32Array.of(1, 0), { topK: 5 })
+    expect(found.map(({ number }) => number)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('knows numbers beyond 2^32', async () => {
+    const index = createFlatIndex({ dimensions: 1 })
+    const far = 2 ** 32 + 5
+    await index.add([far, 5], Float32Array.of(1, 0.5))
+    expect(await index.search(Float32Array.of(1), { topK: 1 })).toEqual([{ number: far, score: 1 }])
+    expect(await index.search(Float32Array.of(1), { topK: 2, allow: RangeSet.from([[far + 1, far + 9]]) })).toEqual([])
+    await index.remove([[far, far + 1]])
+    expect((await index.search(Float32Array.of(1), { topK: 2 })).map(({ number }) => number)).toEqual([5])
+  })
+
+  it('returns an empty list for topK 0, an empty index and a filter that allows nothing, and everything for a huge topK', async () => {
+    const index = createFlatIndex({ dimensions: 3 })
+    const query = Float32Array.of(1, 0, 0)
+    expect(await index.search(query, { topK: 5 })).toEqual([])
+    await filled(index, 600, randomVectors(600, 3, 1))
+    expect(await index.search(query, { topK: 0 })).toEqual([])
+    expect(await index.search(query, { topK: 5, allow: RangeSet.empty })).toEqual([])
+    expect(await index.search(query, { topK: 1e9 })).toHaveLength(600)
+  })
+
+  it('refuses unusable vectors before anything is changed', async () => {
+    const index = await filled(createFlatIndex({ dimensions: 2 }), 3, Float32Array.of(1, 0, 0, 1, 1, 0))
+    const { bytes } = index
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      expect(await codeOf(index.add([0, 9], Float32Array.of(0, 0, 1, bad)))).toBe('BAD_INPUT')
+      expect(await codeOf(index.search(Float32Array.of(1, bad), { topK: 1 }))).toBe('BAD_INPUT')
+    }
+    expect(await codeOf(index.add([9], Float32Array.of(1)))).toBe('BAD_INPUT')
+    expect(await codeOf(index.add([-1], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
+    expect(await codeOf(index.add([1.5], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
+    expect(await codeOf(index.search(Float32Array.of(1), { topK: 1 }))).toBe('BAD_INPUT')
+    for (const topK of [-1, 1.5, Number.NaN])
+      expect(await codeOf(index.search(Float32Array.of(1, 0), { topK }))).toBe('BAD_OPTION')
+    expect([index.size, index.bytes]).toEqual([3, bytes])
+    expect(await index.search(Float32Array.of(1, 0), { topK: 1 })).toEqual([{ number: 0, score: 1 }])
+  })
+
+  it('keeps the last of a number that comes twice in one call', async () => {
+    const index = createFlatIndex({ dimensions: 1 })
+    await index.add([4, 4], Float32Array.of(0.25, 0.5))
+    expect(await index.search(Float32Array.of(1), { topK: 5 })).toEqual([{ number: 4, score: 0.5 }])
+  })
+
+  it('shows a search the vectors that were there when it began', async () => {
+    const dimensions = 64
+    const index = await filled(
+      createFlatIndex({ dimensions, accelerate: false }),
+      20_000,
+      randomVectors(20_000, dimensions, 3),
+    )
+    const query = randomVectors(1, dimensions, 4)
+    const before = await index.search(query, { topK: 20 })
+    const searching = Promise.all([index.search(query, { topK: 20 }), index.search(query, { topK: 20 })])
+    const replaced = filled(index, 20_000, new Float32Array(20_000 * dimensions))
+    const removed = index.remove([[0, 20_000]])
+    expect(await searching).toEqual([before, before])
+    await Promise.all([replaced, removed])
+    expect(await index.search(query, { topK: 20 })).toEqual([])
+  })
+
+  it('is not disturbed when the caller uses the query array again', async () => {
+    const index = await filled(createFlatIndex({ dimensions: 2 }), 2, Float32Array.of(1, 0, 0, 1))
+    const query = Float32Array.of(1, 0)
+    const searching = index.search(query, { topK: 1 })
+    query.set([0, 1])
+    expect((await searching)[0]?.number).toBe(0)
+  })
+
+  it('gives memory back when vectors are removed, and does not grow under replacement', async () => {
+    const dimensions = 64
+    const index = createFlatIndex({ dimensions })
+    const empty = index.bytes
+    await filled(index, 4_000, randomVectors(4_000, dimensions, 1))
+    const full = index.bytes
+    for (let round = 0; round < 6; round++) await filled(index, 4_000, randomVectors(4_000, dimensions, round))
+    await index.remove([[1, 3_999]])
+    expect(index.bytes).toBeLessThan(full / 20)
+    expect(index.size).toBe(2)
+    await index.remove([[0, 1e15]])
+    expect(index.bytes).toBeLessThan(empty + 300 * dimensions * 4)
+  })
+
+  it('goes on after an update that failed', async () => {
+    const index = createFlatIndex({ dimensions: 1 })
+    const results = await Promise.allSettled([
+      index.add([1], Float32Array.of(Number.NaN)),
+      index.add([2], Float32Array.of(1)),
+      index.remove([[2, 3]]),
+      index.add([3], Float32Array.of(1)),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled'])
+    expect((await index.search(Float32Array.of(1), { topK: 9 })).map(({ number }) => number)).toEqual([3])
+  })
+
+  it('rejects with CLOSED after close, which is safe twice', async () => {
+    const index = await filled(createFlatIndex({ dimensions: 1 }), 1, Float32Array.of(1))
+    const searching = codeOf(index.search(Float32Array.of(1), { topK: 1 }))
+    await index.close()
+    await index.close()
+    expect(await searching).toBe('CLOSED')
+    expect(await codeOf(index.search(Float32Array.of(1), { topK: 1 }))).toBe('CLOSED')
+    expect(await codeOf(index.add([1], Float32Array.of(1)))).toBe('CLOSED')
+    expect(await codeOf(index.remove([[0, 1]]))).toBe('CLOSED')
+    expect(index.size).toBe(0)
+  })
+
+  it('refuses dimensions out of range', () => {
+    for (const dimensions of [0, -1, 1.5, Number.NaN, 65_537]) {
+      expect(() => createFlatIndex({ dimensions })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
+})
