@@ -142,7 +142,8 @@ class Thread {
     }
     const waiting = this.#waiting.get(message.id)
     this.#waiting.delete(message.id)
-    if (this.#waiting.size === 0) this.#worker.unref()
+    // `close()` also waits for the thread to end.
+    if (this.#waiting.size === 0 && !this.#closed) this.#worker.unref()
     if (message.kind === 'done') waiting?.resolve(message.value)
     else waiting?.reject(fromWire(message))
   }

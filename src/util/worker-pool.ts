@@ -327,6 +327,8 @@ class Thread {
   async end(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#timer)
+    // Whoever awaits the end must not be outlived by it.
+    this.#worker.ref()
     await this.#worker.terminate()
   }
 
