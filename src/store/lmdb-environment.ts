@@ -183,19 +183,27 @@ function fileSize(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Pages at the very end that were reserved but never needed are not in the file: see {@link extendFile}. */
+/** Pages at the very end that were reserved but never needed are not in the file: see {@link completeFile}. */
 const maxUnwritten = 1 << 20
 
 /**
- * Makes the file as long as its contents say. The library may leave the last pages unwritten when it frees them in the same
- * transaction; a reader that met such a hole in a file that was cut off would end the process (SIGBUS), while zeros are an
- * ordinary error. Call it inside a write transaction, so that nobody else is writing.
+ * Makes the file as long as its contents say, if it is not. The library may leave the last pages unwritten when it frees them in
+ * the same transaction; a reader that met such a hole in a file that was cut off would end the process (SIGBUS), while zeros are
+ * an ordinary error. Call it before anything is read, and before closing.
  */
-export function extendFile(environment: Environment, directory: string): void {
+export function completeFile(environment: Environment, directory: string): void {
+  if (missingBytes(environment, directory) <= 0) return
+  transact(environment, () => {
+    // Nobody writes meanwhile.
+    if (missingBytes(environment, directory) <= 0) return
+    const path = environmentFile(directory)
+    truncateSync(path, fileSize(path) + missingBytes(environment, directory))
+  })
+}
+
+function missingBytes(environment: Environment, directory: string): number {
   const { lastPageNumber, pageSize } = environment.getStats() as { lastPageNumber: number; pageSize: number }
-  const path = environmentFile(directory)
-  const needed = (lastPageNumber + 1) * pageSize
-  if (fileSize(path) < needed) truncateSync(path, needed)
+  return (lastPageNumber + 1) * pageSize - fileSize(environmentFile(directory))
 }
 
 interface Meta {

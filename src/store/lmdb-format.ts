@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { RagError } from '../core/errors.js'
 import { type Environment, getBytes } from './lmdb-environment.js'
-import { formatVersion, keys, rows } from './lmdb-layout.js'
+import { type FormatRow, formatVersion, keys, rows } from './lmdb-layout.js'
 
 /**
  * The id of the store in this environment, or `undefined` where none was made yet. Throws `UNSUPPORTED_VERSION` for one of a newer
@@ -19,6 +20,13 @@ export function storeId(environment: Environment, directory: string): string | u
     data: { directory, version, supported: formatVersion },
     hint: 'Upgrade ultrafast-rag, or choose another folder.',
   })
+}
+
+/** Makes the store, inside a write transaction, unless somebody else was first. */
+export function createStore(environment: Environment, directory: string): void {
+  if (storeId(environment, directory) !== undefined) return
+  const row: FormatRow = { version: formatVersion, id: randomBytes(16).toString('hex') }
+  environment.putSync(keys.format, rows.encode(row))
 }
 
 /** The error for an environment that holds no store. */

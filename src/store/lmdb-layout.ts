@@ -63,6 +63,7 @@ export const keys = {
   retired: (at: number, generation: number): Uint8Array => key(kind.retired, [u48(at), u48(generation)]),
   retirements: (): KeyRange => under(key(kind.retired, [])),
   content: (generation: number): KeyRange => under(key(kind.content, [u48(generation)])),
+  contents: (): KeyRange => under(key(kind.content, [])),
   directory: (generation: number): Uint8Array => key(kind.content, [u48(generation), u8(part.directory)]),
   piece: (generation: number, place: number): Uint8Array =>
     key(kind.content, [u48(generation), u8(part.piece), u32(place)]),
@@ -76,6 +77,8 @@ export const keys = {
     retiredAt: bufferOf(given).readUIntBE(1, 6),
     generation: keys.numberIn(given),
   }),
+  /** The generation in a key of content. */
+  generationIn: (given: Uint8Array): number => bufferOf(given).readUIntBE(1, 6),
   /** The generation or epoch at the end of a key. */
   numberIn: (given: Uint8Array): number => bufferOf(given).readUIntBE(given.length - 6, 6),
   /** The name at the end of a namespace's key. */

@@ -34,7 +34,6 @@ export interface VersionOf {
 
 /** One unit of work for the writer's thread; small ones share a transaction. */
 export type Request =
-  | { readonly kind: 'open' }
   | { readonly kind: 'append'; readonly version: VersionOf; readonly content: Content }
   | {
       readonly kind: 'commit'
@@ -54,7 +53,6 @@ export type Request =
 
 /** What a request of each kind answers. */
 export interface Replies {
-  readonly open: undefined
   /** The generation that the version is written under. */
   readonly append: number
   readonly commit: { readonly record: DocumentRecord; readonly unchanged: boolean }

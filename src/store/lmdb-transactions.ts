@@ -1,23 +1,18 @@
 import { RagError } from '../core/errors.js'
 import { type Environment, getBytes } from './lmdb-environment.js'
-import { storeId } from './lmdb-format.js'
-import { bytesOf, formatVersion, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
+import { bytesOf, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import type { Content, Replies, Request, VersionOf } from './lmdb-messages.js'
 import { isAlive, ownIdentity } from './process-identity.js'
 import type { DocumentRecord } from './types.js'
 import { requireIdBytes } from './validate.js'
 
-/** Removals that `changes()` remembers, per namespace. A reader further behind starts from nothing. */
-export const maxRemovals = 65_536
-
 /** What the changes below know beside the environment. */
 export interface TransactionContext {
   readonly environment: Environment
-  readonly directory: string
   readonly session: string
   readonly endedSessions: readonly string[]
-  /** Random; becomes the id of a store that is made. */
-  readonly newStoreId: string
+  /** Removals that `changes()` remembers, per namespace. A reader further behind starts from nothing. */
+  readonly maxRemovals: number
   readonly now: () => number
 }
 
@@ -29,8 +24,6 @@ type Of<Kind extends Request['kind']> = Extract<Request, { kind: Kind }>
  */
 export function execute(context: TransactionContext, request: Request): Replies[keyof Replies] {
   switch (request.kind) {
-    case 'open':
-      return openStore(context)
     case 'append':
       return append(context, request)
     case 'commit':
@@ -44,15 +37,6 @@ export function execute(context: TransactionContext, request: Request): Replies[
     default:
       return request satisfies never
   }
-}
-
-/** Makes the store if there is none, and lets go of what dead processes were writing. */
-function openStore(context: TransactionContext): undefined {
-  const { environment, directory, newStoreId } = context
-  if (storeId(environment, directory) === undefined) {
-    environment.putSync(keys.format, rows.encode({ version: formatVersion, id: newStoreId }))
-  }
-  return retireAbandoned(context)
 }
 
 /** Lets go of versions whose writer is dead, or ended without closing. */
@@ -146,7 +130,7 @@ function remove(context: TransactionContext, { namespace: name, documentIds }: O
 
 /** Takes a current version out of everything but the documents, where it is replaced or removed, and lets it go. */
 function takeAway(
-  { environment, now }: TransactionContext,
+  { environment, maxRemovals, now }: TransactionContext,
   namespace: NamespaceRow,
   { epoch: addedAt, record }: StoredVersion,
   epoch: number,
@@ -161,11 +145,11 @@ function takeAway(
     keys.removed(namespace.id, epoch),
     rows.encodeRemoved({ start: base, end: base + chunks, addedAt }),
   )
-  return trimLog(environment, { ...without, removals: without.removals + 1 })
+  return trimLog(environment, { ...without, removals: without.removals + 1 }, maxRemovals)
 }
 
-/** Forgets the oldest removals beyond {@link maxRemovals}, two for each that comes. */
-function trimLog(environment: Environment, namespace: NamespaceRow): NamespaceRow {
+/** Forgets the oldest removals, two for each that comes. */
+function trimLog(environment: Environment, namespace: NamespaceRow, maxRemovals: number): NamespaceRow {
   if (namespace.removals <= maxRemovals) return namespace
   const oldest = [...environment.getKeys({ ...keys.removedAfter(namespace.id, 0), limit: 2 })]
   for (const key of oldest) environment.removeSync(key)

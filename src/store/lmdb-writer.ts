@@ -31,13 +31,13 @@ export class WriterThread {
     this.#options = options
   }
 
-  /** Starts the thread and opens, or makes, the store. */
-  async open(): Promise<void> {
-    await this.#running().opened
+  /** Starts the thread, which deletes what dead processes have left, without waiting for it. */
+  start(): void {
+    this.#running()
   }
 
   /** Resolves after the flush to disk. `bytes` is about what the request writes; the buffers in `transfer` are moved. */
-  async request<Kind extends Exclude<Request['kind'], 'open' | 'close'>>(
+  async request<Kind extends Exclude<Request['kind'], 'close'>>(
     request: Extract<Request, { kind: Kind }>,
     { bytes = 0, transfer = [] }: { readonly bytes?: number; readonly transfer?: readonly ArrayBuffer[] } = {},
   ): Promise<Replies[Kind]> {
@@ -77,7 +77,6 @@ class Thread {
   readonly #worker: Worker
   readonly #logger: Logger
   readonly #waiting = new Map<number, Waiting>()
-  readonly opened: Promise<unknown>
   readonly #exited: Promise<unknown>
   #nextId = 1
   #closed = false
@@ -101,18 +100,17 @@ class Thread {
         }),
       )
     })
-    this.opened = this.request({ kind: 'open' }, 0, [])
-    // Whoever started the thread awaits it; a later request that restarts it sees the failure of its own.
-    this.opened.catch(() => {})
+    this.#worker.unref()
   }
 
   request(request: Request, bytes: number, transfer: readonly ArrayBuffer[]): Promise<unknown> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
+      // Throws, and so rejects, when the document holds what cannot travel to another thread.
+      this.#worker.postMessage({ id, bytes, request } satisfies RequestMessage, [...transfer])
       this.#waiting.set(id, { resolve, reject })
       // Only a thread that owes an answer keeps the process running.
       this.#worker.ref()
-      this.#worker.postMessage({ id, bytes, request } satisfies RequestMessage, [...transfer])
     })
   }
 

@@ -7,12 +7,19 @@ import type { Logger } from '../core/lifecycle.js'
 import type { Piece } from '../core/piece.js'
 import { noVectors, PieceDirectory } from './directory.js'
 import { LmdbDocumentWriter } from './lmdb-document-writer.js'
-import { type Environment, getBytes, openEnvironment, storageError } from './lmdb-environment.js'
-import { noStore, storeId } from './lmdb-format.js'
+import {
+  completeFile,
+  type Environment,
+  getBytes,
+  openEnvironment,
+  storageError,
+  transact,
+} from './lmdb-environment.js'
+import { createStore, noStore, storeId } from './lmdb-format.js'
 import { type KeyRange, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import { WriterThread } from './lmdb-writer.js'
 import { acquireMaintenanceLock } from './maintenance-lock.js'
-import { chunkOf, damaged, readPiece, textWithin, versionGone } from './pieces.js'
+import { chunkOf, damaged, RecentlyRead, readPiece, textWithin, versionGone } from './pieces.js'
 import type {
   Changes,
   DocumentRecord,
@@ -64,18 +71,29 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   if (!readOnly) makeDirectory(directory)
 
   const environment = await openEnvironment({ directory, mapSize, readOnly })
-  const thread = readOnly ? undefined : new WriterThread({ directory, mapSize, retireMs, logger })
   try {
-    // Nothing is read before the thread has looked at the file.
-    await thread?.open()
+    if (!readOnly) prepare(environment, directory)
     const id = storeId(environment, directory)
     if (id === undefined) throw noStore(directory)
+    const thread = readOnly ? undefined : new WriterThread({ directory, mapSize, retireMs, logger })
+    if (hasLeftovers(environment)) thread?.start()
     return new LmdbStore({ environment, thread, directory, id })
   } catch (error) {
-    await thread?.close()
     await environment.close()
     throw storageError(error, directory)
   }
+}
+
+/** Makes the store if there is none. The one write of this thread: a single small row, once in a store's life. */
+function prepare(environment: Environment, directory: string): void {
+  completeFile(environment, directory)
+  if (storeId(environment, directory) === undefined) transact(environment, () => createStore(environment, directory))
+  environment.resetReadTxn()
+}
+
+/** Whether something is waiting to be deleted, or was being written when its process died. */
+function hasLeftovers(environment: Environment): boolean {
+  return [keys.journals(), keys.retirements()].some((range) => environment.getKeysCount({ ...range, limit: 1 }) > 0)
 }
 
 function makeDirectory(directory: string): void {
@@ -157,10 +175,16 @@ class LmdbStore implements Store {
   }
 }
 
+/** Bytes of tables of contents, and of pieces before they were decoded, that are kept at hand. */
+const maxDirectoryBytes = 4 << 20
+const maxPieceBytes = 4 << 20
+
 /** Reads of the latest commit. Errors of the library become `RagError`s here. */
 class Reader {
   readonly #environment: Environment
   readonly #directory: string
+  readonly #directories = new RecentlyRead<PieceDirectory>(maxDirectoryBytes)
+  readonly #pieces = new RecentlyRead<Piece>(maxPieceBytes)
   #open = true
 
   constructor(environment: Environment, directory: string) {
@@ -182,6 +206,31 @@ class Reader {
   /** Rows of a range, up to `limit`, as of the latest commit. */
   entries(range: KeyRange, limit?: number): { readonly key: Uint8Array; readonly value: Uint8Array }[] {
     return this.latest((environment) => [...environment.getRange(limit === undefined ? range : { ...range, limit })])
+  }
+
+  /** Inside {@link Reader.latest}. Throws `NOT_FOUND` for a version that was deleted. */
+  directory(environment: Environment, document: DocumentRecord): PieceDirectory {
+    return this.#directories.get(`${document.generation}`, () => {
+      const bytes = getBytes(environment, keys.directory(document.generation))
+      if (bytes === undefined) throw versionGone(document)
+      return { value: new PieceDirectory(new Float64Array(bytes.buffer)), bytes: bytes.length }
+    })
+  }
+
+  /** Inside {@link Reader.latest}. */
+  piece(environment: Environment, document: DocumentRecord, place: number): Piece {
+    return this.#pieces.get(`${document.generation}/${place}`, () => {
+      const bytes = this.pieceBytes(environment, document, place)
+      return { value: readPiece(document, bytes), bytes: bytes.length }
+    })
+  }
+
+  /** Inside {@link Reader.latest}. */
+  pieceBytes(environment: Environment, document: DocumentRecord, place: number): Uint8Array {
+    const bytes = getBytes(environment, keys.piece(document.generation, place))
+    if (bytes === undefined) throw versionGone(document)
+    if (crc32(bytes) !== this.directory(environment, document).at(place).checksum) throw damaged(document)
+    return bytes
   }
 
   requireOpen(): void {
@@ -278,15 +327,15 @@ class LmdbNamespace implements StoreNamespace {
   }
 
   *pieces(document: DocumentRecord, fromOrdinal = 0): Generator<Uint8Array> {
-    const directory = this.#reader.latest((environment) => requireDirectory(environment, document))
+    const directory = this.#reader.latest((environment) => this.#reader.directory(environment, document))
     if (fromOrdinal > 0 && fromOrdinal >= document.chunks) return
     for (let place = fromOrdinal <= 0 ? 0 : directory.holding(fromOrdinal); place < directory.length; place++) {
-      yield this.#reader.latest((environment) => pieceBytes(environment, document, directory, place))
+      yield this.#reader.latest((environment) => this.#reader.pieceBytes(environment, document, place))
     }
   }
 
   *vectors(document: DocumentRecord): Generator<{ readonly firstOrdinal: number; readonly vectors: Float32Array }> {
-    const directory = this.#reader.latest((environment) => requireDirectory(environment, document))
+    const directory = this.#reader.latest((environment) => this.#reader.directory(environment, document))
     for (let place = 0; place < directory.length; place++) {
       const { firstOrdinal, vectorsChecksum } = directory.at(place)
       if (vectorsChecksum === noVectors) continue
@@ -310,17 +359,12 @@ class LmdbNamespace implements StoreNamespace {
     return this.#reader.latest((environment) => {
       const namespace = this.#rowIn(environment)
       if (namespace === undefined) return numbers.map(() => undefined)
-      const pieces = new Map<string, Piece>()
       return numbers.map((number) => {
         const document = this.#locate(environment, namespace, number)
         if (document === undefined) return undefined
-        const directory = requireDirectory(environment, document)
         const ordinal = number - document.base
-        const place = directory.holding(ordinal)
-        const known = `${document.generation}/${place}`
-        const piece = pieces.get(known) ?? readPiece(document, pieceBytes(environment, document, directory, place))
-        pieces.set(known, piece)
-        return chunkOf(document, piece, ordinal)
+        const place = this.#reader.directory(environment, document).holding(ordinal)
+        return chunkOf(document, this.#reader.piece(environment, document, place), ordinal)
       })
     })
   }
@@ -330,11 +374,11 @@ class LmdbNamespace implements StoreNamespace {
     return this.#reader.latest((environment) => {
       const document = id && this.#find(environment, id)
       if (document === undefined) return ''
-      const directory = requireDirectory(environment, document)
+      const directory = this.#reader.directory(environment, document)
       let text = ''
       for (let place = directory.reaching(start); place < directory.length; place++) {
         if (directory.at(place).start >= end) break
-        text += textWithin(readPiece(document, pieceBytes(environment, document, directory, place)), start, end)
+        text += textWithin(this.#reader.piece(environment, document, place), start, end)
       }
       return text
     })
@@ -384,22 +428,4 @@ class LmdbNamespace implements StoreNamespace {
 function version(environment: Environment, namespace: NamespaceRow, id: Uint8Array): StoredVersion | undefined {
   const row = getBytes(environment, keys.document(namespace.id, id))
   return row === undefined ? undefined : rows.version(row)
-}
-
-function requireDirectory(environment: Environment, document: DocumentRecord): PieceDirectory {
-  const bytes = getBytes(environment, keys.directory(document.generation))
-  if (bytes === undefined) throw versionGone(document)
-  return new PieceDirectory(new Float64Array(bytes.buffer))
-}
-
-function pieceBytes(
-  environment: Environment,
-  document: DocumentRecord,
-  directory: PieceDirectory,
-  place: number,
-): Uint8Array {
-  const bytes = getBytes(environment, keys.piece(document.generation, place))
-  if (bytes === undefined) throw versionGone(document)
-  if (crc32(bytes) !== directory.at(place).checksum) throw damaged(document)
-  return bytes
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import { type Environment, extendFile, openEnvironment, storageError, transact } from './lmdb-environment.js'
+import { completeFile, type Environment, openEnvironment, storageError, transact } from './lmdb-environment.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
 
@@ -13,6 +12,7 @@ import { deleteRetired, execute, retireAbandoned, type TransactionContext } from
 /** Of one transaction: its changed pages lie in anonymous memory until it ends. */
 const maxTransactionBytes = 8 << 20
 const maxTransactionMs = 20
+const maxRemovals = 65_536
 /** Between looks for versions whose writer died, and after a failed deletion. */
 const idleMs = 30_000
 /** Between the end of a burst of writes and the deleting of what it replaced. */
@@ -22,8 +22,6 @@ const port = parentPort
 if (port === null) throw new RagError('WORKER', 'The writer of a store was started outside a worker thread.')
 const send = (message: ReplyMessage) => port.postMessage(message)
 const { directory, mapSize, session, endedSessions, retireMs } = workerData as WriterData
-
-const newStoreId = randomBytes(16).toString('hex')
 
 const queue: RequestMessage[] = []
 let environment: Environment | undefined
@@ -36,20 +34,26 @@ let abandonedLookedFor = Date.now()
 
 port.on('message', (message: RequestMessage) => {
   queue.push(message)
+  scheduleDrain()
+})
+// Whatever dead processes have left is deleted without being asked.
+scheduleDrain()
+
+function scheduleDrain(): void {
   if (drainScheduled) return
   drainScheduled = true
   // After every message that is already there.
   setImmediate(() => void drain())
-})
+}
 
 async function drain(): Promise<void> {
   try {
     environment ??= await open()
     while (queue.length > 0 && queue[0]?.request.kind !== 'close') commitSome(environment)
   } catch (error) {
-    for (const message of queue.splice(0, queue.length - (queue.at(-1)?.request.kind === 'close' ? 1 : 0))) {
-      fail(message, error)
-    }
+    if (queue.length === 0) warn('The store could not be opened for writing yet.', error)
+    const closing = queue.at(-1)?.request.kind === 'close' ? 1 : 0
+    for (const message of queue.splice(0, queue.length - closing)) fail(message, error)
   }
   drainScheduled = false
   const [last] = queue
@@ -59,12 +63,8 @@ async function drain(): Promise<void> {
 
 async function open(): Promise<Environment> {
   const opened = await openEnvironment({ directory, mapSize, readOnly: false })
-  transact(opened, () => {
-    // Before anything is read: see `extendFile`.
-    extendFile(opened, directory)
-    execute(contextOf(opened), { kind: 'open' })
-  })
   opened.readerCheck()
+  transact(opened, () => retireAbandoned(contextOf(opened)))
   tidyWithin(0)
   return opened
 }
@@ -74,10 +74,8 @@ async function close(message: RequestMessage): Promise<void> {
   try {
     if (environment !== undefined) {
       const open = environment
-      transact(open, () => {
-        execute(contextOf(open), message.request)
-        extendFile(open, directory)
-      })
+      transact(open, () => execute(contextOf(open), message.request))
+      completeFile(open, directory)
       await open.close()
     }
     send({ kind: 'done', id: message.id, value: undefined })
@@ -151,14 +149,17 @@ function tidy(): void {
     postponed = []
     tidyWithin(Math.min(more ?? idleMs, idleMs))
   } catch (error) {
-    const { message, data, code } = storageError(error, directory)
-    send({ kind: 'warning', message: `Old versions could not be deleted yet. ${message}`, data: { code, ...data } })
+    warn('Old versions could not be deleted yet.', error)
     tidyWithin(idleMs)
   }
 }
 
 function contextOf(open: Environment): TransactionContext {
-  return { environment: open, directory, session, endedSessions, newStoreId, now: Date.now }
+  return { environment: open, session, endedSessions, maxRemovals, now: Date.now }
+}
+
+function warn(message: string, error: unknown): void {
+  send({ kind: 'warning', message, data: { error: storageError(error, directory).toJSON() } })
 }
 
 function fail({ id, request }: RequestMessage, error: unknown): void {

@@ -12,6 +12,33 @@ export function readPiece(document: DocumentRecord, bytes: Uint8Array): Piece {
   }
 }
 
+/**
+ * What was decoded lately. A piece takes longer to decode (0.1 ms) than to read, and queries come back to the same ones: first
+ * for a hit, then for the text around it. Versions never change, so nothing is ever stale; the key is generation and place.
+ */
+export class RecentlyRead<Value> {
+  readonly #maxBytes: number
+  readonly #entries = new Map<string, { readonly value: Value; readonly bytes: number }>()
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get(key: string, read: () => { readonly value: Value; readonly bytes: number }): Value {
+    const entry = this.#entries.get(key) ?? read()
+    if (this.#entries.delete(key)) this.#bytes -= entry.bytes
+    this.#entries.set(key, entry)
+    this.#bytes += entry.bytes
+    for (const [oldest, { bytes }] of this.#entries) {
+      if (this.#bytes <= this.#maxBytes || oldest === key) break
+      this.#entries.delete(oldest)
+      this.#bytes -= bytes
+    }
+    return entry.value
+  }
+}
+
 /** The chunk with this ordinal, as callers see it. */
 export function chunkOf(document: DocumentRecord, piece: Piece, ordinal: number): Chunk {
   const chunk = piece.chunks[ordinal - piece.firstOrdinal]
