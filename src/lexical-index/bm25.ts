@@ -93,6 +93,8 @@ class Index implements Bm25Index {
   #epoch: number
   #views: readonly SegmentView[]
   #files: ReadonlyMap<Segment, SavedSegment>
+  /** What the last snapshot holds: the list is replaced whenever anything changes. */
+  #saved: { readonly epoch: number; readonly views: readonly SegmentView[] }
   #update: Update | undefined
   /** The last merge that was asked for; they run one after the other and do not reject. */
   #merging: Promise<void> = Promise.resolve()
@@ -110,6 +112,7 @@ class Index implements Bm25Index {
     this.#epoch = epoch
     this.#views = views
     this.#files = files
+    this.#saved = { epoch, views }
   }
 
   get epoch(): number {
@@ -240,7 +243,9 @@ class Index implements Bm25Index {
     this.#assertOpen()
     if (readOnly) throw new RagError('READ_ONLY', 'The lexical index was opened read-only.')
     const snapshot = { epoch: this.#epoch, views: this.#views, files: this.#files }
+    if (this.#saved.epoch === snapshot.epoch && this.#saved.views === snapshot.views) return
     this.#files = await writeSnapshot(directory, snapshot, fingerprint)
+    this.#saved = snapshot
   }
 
   async #queryAnalyzers(views: readonly SegmentView[]): Promise<readonly Analyzer[]> {

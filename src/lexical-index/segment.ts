@@ -46,9 +46,6 @@ const magic = 0x35324d42
 const version = 1
 const headerWords = 64
 const blockBytes = 1 << 20
-/** A posting has 24 bits for the place. */
-export const maxSegmentChunks = 0xffffff
-
 /** Sections in the order of the file. The header holds the number of elements of each, from word 4 on. */
 const sections = [
   ['bases', Float64Array],

@@ -15,7 +15,7 @@ export enum CharacterKind {
 }
 
 const unspaced =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\u3099\u309a\u30fc\uff70]/u
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}\u3099\u309a\u30fc\uff70\uff9e\uff9f]/u
 const word = /[\p{L}\p{M}\p{N}_]/u
 const joiner = /[\u00ad\u2060\ufeff]|\u200c|\u200d|[\ufe00-\ufe0f]/
 
