@@ -17,7 +17,10 @@ import {
 /** The no-answer decision was fitted on pairs of these; what is reported has another set on one side at least. */
 const fittedOn = ['med', 'cranfield', 'covidqa']
 const heldOut = ['product-docs', 'cisi', 'time']
-/** Sets that mark what answers a question. The weights of the sentences were chosen on a quarter of their questions (each fourth). */
+/**
+ * Sets that mark what answers a question. The weights of the sentences were chosen on a quarter of their questions
+ * (each fourth).
+ */
 const marked = ['covidqa', 'chunking-eval']
 
 /** As `query()` packs them. */
@@ -25,8 +28,8 @@ const topK = 5
 const perDocument = 3
 
 /**
- * Does the extractive answerer keep quiet when the corpus does not answer (100 questions of one set asked of another), does it speak
- * when it does, and does it quote the sentence that answers?
+ * Does the extractive answerer keep quiet when the corpus does not answer (100 questions of one set asked of another),
+ * does it speak when it does, and does it quote the sentence that answers?
  */
 const bench: Bench = async ({ data, quick, log, table }) => {
   if (data === undefined) {
