@@ -60,17 +60,17 @@ function lastGoodPlace(text: string, start: number, size: number): number {
     if (isSpace(text, place)) {
       if (clauseMarks.has(text.charAt(place - 1)) || isLineEnd(text.charCodeAt(place))) return place
       space ??= place
-    } else if (wideClauseMarks.has(text.charAt(place - 1)) && graphemeStart(text, start, place) === place) {
+    } else if (wideClauseMarks.has(text.charAt(place - 1)) && !isExtender(text, place)) {
       return place
     }
   }
   if (space !== undefined) return space
-  if (isSpaceless(text.charCodeAt(limit - 1)) || isSpaceless(text.charCodeAt(limit)))
-    return wordStart(text, start, limit)
+  const inWord = wordStart(text, start, half, limit)
+  if (isSpaceless(text.charCodeAt(limit - 1)) || isSpaceless(text.charCodeAt(limit))) return inWord
   for (let place = half; place > start; place--) {
-    if (isSpace(text, place)) return wordFits(text, place, size) ? place : wordStart(text, start, limit)
+    if (isSpace(text, place)) return wordFits(text, place, size) ? place : inWord
   }
-  return wordStart(text, start, limit)
+  return inWord
 }
 
 /** Whether white space begins at `place` that a part can end before. */
@@ -103,9 +103,9 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 /** Code units around a cut that the dictionary of words is shown. */
 const wordWindow = { before: 64, after: 16 }
 
-/** The last beginning of a word up to `limit`, else of a grapheme cluster. */
-function wordStart(text: string, start: number, limit: number): number {
-  const from = Math.max(start, limit - wordWindow.before)
+/** The last beginning of a word up to `limit`, but behind `half`, else of a grapheme cluster. */
+function wordStart(text: string, start: number, half: number, limit: number): number {
+  const from = Math.max(half, limit - wordWindow.before)
   const word = words.segment(text.slice(from, limit + wordWindow.after)).containing(limit - from)!
   const place = from + word.index
   return place > from && graphemeStart(text, start, place) === place ? place : graphemeStart(text, start, limit)

@@ -14,7 +14,7 @@ export const adapterOptions = {
     'sentence-splitter': chunkSizes(),
   },
   embedders: {
-    hashing: { dimensions: z._default(whole(8, 4_096), 256) },
+    hashing: { dimensions: z._default(whole(1, 65_536), 256) },
   },
   lexicalIndexes: {
     bm25: {

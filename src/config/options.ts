@@ -131,7 +131,7 @@ export type EmbedderOptions = HashingEmbedderOptions | PlannedEmbedderOptions
 /** Words and letter groups hashed into a vector: no model, no meaning; for tests and as the smallest example of an adapter. */
 export interface HashingEmbedderOptions {
   readonly kind: 'hashing'
-  /** 8 to 4,096. Default 256. */
+  /** 1 to 65,536. Default 256. */
   readonly dimensions?: number
 }
 

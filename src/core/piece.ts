@@ -86,3 +86,12 @@ export function decodePiece(bytes: Uint8Array): Piece {
   )
   return { firstOrdinal: header.o, start: header.s, text: decoder.decode(bytes.subarray(4 + length)), chunks }
 }
+
+const originBytes = 64
+
+/** Where an encoded piece begins, told from its first bytes without decoding it. Throws a plain `Error` on foreign bytes. */
+export function pieceOrigin(bytes: Uint8Array): { readonly firstOrdinal: number; readonly start: number } {
+  const found = /^\{"o":(\d+),"s":(\d+),/.exec(decoder.decode(bytes.subarray(4, originBytes)))
+  if (found === null) throw new Error('These bytes are no piece.')
+  return { firstOrdinal: Number(found[1]), start: Number(found[2]) }
+}

@@ -47,7 +47,7 @@ export const abbreviations: ReadonlyMap<string, AbbreviationKind> = new Map(
 export const capitalisedOnly: ReadonlySet<string> = new Set(
   split(`
     art ex app par op mar jun mon wed fri ill mass miss ore va que mo pa ga cap min max ed eds temp exp ext est trans sec col
-    gen mag rep rev hon fr da av ago dic sig rag gent arch ms det st ave wash mont co teil mai phil nat med ser var vers pos
+    gen mag rep rev hon fr da av ago dic rag gent arch ms det st ave wash mont co teil mai phil nat med ser var vers pos
     sen pres mt ft lt tab tel str ver no ag
   `),
 )

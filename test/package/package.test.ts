@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,7 +37,7 @@ beforeAll(() => {
 }, 240_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('the packed package', () => {
+describe('the packed package', { timeout: 120_000 }, () => {
   it('holds only what it should', () => {
     const allowed =
       /^(?:dist\/[\w.-]+\.(?:js|js\.map|d\.ts)|docs\/(?:decisions\/)?[\w-]+\.md|README\.md|LICENSE|package\.json)$/
@@ -78,9 +79,8 @@ describe('the packed package', () => {
   it('declares every package it imports, and carries none inside but zod', () => {
     const built = listFiles(root, 'dist').filter((file) => file.endsWith('.js'))
     const imported = built.flatMap((file) => readImports(root, file)).map(({ target }) => target)
-    const foreign = new Set(
-      imported.filter((target) => !target.startsWith('dist/') && !target.startsWith('node:')).map(packageName),
-    )
+    const bare = imported.filter((target) => !target.startsWith('dist/') && !isBuiltin(target))
+    const foreign = new Set(bare.map(packageName))
     const { dependencies, optionalDependencies, peerDependencies } = manifest
     const declared = { ...dependencies, ...optionalDependencies, ...peerDependencies }
     expect([...foreign].filter((name) => !(name in declared))).toEqual([])
@@ -101,10 +101,11 @@ describe('the packed package', () => {
   })
 })
 
-describe('in an empty project', () => {
+describe('in an empty project', { timeout: 120_000 }, () => {
   it('is imported without doing anything: no native code, no workers, no listeners, few files', () => {
     const { loaded, ...traces } = JSON.parse(runScript(importProbe)) as { loaded: string[]; [trace: string]: unknown }
-    expect(traces).toEqual({ resources: [], globals: [], listeners: 0, printed: 0 })
+    // zod keeps its settings in one place for all of its copies; it is the one global that importing leaves.
+    expect(traces).toEqual({ resources: [], globals: ['__zod_globalConfig'], listeners: 0, printed: 0 })
     const foreign = loaded.map((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
     const allowed = new Set(['ultrafast-rag', 'p-limit', 'yocto-queue'])
     expect(foreign.filter((name) => name !== undefined && !allowed.has(name))).toEqual([])
@@ -195,10 +196,10 @@ describe('in an empty project', () => {
   })
 })
 
-describe('the project', () => {
+describe('the project', { timeout: 120_000 }, () => {
   it('has no unused files, exports or dependencies', () => {
     expect(runQuietly('knip', ['--config', 'test/knip.json', '--no-progress'])).toEqual({ status: 0, output: '' })
-  }, 120_000)
+  })
 })
 
 /** Imports the package and tells what that left behind: open resources, globals, listeners, output, and the files it took. */
