@@ -16,10 +16,10 @@ const trigramWeight = 0.4
 const textsPerSlice = 64
 
 /**
- * Embeds without any model: each word and each three letters of a word are hashed to one of the dimensions and a sign (feature
- * hashing, Weinberger et al. 2009), counted as 1 + ln(count) and scaled to length 1. It knows no synonyms; it bridges inflections
- * and typing errors. The same text gives the same vector on every machine. A text without letters and digits is reported in
- * `failed` with `EMPTY`. Throws `BAD_OPTION` for dimensions out of range.
+ * Embeds without any model: each word and each three letters of a word are hashed to one of the dimensions and a sign
+ * (feature hashing, Weinberger et al. 2009), counted as 1 + ln(count) and scaled to length 1. It knows no synonyms; it
+ * bridges inflections and typing errors. The same text gives the same vector on every machine. A text without letters
+ * and digits is reported in `failed` with `EMPTY`. Throws `BAD_OPTION` for dimensions out of range.
  */
 export function createHashingEmbedder({ dimensions = 256 }: HashingEmbedderOptions = {}): Embedder {
   if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > maxDimensions) {
@@ -54,7 +54,10 @@ export function createHashingEmbedder({ dimensions = 256 }: HashingEmbedderOptio
   }
 }
 
-/** Words, and the trigrams of each word with its borders marked, so that `#ca` begins a word and `ca` in the middle does not. */
+/**
+ * Words, and the trigrams of each word with its borders marked, so that `#ca` begins a word and `ca` in the middle does
+ * not.
+ */
 function features(text: string): Map<string, { count: number; weight: number }> {
   const counts = new Map<string, { count: number; weight: number }>()
   const count = (feature: string, weight: number): void => {
@@ -73,7 +76,10 @@ function features(text: string): Map<string, { count: number; weight: number }> 
   return counts
 }
 
-/** FNV-1a over UTF-16 code units, finished as in MurmurHash3 so that the low bits (place and sign) depend on all of them. */
+/**
+ * FNV-1a over UTF-16 code units, finished as in MurmurHash3 so that the low bits (place and sign) depend on all of
+ * them.
+ */
 function hash32(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

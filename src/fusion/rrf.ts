@@ -6,9 +6,9 @@ import type { FusedMatch, FusionLeg } from './types.js'
 const defaultRankConstant = 60
 
 /**
- * Reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): the sum, over the legs, of weight / (k + place), places from 1. It needs
- * no comparable scores. Best first, equal scores in the order of their numbers; all matches of all legs. Throws `BAD_OPTION`
- * for an unusable weight or `k`.
+ * Reciprocal rank fusion (Cormack, Clarke, Büttcher 2009): the sum, over the legs, of weight / (k + place), places from
+ * 1. It needs no comparable scores. Best first, equal scores in the order of their numbers; all matches of all legs.
+ * Throws `BAD_OPTION` for an unusable weight or `k`.
  */
 export function fuseByRank(legs: readonly FusionLeg[], { k = defaultRankConstant } = {}): FusedMatch[] {
   if (!Number.isFinite(k) || k < 0) throw new RagError('BAD_OPTION', 'k is a finite number from 0.', { data: { k } })

@@ -9,9 +9,10 @@ export interface ScoredLeg extends FusionLeg {
 }
 
 /**
- * Convex combination of scores (Bruch, Gai, Ingber 2023): each leg is scaled so that its theoretical minimum is 0 and its best
- * match 1, then weighted and added; a leg that did not see a number adds 0. Best first, equal scores in the order of their numbers. Throws `BAD_OPTION` for an unusable weight or minimum and
- * `BAD_INPUT` for a score that is not finite.
+ * Convex combination of scores (Bruch, Gai, Ingber 2023): each leg is scaled so that its theoretical minimum is 0 and
+ * its best match 1, then weighted and added; a leg that did not see a number adds 0. Best first, equal scores in the
+ * order of their numbers. Throws `BAD_OPTION` for an unusable weight or minimum and `BAD_INPUT` for a score that is not
+ * finite.
  */
 export function fuseByScore(legs: readonly ScoredLeg[]): FusedMatch[] {
   return addLegs(legs, ({ matches, weight, lowest }) => {
@@ -26,7 +27,8 @@ export function fuseByScore(legs: readonly ScoredLeg[]): FusedMatch[] {
       best = Math.max(best, score)
     }
     const range = best - lowest
-    // Without a range the leg says nothing about its matches: they count as its minimum. Rounding may leave a score below it.
+    // Without a range the leg says nothing about its matches: they count as its minimum. Rounding may leave a score
+    // below it.
     return (score) => (range === 0 ? 0 : weight * Math.max(0, (score - lowest) / range))
   })
 }

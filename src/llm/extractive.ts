@@ -13,8 +13,9 @@ export interface ExtractiveOptions {
 }
 
 /**
- * Answers without a model: quotes the sentences of the sources that say most about the question, word for word, each followed by
- * its ` [n]`. Streams nothing when too little of the question is found in them. Throws `BAD_OPTION` for `maxSentences` out of range.
+ * Answers without a model: quotes the sentences of the sources that say most about the question, word for word, each
+ * followed by its ` [n]`. Streams nothing when too little of the question is found in them. Throws `BAD_OPTION` for
+ * `maxSentences` out of range.
  */
 export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveOptions = {}): Llm {
   if (!Number.isInteger(maxSentences) || maxSentences < 1 || maxSentences > 20) {
@@ -160,12 +161,17 @@ interface ScoredSentence {
   readonly score: number
 }
 
-/** These weights were chosen by how often a quoted sentence holds the answer, on sets that mark it (`bench/answer.ts`). */
+/**
+ * These weights were chosen by how often a quoted sentence holds the answer, on sets that mark it (`bench/answer.ts`).
+ */
 const headingWeight = 0.2
 const pairWeight = 0.3
 const hintBonus = 0.1
 const closenessWeight = 0.6
-/** Stems of a sentence of usual length; longer ones pay for what they say beside the point. More than a little does harm: .28 against .33. */
+/**
+ * Stems of a sentence of usual length; longer ones pay for what they say beside the point. More than a little does
+ * harm: .28 against .33.
+ */
 const usualLength = 12
 const lengthWeight = 0.1
 
@@ -248,9 +254,10 @@ function evidenceOf(passages: readonly ScoredPassage[], question: WeighedQuestio
 }
 
 /**
- * A logistic regression, fitted to questions of six sets (med, cranfield, covidqa, scifact, adi, contextual-code) asked of their own
- * corpus and of each other's; the bound refuses one answerable question in twenty of them. `bench/answer.ts` measures it on pairs it has not
- * seen. Words found count beside shares, because half of two words is found by chance and half of ten is not.
+ * A logistic regression, fitted to questions of six sets (med, cranfield, covidqa, scifact, adi, contextual-code) asked
+ * of their own corpus and of each other's; the bound refuses one answerable question in twenty of them.
+ * `bench/answer.ts` measures it on pairs it has not seen. Words found count beside shares, because half of two words is
+ * found by chance and half of ten is not.
  */
 function isAnswerable({ asked, bestShare, meanShare, found, pairs }: Evidence): boolean {
   if (found === 0) return false

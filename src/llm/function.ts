@@ -6,9 +6,10 @@ import type { Llm, Prompt } from './types.js'
 export type GenerateFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
 
 /**
- * Makes a model of a function of yours. The wrapper stops at once when the call is aborted, even while the function waits, ends its
- * iterator (`return()`, so that `finally` blocks run) and rejects with `BAD_INPUT` when something other than a string comes out. What the
- * function throws passes through unchanged. `id` (default `function`) is shown in the metadata event.
+ * Makes a model of a function of yours. The wrapper stops at once when the call is aborted, even while the function
+ * waits, ends its iterator (`return()`, so that `finally` blocks run) and rejects with `BAD_INPUT` when something other
+ * than a string comes out. What the function throws passes through unchanged. `id` (default `function`) is shown in the
+ * metadata event.
  */
 export function createFunctionLlm(generate: GenerateFunction, { id = 'function' } = {}): Llm {
   if (typeof generate !== 'function') {
@@ -30,7 +31,8 @@ export function createFunctionLlm(generate: GenerateFunction, { id = 'function' 
         }
       } finally {
         const closing = Promise.resolve(iterator.return?.())
-        // A generator that still waits for its model would hold up whoever aborted: its end is nobody's concern any more, nor its failure.
+        // A generator that still waits for its model would hold up whoever aborted: its end is nobody's concern any
+        // more, nor its failure.
         if (signal?.aborted) closing.catch(() => {})
         else await closing
       }

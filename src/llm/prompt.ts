@@ -18,9 +18,10 @@ const system = [
 ].join('\n')
 
 /**
- * Builds what a model is told; the same parts give the same prompt. In `text` each source stands between fences whose name is derived from
- * all of the content and occurs in none of it, so a document cannot close its fence or open another; what looks like a fence, a
- * chat marker or a citation inside a document is defused, and invisible characters that could carry hidden instructions are dropped. `sources` keeps the passages untouched.
+ * Builds what a model is told; the same parts give the same prompt. In `text` each source stands between fences whose
+ * name is derived from all of the content and occurs in none of it, so a document cannot close its fence or open
+ * another; what looks like a fence, a chat marker or a citation inside a document is defused, and invisible characters
+ * that could carry hidden instructions are dropped. `sources` keeps the passages untouched.
  */
 export function buildPrompt({ question, sources, terms }: PromptParts): Prompt {
   const fence = uniqueFence(question, sources)
@@ -42,7 +43,10 @@ function fencedSource({ marker, title, headings, page, text }: PromptSource, fen
   return `<source-${fence} ${about}>\n${defuse(text)}\n</source-${fence}>`
 }
 
-/** Twelve hex digits that no part contains. Nobody can write a text that holds its own hash; the loop is for the one in 10^14. */
+/**
+ * Twelve hex digits that no part contains. Nobody can write a text that holds its own hash; the loop is for the one in
+ * 10^14.
+ */
 function uniqueFence(question: string, sources: readonly PromptSource[]): string {
   const content = JSON.stringify([question, sources.map(({ title, headings, text }) => [title, headings, text])])
   let fence = ''
@@ -60,7 +64,10 @@ function attribute(value: string): string {
 const fenceLike = /[<\uff1c](?=[\s/\uff0f\\]{0,8}(?:source|question|system|user|assistant|human|instruction|\||s>))/giu
 /** `[3]`, `[1, 2]`, `[4-6]`, and the role marks `[INST]`, `[/INST]`. Lengths are bounded, so matching is linear. */
 const bracketed = /\[(\/?(?:INST|SYS)|[\d\s,;\u2013\u2014-]{1,64})\]/giu
-/** Control characters except tab and line ends, zero-width and direction marks, and the tag characters (invisible ASCII). Joiners stay: some scripts need them. */
+/**
+ * Control characters except tab and line ends, zero-width and direction marks, and the tag characters (invisible
+ * ASCII). Joiners stay: some scripts need them.
+ */
 const invisible =
   /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
 

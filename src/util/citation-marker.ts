@@ -15,7 +15,10 @@ export function beginsCitationMarker(text: string): boolean {
   return text.length < maxMarkerLength && begun.test(text)
 }
 
-/** Puts a backslash before bracketed numbers that are no citations, so that the citation parser gives them back as they were. */
+/**
+ * Puts a backslash before bracketed numbers that are no citations, so that the citation parser gives them back as they
+ * were.
+ */
 export function escapeCitationMarkers(text: string): string {
   return text.replace(bracketed, (match) => (isCitationMarker(match) ? `\\${match}` : match))
 }

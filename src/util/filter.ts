@@ -31,10 +31,10 @@ const reservedPaths: Readonly<Record<string, keyof FilterFields>> = {
 type ValueTest = (value: MetadataValue | undefined) => boolean
 
 /**
- * Checks a filter and turns it into a function, with the meaning documented at `Filter`. Nothing is ignored: an unknown operator, a value of
- * the wrong kind, an empty list of alternatives, `undefined` (a variable that was not set must not widen a search) are `BAD_FILTER`
- * with the path and, for a misspelt operator, the nearest one. `LIMIT`: nesting deeper than 32, more than 1,000 conditions, more
- * than 10,000 values in one list. `undefined` and `{}` match everything.
+ * Checks a filter and turns it into a function, with the meaning documented at `Filter`. Nothing is ignored: an unknown
+ * operator, a value of the wrong kind, an empty list of alternatives, `undefined` (a variable that was not set must not
+ * widen a search) are `BAD_FILTER` with the path and, for a misspelt operator, the nearest one. `LIMIT`: nesting deeper
+ * than 32, more than 1,000 conditions, more than 10,000 values in one list. `undefined` and `{}` match everything.
  */
 export function compileFilter(filter: unknown): Predicate {
   return isEmptyFilter(filter) ? () => true : compileGroup(filter, '', { depth: 1, conditions: { count: 0 } })
@@ -46,8 +46,9 @@ export function isEmptyFilter(filter: unknown): boolean {
 }
 
 /**
- * Reads reserved paths from the document and all others from metadata: own properties only, `a.b` as `b` within `a`, unless there is a
- * key that holds the dot itself (the longest key that exists is taken). Arrays are values, not steps of a path.
+ * Reads reserved paths from the document and all others from metadata: own properties only, `a.b` as `b` within `a`,
+ * unless there is a key that holds the dot itself (the longest key that exists is taken). Arrays are values, not steps
+ * of a path.
  */
 export function metadataReader(fields: FilterFields, metadata: Metadata): FieldReader {
   return (path) => {
@@ -219,8 +220,8 @@ function isRecord(value: MetadataValue): value is { readonly [key: string]: Meta
 }
 
 /**
- * An object literal, of this realm or another. Anything with a prototype of its own is refused: the conditions of `{ __proto__: … }` are not among its keys,
- * and a filter whose conditions nobody sees would match everything.
+ * An object literal, of this realm or another. Anything with a prototype of its own is refused: the conditions of `{
+ * __proto__: … }` are not among its keys, and a filter whose conditions nobody sees would match everything.
  */
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false

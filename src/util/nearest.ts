@@ -1,6 +1,6 @@
 /**
- * The candidate that a mistyped word most likely meant: smallest edit distance (insert, delete, replace, swap of neighbours; letter
- * case is free), at most a third of the longer word. `undefined` when none is that close.
+ * The candidate that a mistyped word most likely meant: smallest edit distance (insert, delete, replace, swap of
+ * neighbours; letter case is free), at most a third of the longer word. `undefined` when none is that close.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined

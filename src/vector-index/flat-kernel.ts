@@ -35,7 +35,10 @@ const maxPages = 65_535
 const largestByte = 127
 const int32Max = 2 ** 31 - 1
 
-/** A query as the kernel takes it: `vector` is about `values * step`, and what is missing has at most the length `residual`. */
+/**
+ * A query as the kernel takes it: `vector` is about `values * step`, and what is missing has at most the length
+ * `residual`.
+ */
 export interface QuantisedQuery {
   readonly values: Int16Array
   readonly step: number
@@ -44,10 +47,11 @@ export interface QuantisedQuery {
 }
 
 /**
- * A coarse copy of vectors, one signed byte per value, in WebAssembly memory: a fourth of the size, and scanned some fifteen times
- * faster than single-precision rows in plain JavaScript (20,000 x 384: 1.4 ms against 28). Each row has a step of its own (its largest value is 127
- * steps) and knows the length of its rounding error, so that a scan gives a *proven interval* for every inner product (Cauchy and Schwarz): whoever
- * rescores what the intervals cannot decide gets the exact result.
+ * A coarse copy of vectors, one signed byte per value, in WebAssembly memory: a fourth of the size, and scanned some
+ * fifteen times faster than single-precision rows in plain JavaScript (20,000 x 384: 1.4 ms against 28). Each row has a
+ * step of its own (its largest value is 127 steps) and knows the length of its rounding error, so that a scan gives a
+ * *proven interval* for every inner product (Cauchy and Schwarz): whoever rescores what the intervals cannot decide
+ * gets the exact result.
  */
 export class QuantisedRows {
   /** Values per row in memory: `dimensions` rounded up to 16. */
@@ -137,8 +141,8 @@ export class QuantisedRows {
   }
 
   /**
-   * Inner products, in steps of both sides, of at most `rowsPerScan` rows from `first`. The result is a view on memory that the
-   * next call overwrites; {@link estimate} and {@link uncertainty} turn it into an interval.
+   * Inner products, in steps of both sides, of at most `rowsPerScan` rows from `first`. The result is a view on memory
+   * that the next call overwrites; {@link estimate} and {@link uncertainty} turn it into an interval.
    */
   scan(query: QuantisedQuery, first: number, count: number): Int32Array {
     const { buffer } = this.#memory

@@ -11,8 +11,8 @@ export interface FlatIndexOptions {
   /** Values per vector, 1 to 65,536. */
   readonly dimensions: number
   /**
-   * Keeps a one-byte copy of the rows, which costs a fourth more memory and makes a search some fifteen times faster. The results are the
-   * same to the last bit. Default true; it is left out by itself where WebAssembly SIMD is missing.
+   * Keeps a one-byte copy of the rows, which costs a fourth more memory and makes a search some fifteen times faster.
+   * The results are the same to the last bit. Default true; it is left out by itself where WebAssembly SIMD is missing.
    */
   readonly accelerate?: boolean
   /** Shares the event loop with others that compute. Default: turns of its own, 4 ms per turn of the loop. */
@@ -22,7 +22,9 @@ export interface FlatIndexOptions {
 const maxDimensions = 65_536
 /** Rows of one allocation. Small, because a namespace with three chunks should not pay for thousands. */
 const rowsPerBlock = 32
-/** Below this a plain scan takes well under a millisecond, and many small namespaces need no WebAssembly memory each. */
+/**
+ * Below this a plain scan takes well under a millisecond, and many small namespaces need no WebAssembly memory each.
+ */
 const accelerateFrom = 512
 /** Removed rows stay where they are until there are so many more than a fourth of the living ones. */
 const deadRowsKept = 256
@@ -32,13 +34,13 @@ const stretchMs = 1
 const rowsPerLook = 64
 
 /**
- * Finds the nearest vectors by looking at every one: exact, always, in any order of adding and removing. Meant for up to some
- * ten thousand vectors; 20,000 of 384 dimensions take about 2 ms (`bench/flat.ts`). Long searches and updates yield to the event
- * loop every few milliseconds, and a search sees the vectors that were there when it began. Vectors passed to `add()` must not
- * change until it resolves.
+ * Finds the nearest vectors by looking at every one: exact, always, in any order of adding and removing. Meant for up
+ * to some ten thousand vectors; 20,000 of 384 dimensions take 1.3 ms (`bench/flat.ts`). Long searches and updates yield
+ * to the event loop every few milliseconds, and a search sees the vectors that were there when it began. Vectors
+ * passed to `add()` must not change until it resolves.
  *
- * Throws `RagError` `BAD_OPTION` for dimensions out of range; its methods reject with `BAD_INPUT` for unusable vectors and numbers, with
- * `LIMIT` when memory is refused (nothing is changed then) and with `CLOSED` after `close()`.
+ * Throws `RagError` `BAD_OPTION` for dimensions out of range; its methods reject with `BAD_INPUT` for unusable vectors
+ * and numbers, with `LIMIT` when memory is refused (nothing is changed then) and with `CLOSED` after `close()`.
  */
 export function createFlatIndex({
   dimensions,
@@ -54,8 +56,9 @@ export function createFlatIndex({
 }
 
 /**
- * What can be found: `numbers[i]`, ascending, is the vector in row `rows[i]` of the table. A view never changes, except that a later view may
- * share its arrays and use their free end: searches keep the one they began with, and no lock is needed.
+ * What can be found: `numbers[i]`, ascending, is the vector in row `rows[i]` of the table. A view never changes, except
+ * that a later view may share its arrays and use their free end: searches keep the one they began with, and no lock is
+ * needed.
  */
 interface View {
   readonly numbers: Float64Array<ArrayBuffer>
@@ -316,8 +319,9 @@ class Stretches {
 }
 
 /**
- * The places that can be among the `wanted` best, by the intervals of the coarse scan: a place is out when `wanted` others are certainly better.
- * Of 20,000 random unit vectors some dozens stay; of vectors that all lie equally near, all do.
+ * The places that can be among the `wanted` best, by the intervals of the coarse scan: a place is out when `wanted`
+ * others are certainly better. Of 20,000 random unit vectors some dozens stay; of vectors that all lie equally near,
+ * all do.
  */
 async function contenders(
   view: View,

@@ -20,11 +20,12 @@ export interface CitationParser {
 const maxStatementLength = 2_000
 
 /**
- * Finds `[1]`, `[1][2]`, `[1, 2]` and `[1-3]` in a stream, however it is cut into deltas. Markers leave it in the form `[1][2]`, each followed
- * by its citation; numbers that name no source are dropped, with the blank before them when nothing of the marker is left. `\[1]` is a bracketed number that is no citation: it
- * leaves as `[1]`. Positions refer to the text that leaves the parser. A citation points at the sentence of its source that best
- * matches the statement before the marker: the one that holds it word for word, else the one that shares most of its rarer words,
- * else the first.
+ * Finds `[1]`, `[1][2]`, `[1, 2]` and `[1-3]` in a stream, however it is cut into deltas. Markers leave it in the form
+ * `[1][2]`, each followed by its citation; numbers that name no source are dropped, with the blank before them when
+ * nothing of the marker is left. `\[1]` is a bracketed number that is no citation: it leaves as `[1]`. Positions refer
+ * to the text that leaves the parser. A citation points at the sentence of its source that best matches the statement
+ * before the marker: the one that holds it word for word, else the one that shares most of its rarer words, else the
+ * first.
  */
 export function createCitationParser(sources: readonly Source[]): CitationParser {
   return new StreamingParser(sources)
@@ -120,7 +121,10 @@ class StreamingParser implements CitationParser {
 
 type NumberRange = readonly [first: number, last: number]
 
-/** The next thing that is not plain text, at `[start, end)`. `end`: nothing more that is certain; text from there on is held back. */
+/**
+ * The next thing that is not plain text, at `[start, end)`. `end`: nothing more that is certain; text from there on is
+ * held back.
+ */
 type Token =
   | { readonly kind: 'end'; readonly start: number; readonly end: number }
   | { readonly kind: 'literal'; readonly start: number; readonly end: number; readonly text: string }
@@ -221,8 +225,8 @@ class CitedSource {
   }
 
   /**
-   * The sentence with the highest sum, over the words it shares with the statement, of one over the number of sentences that have
-   * the word, damped by its length, or a sentence with many words would always win.
+   * The sentence with the highest sum, over the words it shares with the statement, of one over the number of sentences
+   * that have the word, damped by its length, or a sentence with many words would always win.
    */
   #mostAlike(statement: string): Stretch {
     const split = this.#split()

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
 import { RangeSet } from '../../../src/core/range-set.js'
 import { createFlatIndex } from '../../../src/vector-index/flat.js'
@@ -59,6 +59,12 @@ const codeOf = async (work: Promise<unknown>): Promise<string> => {
     (reason: unknown) => reason,
   )
   return RagError.isInstance(error) ? error.code : String(error)
+}
+
+/** Its types come with the DOM library only. */
+const wasm = (globalThis as unknown as { WebAssembly: { Memory: new (limits: object) => object } }).WebAssembly
+const refusing = function refusing(): never {
+  throw new RangeError('refused')
 }
 
 describe('the flat vector index', () => {
@@ -259,6 +265,35 @@ describe('the flat vector index', () => {
     expect(await codeOf(index.add([1], Float32Array.of(1)))).toBe('CLOSED')
     expect(await codeOf(index.remove([[0, 1]]))).toBe('CLOSED')
     expect(index.size).toBe(0)
+  })
+
+  it.each<[string, () => unknown]>([
+    ['there is no WebAssembly', () => undefined],
+    ['its SIMD instructions are refused', () => ({ ...wasm, Module: refusing })],
+    ['its memory is refused', () => ({ ...wasm, Memory: refusing })],
+    [
+      'its memory cannot grow',
+      () => ({
+        ...wasm,
+        Memory: function Memory(limits: object) {
+          return Object.assign(new wasm.Memory(limits), { grow: refusing })
+        },
+      }),
+    ],
+  ])('finds the same when %s', async (_name, stub) => {
+    const vectors = randomVectors(3_000, 64, 8)
+    const plain = await filled(createFlatIndex({ dimensions: 64, accelerate: false }), 3_000, vectors)
+    vi.stubGlobal('WebAssembly', stub())
+    vi.resetModules()
+    try {
+      const fresh = await import('../../../src/vector-index/flat.js')
+      const index = await filled(fresh.createFlatIndex({ dimensions: 64 }), 3_000, vectors)
+      const query = vectors.subarray(64, 128)
+      expect(await index.search(query, { topK: 10 })).toEqual(await plain.search(query, { topK: 10 }))
+      expect(index.bytes).toBe(plain.bytes)
+    } finally {
+      vi.unstubAllGlobals()
+    }
   })
 
   it('refuses dimensions out of range', () => {
