@@ -1,7 +1,6 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { glob, isDynamicPattern } from 'tinyglobby'
 import type { DocumentInput } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
@@ -86,7 +85,7 @@ async function* discoverPath(input: string, { root, signal }: DiscoverOptions): 
   const found = await stat(path).catch(() => undefined) // Whatever the reason, the glob or NOT_FOUND below tells it.
   if (found?.isDirectory()) yield* walk(path, { root, signal, within: await realpath(path) })
   else if (found !== undefined) yield toFile(path, found, root)
-  else if (isDynamicPattern(input)) yield* expandGlob(input, root, signal)
+  else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, root, signal)
   else yield { kind: 'failed', source: input, error: notFound(input, root) }
 }
 
@@ -129,6 +128,7 @@ async function* walk(
 }
 
 async function* expandGlob(pattern: string, root: string, signal?: AbortSignal): AsyncGenerator<Discovered> {
+  const { glob } = await import('tinyglobby')
   const paths = await glob(pattern, {
     cwd: root,
     absolute: true,
