@@ -191,10 +191,9 @@ class Index implements Bm25Index {
 
   async #build({ parts, partial }: Batch, bytes: number): Promise<Segment> {
     if (bytes <= inlineBytes) return buildSegment({ parts, partial }, this.#analyzerFor)
-    const transfer = parts.flatMap(({ pieces }) => pieces.map((piece) => piece.buffer as ArrayBuffer))
-    return viewSegment(
-      await this.#pool.run<SharedArrayBuffer>({ type: 'build', payload: { parts, partial }, transfer }),
-    )
+    const buffers = new Set(parts.flatMap(({ pieces }) => pieces.map((piece) => piece.buffer as ArrayBuffer)))
+    const payload = { parts, partial }
+    return viewSegment(await this.#pool.run<SharedArrayBuffer>({ type: 'build', payload, transfer: [...buffers] }))
   }
 
   /** Swaps the list of segments: from one statement to the next every search sees everything staged, or nothing. */
@@ -274,6 +273,8 @@ function asProblem(error: unknown): RagError {
 const inlineBytes = 4_096
 /** Bytes of pieces after which a batch ends with its last document. */
 const batchBytes = 4 << 20
+/** Bytes of a buffer that copies of pieces share; a lone small piece pays for one of its own. */
+const slabBytes = 256 << 10
 /** Bytes of one document after which it is continued in another segment. */
 const documentBytes = 8 << 20
 /** Builds under way while more is taken. */
@@ -303,6 +304,8 @@ class Update implements LexicalUpdate {
   #parts: LexicalDocumentPart[] = []
   #partial: number[] = []
   #bytes = 0
+  #slab = new Uint8Array(0)
+  #slabUsed = 0
   #document: number | undefined
   #documentBytes = 0
   #ended = false
@@ -315,7 +318,7 @@ class Update implements LexicalUpdate {
     this.#assertOpen()
     if (part.base !== this.#document) this.#beginDocument(part.base)
     // The caller keeps its bytes, which may be a view of far more memory; the copies are moved to the worker.
-    const pieces = part.pieces.map((piece) => new Uint8Array(piece))
+    const pieces = part.pieces.map((piece) => this.#copy(piece))
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
     this.#parts.push({ ...part, pieces })
     this.#bytes += bytes
@@ -355,6 +358,18 @@ class Update implements LexicalUpdate {
     this.#end()
   }
 
+  /** Copies into slabs: moving one large buffer to the worker is far cheaper than moving thousands of small ones. */
+  #copy(piece: Uint8Array): Uint8Array {
+    if (this.#slabUsed + piece.length > this.#slab.length) {
+      this.#slab = new Uint8Array(Math.max(slabBytes, piece.length))
+      this.#slabUsed = 0
+    }
+    const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + piece.length)
+    copy.set(piece)
+    this.#slabUsed += piece.length
+    return copy
+  }
+
   #beginDocument(base: number): void {
     if (this.#bytes >= batchBytes) this.#flush()
     this.#document = base
@@ -381,6 +396,8 @@ class Update implements LexicalUpdate {
     this.#parts = []
     this.#partial = []
     this.#bytes = 0
+    this.#slab = new Uint8Array(0)
+    this.#slabUsed = 0
   }
 
   #removedAfter(place: number): RangeSet {
