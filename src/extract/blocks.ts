@@ -30,7 +30,7 @@ export function cutPoint(text: string, limit: number): number {
   if (line > least) return line
   for (let i = limit; i > least; i--) if (isBreak.test(text[i - 1] as string)) return avoidPair(text, i)
   let cut = limit
-  while (cut > limit - longestCluster && joinsLeft.test(text[cut] as string)) cut--
+  while (cut > Math.max(least, limit - longestCluster) && joinsLeft.test(text[cut] as string)) cut--
   return avoidPair(text, cut)
 }
 

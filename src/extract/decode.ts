@@ -44,14 +44,15 @@ export function detectEncoding(head: Uint8Array): DetectedEncoding {
   if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) return { encoding: 'utf-8', markBytes: 3 }
   if (head[0] === 0xff && head[1] === 0xfe) return { encoding: 'utf-16le', markBytes: 2 }
   if (head[0] === 0xfe && head[1] === 0xff) return { encoding: 'utf-16be', markBytes: 2 }
-  // Spaces, digits and line ends of any script have a zero high byte, so NULs lie on one side only.
+  // Spaces, digits and line ends of any script have a zero high byte, so NULs lie on one side, but for a rare character (U+xx00).
   const window = head.subarray(0, encodingWindow)
   const nuls = [0, 0] as [number, number]
   for (let i = 0; i < window.length; i++) if (window[i] === 0) nuls[(i & 1) as 0 | 1]++
+  const onOneSide = (many: number, few: number) =>
+    many > 2 * few + 1 && many * 20 >= window.length && few <= 1 + many / 20
   const [even, odd] = nuls
-  const pairs = window.length >> 1
-  if (odd * 10 >= pairs && odd > 1 && even * 20 <= odd) return { encoding: 'utf-16le', markBytes: 0 }
-  if (even * 10 >= pairs && even > 1 && odd * 20 <= even) return { encoding: 'utf-16be', markBytes: 0 }
+  if (onOneSide(odd, even)) return { encoding: 'utf-16le', markBytes: 0 }
+  if (onOneSide(even, odd)) return { encoding: 'utf-16be', markBytes: 0 }
   return { encoding: 'utf-8', markBytes: 0 }
 }
 

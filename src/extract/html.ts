@@ -160,6 +160,7 @@ class HtmlReader implements TokenizerCallbacks {
   #tables = 0
   /** The row has a cell already; borders of cells not written yet, because only another word shows that the row goes on. */
   #inRow = false
+  #rowHasText = false
   #bars = 0
   #inCell = false
   /** Text of the current cell so far. */
@@ -408,6 +409,7 @@ class HtmlReader implements TokenizerCallbacks {
 
   #openRow(): void {
     this.#inRow = false
+    this.#rowHasText = false
     this.#inCell = false
     this.#bars = 0
   }
@@ -415,8 +417,9 @@ class HtmlReader implements TokenizerCallbacks {
   #breakLine(name: string): void {
     const ends = lineEnds.get(name)
     if (ends === undefined) return
+    if (name === 'table' || name === 'tr') this.#inCell = false
     // A short cell stays on one line; a long one is a column of the page's layout.
-    if (this.#inCell && name !== 'tr' && this.#cellUnits < longCellUnits) this.#space = true
+    if (this.#inCell && this.#cellUnits < longCellUnits) this.#space = true
     else this.#gap = Math.max(this.#gap, ends)
   }
 
@@ -454,11 +457,14 @@ class HtmlReader implements TokenizerCallbacks {
 
   /** Writes what is owed: line ends or a space, the borders of cells, the mark of a list item. */
   #settle(): void {
-    if (this.#bars > 0) this.#append(' |'.repeat(this.#bars))
-    if (this.#gap > 0 && this.#bars === 0) {
+    if (this.#gap > 0 && !this.#rowHasText) {
       if (this.#last !== '\n') this.#append('\n'.repeat(this.#gap))
-    } else if ((this.#space || this.#bars > 0) && !isSpace(this.#last, 0)) this.#append(' ')
+      this.#space = false
+    } else if (this.#gap > 0 && this.#bars === 0) this.#append('\n')
+    if (this.#bars > 0) this.#append(' |'.repeat(this.#bars))
+    if ((this.#space || this.#bars > 0) && !isSpace(this.#last, 0)) this.#append(' ')
     if (this.#item) this.#append('- ')
+    this.#rowHasText = this.#inCell
     this.#gap = 0
     this.#space = false
     this.#bars = 0

@@ -165,8 +165,8 @@ class MarkdownReader {
   }
 
   #readText(text: string): void {
-    const depth = this.#paragraphStart < 0 ? undefined : underlineDepth(text)
-    if (depth !== undefined && this.#text.length - this.#paragraphStart <= maxUnderlinedUnits) {
+    const depth = this.#hasParagraph() ? underlineDepth(text) : undefined
+    if (depth !== undefined) {
       const heading = this.#split(this.#paragraphStart)
       this.#heading(depth, heading, heading + text)
     } else if (isTableRule(text) && this.#text.includes('|', this.#lastLineStart)) {
@@ -179,6 +179,13 @@ class MarkdownReader {
       this.#lastLineStart = this.#text.length
       this.#append(text)
     }
+  }
+
+  /** Whether what was collected ends with a paragraph that could be a heading. */
+  #hasParagraph(): boolean {
+    const units = this.#text.length - this.#paragraphStart
+    if (this.#paragraphStart < 0 || units > maxUnderlinedUnits) return false
+    return toHeading(this.#text.slice(this.#paragraphStart)) !== undefined
   }
 
   #heading(depth: number, label: string, text: string): void {

@@ -115,7 +115,7 @@ async function* readPages(
     if (page !== undefined) {
       readable++
       withObjects ||= page.objects > 0
-      const text = cleanPageText(joinLines(page.text))
+      const text = cleanPageText(mendPageText(page.text))
       units += text.length
       if (units > limits.maxDocumentUnits) {
         throw tooMuchText(name, { option: 'maxDocumentUnits', limit: limits.maxDocumentUnits, page: number })
@@ -132,10 +132,20 @@ async function* readPages(
   throw noTextInPdf(name, pages)
 }
 
-/** PDFium puts U+FFFE where a line ends within a hyphenated word. Its line ends are CR LF; the cleaning leaves LF. */
-function joinLines(raw: string): string {
-  return raw.replace(/(\S?)\ufffe(?:\r?\n)?(\S?)/g, joinHyphenated)
+/** What PDFium leaves to be put right. Its line ends are CR LF; the cleaning leaves LF. */
+function mendPageText(raw: string): string {
+  return raw.replace(brokenLigature, (code) => ligatures[code] ?? '').replace(hyphenAtLineEnd, joinHyphenated)
 }
+
+/**
+ * Old TeX fonts without a Unicode table give their ligatures as control characters, at the places of TeX's OT1 encoding. Only inside
+ * words: mathematical fonts have other signs there.
+ */
+const ligatures: Readonly<Record<string, string>> = { '\v': 'ff', '\f': 'fi', '\r': 'fl', '\x0e': 'ffi', '\x0f': 'ffl' }
+const brokenLigature = /(?<=[a-z]{2})[\v\f\r\x0e\x0f](?!\n)|(?<![A-Z])[\v\f\r\x0e\x0f](?=[a-z]{2})/g
+
+/** PDFium puts U+FFFE where a line ends within a hyphenated word, and no line end. */
+const hyphenAtLineEnd = /(\S?)\ufffe(?:\r?\n)?(\S?)/g
 
 /**
  * What stood on both sides of a hyphen at a line end, with or without it: it goes between two small letters ("compi-lation"), unless

@@ -1,0 +1,143 @@
+import { readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Bench, BenchContext } from './lib/bench.js'
+import { type BadPdfOutcome, unhandledOutcomes } from './lib/pdf-bad.js'
+import type { PdfReading, PdfReadingResult } from './lib/pdf-read.js'
+
+/** Files are read in so many groups; within each, ours and pdf-parse take turns, so that a busy spell of the machine hits both. */
+const groupCount = 4
+/** A bad file must have ended by then, in milliseconds. */
+const badLimitMs = 10_000
+
+/**
+ * PDF to text against pdf-parse: pages per second on the same files (`speedup.pdfParse`), how much of the words is the same
+ * (`quality.tokenF1`), what becomes of broken and hostile files (`bad.unhandled`, to be 0), and whether memory stays flat when four
+ * times as much is read (`memory.peak4x`, to be about 1).
+ */
+const pdf: Bench = async (context) => {
+  if (context.data === undefined) {
+    context.log('! skipped: the PDF files are in the measuring data, which is not here')
+    return {}
+  }
+  const good = listPdfs(join(context.data, 'pdf', 'good'))
+  const rival = await context.peer('pdf-parse')
+  return {
+    ...(await compare(context, good, rival)),
+    ...(await readBad(context, listPdfs(join(context.data, 'pdf', 'bad')))),
+    ...(await readAgain(context, good)),
+  }
+}
+
+export default pdf
+
+function listPdfs(folder: string): readonly string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.pdf'))
+    .sort()
+    .map((name) => join(folder, name))
+}
+
+function readIn(context: BenchContext, reading: PdfReading) {
+  return context.child<PdfReadingResult>('lib/pdf-read.ts', reading)
+}
+
+async function compare(context: BenchContext, files: readonly string[], rival: string) {
+  const groups = Array.from({ length: groupCount }, (_, g) => files.filter((_, i) => i % groupCount === g))
+  const ours = { pages: 0, milliseconds: 0, texts: new Map<string, string>() }
+  const theirs = { pages: 0, milliseconds: 0, texts: new Map<string, string>() }
+  for (let round = 0; round < (context.quick ? 1 : 2); round++) {
+    for (const [place, group] of groups.entries()) {
+      const sides = [
+        { total: ours, reading: {} },
+        { total: theirs, reading: { rival } },
+      ]
+      // The first to run changes each time.
+      if ((place + round) % 2 === 1) sides.reverse()
+      for (const { total, reading } of sides) {
+        const { result } = await readIn(context, { ...reading, files: group, rounds: 1, withText: round === 0 })
+        total.pages += result.pages
+        total.milliseconds += result.milliseconds
+        for (const [i, text] of result.texts.entries()) total.texts.set(group[i] as string, text)
+      }
+    }
+  }
+  const speed = ({ pages, milliseconds }: typeof ours) => (1000 * pages) / milliseconds
+  context.table([
+    ['reader', 'pages', 'seconds', 'pages/s'],
+    ['ours', ours.pages, (ours.milliseconds / 1000).toFixed(1), speed(ours).toFixed(0)],
+    ['pdf-parse', theirs.pages, (theirs.milliseconds / 1000).toFixed(1), speed(theirs).toFixed(0)],
+  ])
+  return { 'speedup.pdfParse': speed(ours) / speed(theirs), ...likeness(context, files, ours.texts, theirs.texts) }
+}
+
+function likeness(
+  context: BenchContext,
+  files: readonly string[],
+  ours: ReadonlyMap<string, string>,
+  theirs: ReadonlyMap<string, string>,
+) {
+  const rows = files.map((file) => ({ file, f1: tokenF1(ours.get(file) ?? '', theirs.get(file) ?? '') }))
+  rows.sort((a, b) => a.f1 - b.f1)
+  context.log('least alike:')
+  context.table([['file', 'token F1'], ...rows.slice(0, 12).map(({ file, f1 }) => [basename(file), f1.toFixed(3)])])
+  const median = rows[rows.length >> 1]?.f1 ?? Number.NaN
+  context.log(`median ${median.toFixed(3)} of ${rows.length} files`)
+  return { 'quality.tokenF1': rows.reduce((sum, { f1 }) => sum + f1, 0) / rows.length }
+}
+
+/** F1 of the tokens as multisets. */
+function tokenF1(ours: string, theirs: string): number {
+  const left = countTokens(ours)
+  const right = countTokens(theirs)
+  let common = 0
+  for (const [token, count] of left) common += Math.min(count, right.get(token) ?? 0)
+  const total = sum(left) + sum(right)
+  return total === 0 ? 1 : (2 * common) / total
+}
+
+/**
+ * A token is a run of letters of one script, a run of digits, or one CJK character, in lower case and compatibility form without
+ * accents: spaces between scripts and the order of accents are layout. Words broken at line ends are joined on both sides.
+ */
+function countTokens(text: string): ReadonlyMap<string, number> {
+  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '')
+  const whole = plain.replace(/(\p{Ll})-[^\S\n]*\n\s*(\p{Ll})/gu, '$1$2').toLowerCase()
+  const counts = new Map<string, number>()
+  for (const [token] of whole.matchAll(tokens)) counts.set(token, (counts.get(token) ?? 0) + 1)
+  return counts
+}
+
+const cjk = '\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}'
+const tokens = new RegExp(`[${cjk}]|\\p{sc=Latin}+|\\p{N}+|(?:(?![\\p{sc=Latin}${cjk}])\\p{L})+`, 'gu')
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  let total = 0
+  for (const count of counts.values()) total += count
+  return total
+}
+
+async function readBad(context: BenchContext, files: readonly string[]) {
+  const { result } = await context.child<readonly BadPdfOutcome[]>('lib/pdf-bad.ts', { files, limitMs: badLimitMs })
+  const kinds = [...new Set(result.map(({ outcome }) => outcome))].sort()
+  context.log(`${files.length} bad files:`)
+  context.table([
+    ['outcome', 'files', 'slowest ms', 'which'],
+    ...kinds.map((kind) => {
+      const rows = result.filter(({ outcome }) => outcome === kind)
+      const slowest = rows.reduce((a, b) => (b.milliseconds > a.milliseconds ? b : a))
+      return [kind, rows.length, slowest.milliseconds, basename(slowest.file)]
+    }),
+  ])
+  return { 'bad.unhandled': result.filter(({ outcome }) => unhandledOutcomes.has(outcome)).length }
+}
+
+async function readAgain(context: BenchContext, files: readonly string[]) {
+  const some = files.filter((_, i) => i % groupCount === 0)
+  const once = await readIn(context, { files: some, rounds: 1, withText: false })
+  const often = await readIn(context, { files: some, rounds: 4, withText: false })
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
+  context.log(
+    `peak memory, read once ${megabytes(once.peakAnonymousBytes)}, four times ${megabytes(often.peakAnonymousBytes)}`,
+  )
+  return { 'memory.peak4x': often.peakAnonymousBytes / once.peakAnonymousBytes }
+}
