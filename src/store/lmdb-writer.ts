@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
+import { smallYoungGeneration } from '../util/worker-pool.js'
 import { workerUrl } from '../util/worker-url.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { storeClosed } from './validate.js'
@@ -83,7 +84,12 @@ class Thread {
 
   constructor({ logger, ...options }: WriterThreadOptions & WriterData, onDeath: (session: string) => void) {
     this.#logger = logger
-    this.#worker = new Worker(workerUrl('lmdb'), { name: 'ufrag-lmdb', workerData: options satisfies WriterData })
+    this.#worker = new Worker(workerUrl('lmdb'), {
+      name: 'ufrag-lmdb',
+      workerData: options satisfies WriterData,
+      resourceLimits: smallYoungGeneration,
+      execArgv: [],
+    })
     this.#worker.on('message', (message: ReplyMessage) => this.#receive(message))
     let cause: unknown
     this.#worker.on('error', (error) => {

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
+import { createScavenger } from '../util/scavenge.js'
 import { completeFile, type Environment, openEnvironment, storageError, transact } from './lmdb-environment.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
@@ -85,6 +86,8 @@ async function close(message: RequestMessage): Promise<void> {
   port?.close()
 }
 
+const scavenger = createScavenger()
+
 /** One transaction with what fits of the queue. When it fails, each request is tried on its own: one must not fail for another. */
 function commitSome(open: Environment): void {
   const group: RequestMessage[] = []
@@ -101,6 +104,7 @@ function commitSome(open: Environment): void {
       return done as Replies[keyof Replies][]
     })
     for (const [index, value] of values.entries()) send({ kind: 'done', id: group[index]?.id ?? 0, value })
+    scavenger.dropped(group.reduce((sum, { bytes }) => sum + bytes, 0))
   } catch (error) {
     if (group.length === 0) group.push(queue.shift() as RequestMessage)
     const [only, ...others] = group
