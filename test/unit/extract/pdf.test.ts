@@ -85,6 +85,12 @@ describe.each(readers)('%s', (_name, create) => {
     await expect(pdf.extract(sourceOf(bytes), { maxFileBytes: 10 })).rejects.toMatchObject({ code: 'LIMIT' })
   })
 
+  test('refuses limits that are none', () => {
+    for (const maxPages of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => create({ maxPages })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
+
   test('stops between pages when it is aborted', async () => {
     const bytes = await makePdf(Array.from({ length: 20 }, (_, i) => `page ${i}`))
     const controller = new AbortController()
@@ -160,12 +166,6 @@ describe('the PDF extractor with PDFium', () => {
   test('stops a page with more text than is allowed', async () => {
     const bytes = await makePdf(['many words on a page'])
     expect(await codeOf(createPdfExtractor({ maxPageUnits: 10 }), sourceOf(bytes))).toBe('LIMIT')
-  })
-
-  test('refuses limits that are none', () => {
-    for (const maxPages of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(() => createPdfExtractor({ maxPages })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
-    }
   })
 
   test('tells how much memory it holds, and does not grow from document to document', async () => {
