@@ -417,8 +417,8 @@ class Update implements LexicalUpdate {
 
 /** Segments of a tier that are merged when there are so many; each tier is so many times larger than the one below. */
 const tierSize = 4
-/** Chunks up to which segments are merged: about 100 MB, half a second of the worker's time. */
-const maxMergedChunks = 1 << 16
+/** Chunks up to which segments are merged: about 6 MB. Larger segments would save little time and cost twice their size while they are made. */
+const maxMergedChunks = 1 << 15
 /** Share of removed chunks above which a segment is rewritten. */
 const maxRemovedShare = 0.25
 
