@@ -1,4 +1,14 @@
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync, truncateSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
@@ -29,6 +39,7 @@ export async function openEnvironment({ directory, readOnly, mapSize }: Environm
   const { open } = await importOptional('lmdb', () => import('lmdb'), 'npm i lmdb@3.5')
   const path = environmentFile(directory)
   try {
+    if (!readOnly) requireWritable([directory, path, `${path}-lock`])
     inspect(path, readOnly)
     const space = addressSpace()
     if (fileSize(path) > space / 2) throw Object.assign(new Error('The file cannot be mapped.'), { code: 'ENOMEM' })
@@ -161,6 +172,11 @@ function codeOf(error: unknown): string | number {
 const pageSize = 4096
 const magic = 0xbeefc0de
 const headerBytes = 0xa0
+
+/** A failed attempt by the library itself would keep the file open. */
+function requireWritable(paths: readonly string[]): void {
+  for (const path of paths) if (existsSync(path)) accessSync(path, constants.W_OK)
+}
 
 /** Throws `CORRUPT` for a file that is no environment or is shorter than its contents, before the library touches it. */
 function inspect(path: string, readOnly: boolean): void {
