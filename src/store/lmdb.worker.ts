@@ -1,6 +1,14 @@
+import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import { completeFile, type Environment, openEnvironment, storageError, transact } from './lmdb-environment.js'
+import {
+  completeFile,
+  type Environment,
+  environmentFile,
+  openEnvironment,
+  storageError,
+  transact,
+} from './lmdb-environment.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
 
@@ -25,6 +33,8 @@ const { directory, mapSize, session, endedSessions, retireMs } = workerData as W
 
 const queue: RequestMessage[] = []
 let environment: Environment | undefined
+/** Of the file that is open. */
+let inode: number | undefined
 /** Aborts that failed, to be tried again: what they would delete is seen by nobody. */
 let postponed: Request[] = []
 let drainScheduled = false
@@ -63,6 +73,7 @@ async function drain(): Promise<void> {
 
 async function open(): Promise<Environment> {
   const opened = await openEnvironment({ directory, mapSize, readOnly: false })
+  inode = statSync(environmentFile(directory)).ino
   opened.readerCheck()
   transact(opened, () => retireAbandoned(contextOf(opened)))
   tidyWithin(0)
@@ -89,6 +100,7 @@ async function close(message: RequestMessage): Promise<void> {
 function commitSome(open: Environment): void {
   const group: RequestMessage[] = []
   try {
+    requireFile()
     const values = transact(open, () => {
       const began = performance.now()
       const done: unknown[] = []
@@ -109,6 +121,15 @@ function commitSome(open: Environment): void {
   }
 }
 
+/** A file that was deleted can still be written, and everything acknowledged would be lost. */
+function requireFile(): void {
+  if (statSync(environmentFile(directory), { throwIfNoEntry: false })?.ino === inode) return
+  throw new RagError('STORAGE', 'The storage folder was deleted or replaced while the store was open.', {
+    data: { directory },
+    hint: 'Close the store and open it again; what was in the deleted folder is lost.',
+  })
+}
+
 function fits(bytes: number, elapsedMs: number): boolean {
   const next = queue[0]
   if (next === undefined || next.request.kind === 'close') return false
@@ -117,6 +138,7 @@ function fits(bytes: number, elapsedMs: number): boolean {
 
 function commitAlone(open: Environment, message: RequestMessage): void {
   try {
+    requireFile()
     const value = transact(open, () => execute(contextOf(open), message.request))
     send({ kind: 'done', id: message.id, value })
   } catch (error) {
