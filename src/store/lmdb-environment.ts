@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
-import type { RootDatabase } from 'lmdb'
+import type { RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
 import { RagError } from '../core/errors.js'
 import { importOptional } from '../util/import-optional.js'
 
@@ -23,6 +23,8 @@ export interface EnvironmentOptions {
   readonly readOnly: boolean
   /** Bytes of address space. */
   readonly mapSize: number
+  /** Runs the opening, which is a transaction of its own. Default: just so. */
+  readonly protect?: (open: () => Environment) => Environment
 }
 
 /** Where the environment lies in the store's folder. */
@@ -35,7 +37,8 @@ export function environmentFile(directory: string): string {
  * wrong with the folder or the file; all of it is looked at beforehand, because the library ends the process (SIGSEGV, SIGBUS)
  * when it opens a file that is not its own or that was cut off.
  */
-export async function openEnvironment({ directory, readOnly, mapSize }: EnvironmentOptions): Promise<Environment> {
+export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  const { directory, readOnly, mapSize, protect = (open) => open() } = options
   const { open } = await importOptional('lmdb', () => import('lmdb'), 'npm i lmdb@3.5')
   const path = environmentFile(directory)
   try {
@@ -43,7 +46,7 @@ export async function openEnvironment({ directory, readOnly, mapSize }: Environm
     inspect(path, readOnly)
     const space = addressSpace()
     if (fileSize(path) > space / 2) throw Object.assign(new Error('The file cannot be mapped.'), { code: 'ENOMEM' })
-    return open<Uint8Array, Uint8Array>({
+    const settings: RootDatabaseOptionsWithPath = {
       path,
       // Otherwise a folder with a dot in its name would be taken for a file.
       noSubdir: true,
@@ -55,7 +58,8 @@ export async function openEnvironment({ directory, readOnly, mapSize }: Environm
       // A commit returns after the flush to disk, not before.
       overlappingSync: false,
       readOnly: readOnly && !isWritable(path),
-    })
+    }
+    return protect(() => open(settings))
   } catch (error) {
     throw storageError(error, directory)
   }
@@ -100,7 +104,7 @@ export function storageError(error: unknown, directory: string): RagError {
 interface Problem {
   /** Error codes of Node, of the operating system as the library reports them (positive), and of LMDB (negative). */
   readonly codes: readonly (string | number)[]
-  readonly kind: 'STORAGE' | 'STORAGE_FULL' | 'READ_ONLY' | 'CORRUPT' | 'NOT_FOUND'
+  readonly kind: 'STORAGE' | 'STORAGE_FULL' | 'READ_ONLY' | 'CORRUPT'
   readonly message: string
   readonly hint: string
   readonly retryable?: boolean
@@ -110,7 +114,7 @@ const damagedRow = 'row'
 
 const problems: readonly Problem[] = [
   {
-    // 5 is EIO: a write that was cut short by a full disk is reported so.
+    // 5 is EIO: a write that was cut short by a full disk is reported so. The last one is MDB_MAP_FULL.
     codes: ['ENOSPC', 28, 5, 'EDQUOT', 122, 'EFBIG', 27, -30792],
     kind: 'STORAGE_FULL',
     message: 'The disk is full; nothing that was committed is lost.',
@@ -142,7 +146,8 @@ const problems: readonly Problem[] = [
     hint: 'Choose another path, or move away the file that is in its place.',
   },
   {
-    codes: [damagedRow, -30793, -30794, -30796, -30797, -30798, -30795, -30782, -30780],
+    // MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, and MDB_BAD_TXN, which follows upon them.
+    codes: [damagedRow, -30793, -30794, -30796, -30797, -30782],
     kind: 'CORRUPT',
     message: 'The store is damaged.',
     hint: 'Restore it from a copy, or delete the folder and ingest again.',

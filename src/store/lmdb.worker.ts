@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
+import { guarded } from './exit-guard.js'
 import {
   completeFile,
   type Environment,
@@ -29,7 +30,7 @@ const pauseMs = 250
 const port = parentPort
 if (port === null) throw new RagError('WORKER', 'The writer of a store was started outside a worker thread.')
 const send = (message: ReplyMessage) => port.postMessage(message)
-const { directory, mapSize, session, endedSessions, retireMs } = workerData as WriterData
+const { directory, mapSize, session, endedSessions, retireMs, exitGuard } = workerData as WriterData
 
 const queue: RequestMessage[] = []
 let environment: Environment | undefined
@@ -72,10 +73,15 @@ async function drain(): Promise<void> {
 }
 
 async function open(): Promise<Environment> {
-  const opened = await openEnvironment({ directory, mapSize, readOnly: false })
+  const opened = await openEnvironment({
+    directory,
+    mapSize,
+    readOnly: false,
+    protect: (open) => guarded(exitGuard, open),
+  })
   inode = statSync(environmentFile(directory)).ino
   opened.readerCheck()
-  transact(opened, () => retireAbandoned(contextOf(opened)))
+  change(opened, () => retireAbandoned(contextOf(opened)))
   tidyWithin(0)
   return opened
 }
@@ -85,8 +91,8 @@ async function close(message: RequestMessage): Promise<void> {
   try {
     if (environment !== undefined) {
       const open = environment
-      transact(open, () => execute(contextOf(open), message.request))
-      completeFile(open, directory)
+      change(open, () => execute(contextOf(open), message.request))
+      guarded(exitGuard, () => completeFile(open, directory))
       await open.close()
     }
     send({ kind: 'done', id: message.id, value: undefined })
@@ -101,7 +107,7 @@ function commitSome(open: Environment): void {
   const group: RequestMessage[] = []
   try {
     requireFile()
-    const values = transact(open, () => {
+    const values = change(open, () => {
       const began = performance.now()
       const done: unknown[] = []
       for (let bytes = 0; fits(bytes, performance.now() - began); ) {
@@ -139,7 +145,7 @@ function fits(bytes: number, elapsedMs: number): boolean {
 function commitAlone(open: Environment, message: RequestMessage): void {
   try {
     requireFile()
-    const value = transact(open, () => execute(contextOf(open), message.request))
+    const value = change(open, () => execute(contextOf(open), message.request))
     send({ kind: 'done', id: message.id, value })
   } catch (error) {
     fail(message, error)
@@ -160,7 +166,7 @@ function tidy(): void {
   if (environment === undefined || drainScheduled) return
   const context = contextOf(environment)
   try {
-    const more = transact(environment, () => {
+    const more = change(environment, () => {
       for (const request of postponed) execute(context, request)
       if (Date.now() - abandonedLookedFor >= idleMs) {
         abandonedLookedFor = Date.now()
@@ -174,6 +180,10 @@ function tidy(): void {
     warn('Old versions could not be deleted yet.', error)
     tidyWithin(idleMs)
   }
+}
+
+function change<Result>(open: Environment, action: () => Result): Result {
+  return guarded(exitGuard, () => transact(open, action))
 }
 
 function contextOf(open: Environment): TransactionContext {

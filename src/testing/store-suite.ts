@@ -154,7 +154,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       [...namespace.list()].map(({ id }) => id),
       sorted,
     )
-    for (const after of [...ids, '', 'aa', 'zzz']) {
+    for (const after of [...ids, '', 'aa', 'zzz', 'x'.repeat(5000)]) {
       assert.deepEqual(
         [...namespace.list({ after })].map(({ id }) => id),
         sorted.filter((id) => Buffer.compare(Buffer.from(id), Buffer.from(after)) > 0),
