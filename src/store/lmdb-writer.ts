@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import { smallYoungGeneration } from '../util/worker-pool.js'
 import { workerUrl } from '../util/worker-url.js'
+import { createExitGuard } from './exit-guard.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { storeClosed } from './validate.js'
 
@@ -79,14 +79,19 @@ class Thread {
   readonly #logger: Logger
   readonly #waiting = new Map<number, Waiting>()
   readonly #exited: Promise<unknown>
+  readonly #exitGuard = createExitGuard()
   #nextId = 1
   #closed = false
 
-  constructor({ logger, ...options }: WriterThreadOptions & WriterData, onDeath: (session: string) => void) {
+  constructor(
+    { logger, ...options }: WriterThreadOptions & Omit<WriterData, 'exitGuard'>,
+    onDeath: (session: string) => void,
+  ) {
     this.#logger = logger
+    const workerData: WriterData = { ...options, exitGuard: this.#exitGuard.cells }
     this.#worker = new Worker(workerUrl('lmdb'), {
       name: 'ufrag-lmdb',
-      workerData: options satisfies WriterData,
+      workerData,
       resourceLimits: smallYoungGeneration,
       execArgv: [],
     })
@@ -95,8 +100,10 @@ class Thread {
     this.#worker.on('error', (error) => {
       cause = error
     })
-    this.#exited = once(this.#worker, 'exit')
+    // Not events.once(), which rejects when the thread fails before it ends.
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve))
     this.#worker.on('exit', (code) => {
+      this.#exitGuard.release()
       if (!this.#closed) onDeath(options.session)
       this.#rejectAll(
         new RagError('WORKER', `The thread that writes the store ended (exit code ${code}).`, {
