@@ -19,6 +19,7 @@ export interface VectorLeg {
   epoch: number
 }
 
+const maxAttempts = 5
 /** Encoded pieces handed to the index at a time. */
 const batchBytes = 1 << 20
 const scavenger = createScavenger()
@@ -34,8 +35,22 @@ export async function catchUp(
   tools: { readonly recorder: Recorder; readonly now: () => number },
 ): Promise<void> {
   const began = tools.now()
-  const worked = [await catchUpLexical(namespace, indexes.lexical), await catchUpVector(namespace, indexes.vector)]
+  const worked = [
+    await whileVersionsVanish(() => catchUpLexical(namespace, indexes.lexical)),
+    await whileVersionsVanish(() => catchUpVector(namespace, indexes.vector)),
+  ]
   if (worked.includes(true)) tools.recorder.stage('index.catchUp', tools.now() - began)
+}
+
+/** A version that is replaced while it is read may be gone before the reader is through: the changes are asked for again. */
+async function whileVersionsVanish<Result>(task: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await task()
+    } catch (error) {
+      if (attempt === maxAttempts || !RagError.isInstance(error, 'NOT_FOUND')) throw error
+    }
+  }
 }
 
 /** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
