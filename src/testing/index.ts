@@ -1,1 +1,2 @@
 export { storeConformance } from './store-suite.js'
+export { vectorIndexConformance } from './vector-index-suite.js'
