@@ -23,12 +23,12 @@ export function createHtmlExtractor(): Extractor {
 async function extractHtml(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
   const reader = new HtmlReader(source.name)
   const reading = read(reader, source, signal)
-  const blocks = await readUntil(reading, () => reader.title !== undefined)
+  const blocks = await readUntil(refuseEmpty(reading, source.name), () => reader.title !== undefined)
   const { title = reader.firstHeading, language } = reader
   return {
     ...(title === undefined ? {} : { title }),
     ...(language === undefined ? {} : { language }),
-    blocks: refuseEmpty(blocks, source.name),
+    blocks,
   }
 }
 

@@ -19,9 +19,9 @@ export function createMarkdownExtractor(): Extractor {
 async function extractMarkdown(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
   const reader = new MarkdownReader()
   const reading = read(reader, decodeText(source.stream()), signal)
-  const blocks = await readUntil(reading, () => reader.title !== undefined)
+  const blocks = await readUntil(refuseEmpty(reading, source.name), () => reader.title !== undefined)
   const { title } = reader
-  return { ...(title === undefined ? {} : { title }), blocks: refuseEmpty(blocks, source.name) }
+  return { ...(title === undefined ? {} : { title }), blocks }
 }
 
 async function* read(
