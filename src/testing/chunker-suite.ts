@@ -89,7 +89,10 @@ export function chunkerConformance(it: RegisterTest, harness: ChunkerHarness): v
     for (const section of sections) first.push(await chunker.chunk(section))
     assert.deepEqual(await Promise.all(sections.map((section) => chunker.chunk(section))), first)
     const other = await harness.create(options)
-    assert.deepEqual(await Promise.all(sections.toReversed().map((section) => other.chunk(section))), first.toReversed())
+    assert.deepEqual(
+      await Promise.all(sections.toReversed().map((section) => other.chunk(section))),
+      first.toReversed(),
+    )
   })
 
   it('refuses options that are out of range when it is made', async () => {

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
 import { RagError } from '../core/errors.js'
 import type { Embedder, Embeddings, EmbedOptions } from '../embed/types.js'
-import {
-  itWith,
-  type NotApplicable,
-  nextLoopTurn,
-  type RegisterTest,
-  rejectsWithReason,
-  shuffled,
-} from './support.js'
+import { itWith, type NotApplicable, nextLoopTurn, type RegisterTest, rejectsWithReason, shuffled } from './support.js'
 
 /** How the suite gets its embedders. */
 export interface EmbedderHarness {
@@ -108,7 +101,9 @@ export function embedderConformance(it: RegisterTest, harness: EmbedderHarness):
 
   withEmbedder('takes more texts than it likes best, and leaves them alone', async (embedder) => {
     const count = embedder.capabilities.batchSize * 2 + 3
-    const texts = Object.freeze(Array.from({ length: count }, (_, place) => passages[place % passages.length] as string))
+    const texts = Object.freeze(
+      Array.from({ length: count }, (_, place) => passages[place % passages.length] as string),
+    )
     const many = await embedder.embed(texts, passage)
     assertRows(embedder, texts, many)
     const few = await embedder.embed(passages, passage)

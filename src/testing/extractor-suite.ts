@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { RagError, type RagErrorCode } from '../core/errors.js'
-import type { Block, ExtractOptions, Extraction, Extractor, ExtractSource } from '../extract/types.js'
+import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from '../extract/types.js'
 import { type FakeSourceOptions, fakeSource } from './fakes.js'
 import {
   hasCode,
@@ -27,10 +27,8 @@ export interface ExtractorHarness {
   readonly streaming?: NotApplicable
   /** Files that are not what they claim to be. */
   readonly corrupt: readonly Uint8Array[] | NotApplicable
-  /** A file that only its password opens, and the text in it. */
-  readonly encrypted:
-    | { readonly bytes: Uint8Array; readonly password: string; readonly text: string }
-    | NotApplicable
+  /** A file that only its password opens, and the text in it. The password is a word that no message would hold by chance. */
+  readonly encrypted: { readonly bytes: Uint8Array; readonly password: string; readonly text: string } | NotApplicable
 }
 
 /**

@@ -30,7 +30,11 @@ export function createFakeEmbedder({ dimensions = 64, failure = () => undefined 
         const length = Math.hypot(...counts)
         const error = failure(text) ?? (length === 0 ? new RagError('EMPTY', 'The text has no words.') : undefined)
         if (error !== undefined) failed.push({ index, error })
-        else vectors.set(counts.map((count) => count / length), index * dimensions)
+        else
+          vectors.set(
+            counts.map((count) => count / length),
+            index * dimensions,
+          )
       }
       return { vectors, failed, tokens: 0 }
     },

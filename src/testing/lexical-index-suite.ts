@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
+import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
 import { RangeSet } from '../core/range-set.js'
 import type { LexicalDocumentPart, LexicalIndex, LexicalSearchOptions } from '../lexical-index/types.js'
-import { RagError } from '../core/errors.js'
 import {
   hasCode,
   itWith,
@@ -112,21 +112,24 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
     await publish(index, 1, [plain(0, ...texts(1))])
     let done = false
     let searches = 0
-    const searching = (async () => {
-      while (!done) {
+    const searching = async () => {
+      for (; !done; searches++) {
         const found = await find(index, 'marker', { topK: 1_000 })
         assert.equal(found.length, 40)
         assert.equal(new Set(found.map((number) => Math.floor(number / 100))).size, 1)
-        searches++
         await nextLoopTurn()
       }
-    })()
-    for (let epoch = 2; epoch < 25; epoch++) {
-      await publish(index, epoch, [plain(epoch * 100, ...texts(epoch))], { removed: [[0, epoch * 100]] })
-      await nextLoopTurn()
     }
-    done = true
-    await searching
+    const publishing = async () => {
+      for (let epoch = 2; epoch < 25 && !done; epoch++) {
+        await publish(index, epoch, [plain(epoch * 100, ...texts(epoch))], { removed: [[0, epoch * 100]] })
+        await nextLoopTurn()
+      }
+    }
+    const stop = () => {
+      done = true
+    }
+    await Promise.all([searching().finally(stop), publishing().finally(stop)])
     assert.ok(searches > 0)
   })
 
@@ -226,7 +229,10 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
       [[0, 1e15]],
       [[5, 10]],
       [[0, 105]],
-      [[1, best], [best + 1, 600]].filter(([from = 0, to = 0]) => to > from),
+      [
+        [1, best],
+        [best + 1, 600],
+      ].filter(([from = 0, to = 0]) => to > from),
       holders.filter((number) => number % 40 === 0).map((number) => [number, number + 2]),
       [[600, 2 ** 40]],
     ] as [number, number][][]) {
@@ -276,14 +282,28 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
     for (const text of ['', ' \n\t', '?!…', '\u0000', 'unheard']) {
       assert.deepEqual((await index.search(text, { topK: 9 })).matches, [])
     }
-    for (const text of ['\uD800', '__proto__ constructor toString', 'x'.repeat(100_000), '\u{1F600}', '-zebra* (OR "']) {
+    for (const text of [
+      '\uD800',
+      '__proto__ constructor toString',
+      'x'.repeat(100_000),
+      '\u{1F600}',
+      '-zebra* (OR "',
+    ]) {
       assertOrder((await index.search(text, { topK: 9 })).matches)
     }
     assert.deepEqual(await find(index, `zebra ${'noise '.repeat(50_000)}`), [0])
   })
 
   withIndex('reads any script, whatever its case and form', async (index) => {
-    const texts = ['Über den Fluß', 'naïve café', '東京は日本の首都です', 'Красная площадь', 'ﬁnale', 'שלום עולם', 'İstanbul']
+    const texts = [
+      'Über den Fluß',
+      'naïve café',
+      '東京は日本の首都です',
+      'Красная площадь',
+      'ﬁnale',
+      'שלום עולם',
+      'İstanbul',
+    ]
     const numbers = texts.map((_, place) => place * 10)
     await publish(
       index,
@@ -444,11 +464,7 @@ function partsOf(
 }
 
 /** Numbers found, best first. */
-async function find(
-  index: LexicalIndex,
-  text: string,
-  options: Partial<LexicalSearchOptions> = {},
-): Promise<number[]> {
+async function find(index: LexicalIndex, text: string, options: Partial<LexicalSearchOptions> = {}): Promise<number[]> {
   return (await index.search(text, { topK: 10, ...options })).matches.map(({ number }) => number)
 }
 

@@ -64,6 +64,7 @@ export function llmConformance(it: RegisterTest, harness: LlmHarness): void {
   withContent('cites the source that says it, and escapes bracketed numbers that are no citations', async (llm) => {
     const parts = await collect(llm, llmPrompts.tower)
     assert.match(parts.join(''), /330 metres/)
+    assertCitations(parts, llmPrompts.tower)
     assert.ok(citationsIn(parts).includes(1))
     const moved = { ...llmPrompts.bread, sources: llmPrompts.bread.sources.map((one) => ({ ...one, marker: 7 })) }
     assert.deepEqual(new Set(citationsIn(await collect(llm, moved))), new Set([7]))
@@ -139,7 +140,7 @@ export function llmConformance(it: RegisterTest, harness: LlmHarness): void {
     const { llm, error } = await create()
     const answer = llm.generate(llmPrompts.tower, {})
     await rejectsWithReason(async () => {
-      for await (const _ of answer) continue
+      for await (const _ of answer);
     }, error)
     await llm.close()
   })

@@ -232,14 +232,14 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
       index.remove([[1_500, 1_600]]),
     ]
     searches.push(...consecutive(0, 8).map(() => index.search(query, { topK: 20 })))
-    for (const found of await Promise.all(searches)) {
+    const [answers] = await Promise.all([Promise.all(searches), Promise.all(changes)])
+    for (const found of answers) {
       assert.equal(found.length, 20)
       for (const { number, score } of found) {
         const row = vectors.subarray(number * width, (number + 1) * width)
         assert.ok(Math.abs(score - product(row, query)) < tolerance)
       }
     }
-    await Promise.all(changes)
     assert.equal(index.size, 1_400)
   })
 
@@ -275,7 +275,10 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
     const index = await harness.create({ dimensions: width })
     const vectors = unitVectors(600, randomNumbers(9))
     await index.add(consecutive(0, 600), vectors)
-    const running = [index.search(vectors.subarray(0, width), { topK: 1 }), index.add([600], vectors.subarray(0, width))]
+    const running = [
+      index.search(vectors.subarray(0, width), { topK: 1 }),
+      index.add([600], vectors.subarray(0, width)),
+    ]
     const settled = Promise.allSettled(running)
     await index.close()
     await index.close()
