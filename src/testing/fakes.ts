@@ -97,9 +97,11 @@ export function fakePrompt(question: string, texts: readonly string[]): Prompt {
 export interface FakeSourceOptions {
   /** Default `document`. */
   readonly name?: string
+  /** What the extractor is told it is. */
   readonly mediaType: string
   /** Bytes of a part of the stream, at most 65,536 (the default). */
   readonly partBytes?: number
+  /** Given with the document. Default: none. */
   readonly password?: string
   /** Thrown by the stream after its last part, and by `bytes()`. Default: nothing. */
   readonly failure?: Error

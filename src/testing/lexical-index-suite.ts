@@ -356,7 +356,7 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
       const part = { base: 2, title: '', language: 'en', pieces: [new Uint8Array(size).fill(255)] }
       await assert.rejects(
         update.add(part).then(() => update.publish(2)),
-        RagError.isInstance,
+        hasCode('INTEGRITY'),
       )
       update.abort()
     }

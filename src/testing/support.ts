@@ -7,6 +7,7 @@ import { RagError, type RagErrorCode } from '../core/errors.js'
  */
 export interface RegisterTest {
   (name: string, run: () => Promise<void>): unknown
+  /** Lists a test without running it. */
   readonly skip: (name: string, run: () => Promise<void>) => unknown
 }
 

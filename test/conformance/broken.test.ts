@@ -803,7 +803,11 @@ describe('the suite of chunkers sees a chunker that', () => {
 
 describe('the suite of extractors sees an extractor that', async () => {
   let made = 0
-  const encrypted = { bytes: await makePdf(['secret'], { userPassword: 'hunter2' }), password: 'hunter2', text: 'secret' }
+  const encrypted = {
+    bytes: await makePdf(['secret'], { userPassword: 'hunter2' }),
+    password: 'hunter2',
+    text: 'secret',
+  }
   const html: readonly Breakage<Extractor>[] = [
     ['has another fingerprint every time', 'tells what it is', () => ({ fingerprint: `x/${made++}` })],
     ['reads a type by no name', 'tells what it is', () => ({ mediaTypes: ['Text/HTML; charset=utf-8'] })],
