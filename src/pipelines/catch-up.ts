@@ -3,6 +3,7 @@ import type { Embedder } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
+import { createScavenger } from '../util/scavenge.js'
 import type { VectorIndex } from '../vector-index/types.js'
 
 /** The derived indexes of one namespace. */
@@ -20,6 +21,7 @@ export interface VectorLeg {
 
 /** Encoded pieces handed to the index at a time. */
 const batchBytes = 1 << 20
+const scavenger = createScavenger()
 const everything = [[0, Number.MAX_SAFE_INTEGER]] as const
 
 /**
@@ -63,6 +65,7 @@ async function applyToLexical(
     for (const document of changes.added) {
       for (const pieces of batches(namespace.pieces(document))) {
         await update.add({ base: document.base, title: document.title, language: document.language, pieces })
+        scavenger.dropped(pieces.reduce((sum, { length }) => sum + length, 0))
       }
     }
     await update.publish(changes.epoch)

@@ -152,7 +152,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       [...namespace.list()].map(({ id }) => id),
       sorted,
     )
-    for (const after of [...ids, '', 'aa', 'zzz']) {
+    for (const after of [...ids, '', 'aa', 'zzz', 'x'.repeat(5000)]) {
       assert.deepEqual(
         [...namespace.list({ after })].map(({ id }) => id),
         sorted.filter((id) => Buffer.compare(Buffer.from(id), Buffer.from(after)) > 0),
@@ -418,22 +418,24 @@ export interface SampleOptions {
 export function sampleDocument(id: string, options: SampleOptions): SampleDocument {
   const { seed, pieces: pieceCount = 1, chunksPerPiece = 2, chunkSize = 40, dimensions = 0 } = options
   const random = randomNumbers(seed)
-  let text = ''
+  let start = 0
   const pieces = Array.from({ length: pieceCount }, (_, place): SamplePiece => {
-    const start = text.length
-    const chunks = Array.from({ length: chunksPerPiece }, (_, row) => {
-      const span = { start: text.length, end: text.length + chunkSize, page: place + 1 }
-      text += `${seed} ${place}.${row} é\u{1F600} ${Math.floor(random() * 1e9)}`
-        .padEnd(chunkSize, ' ab')
-        .slice(0, chunkSize)
+    const texts = Array.from({ length: chunksPerPiece }, (_, row) =>
+      `${seed} ${place}.${row} é\u{1F600} ${Math.floor(random() * 1e9)}`.padEnd(chunkSize, ' ab').slice(0, chunkSize),
+    )
+    const chunks = texts.map((_, row) => {
+      const span = { start: start + row * chunkSize, end: start + (row + 1) * chunkSize, page: place + 1 }
       const own = row % 2 === 0 ? {} : { metadata: { row } }
       return { id: chunkId(seed, place, row), span, headings: [`Part ${place}`], ...own }
     })
-    // What lies between the pieces belongs to the text and to no chunk.
-    text += `\n${place}\n`
+    // What lies behind the last chunk belongs to the text and to no chunk.
+    const text = `${texts.join('')}\n${place}\n`
     const vectors = dimensions === 0 ? undefined : Float32Array.from({ length: chunksPerPiece * dimensions }, random)
-    return { piece: { firstOrdinal: place * chunksPerPiece, start, text: text.slice(start), chunks }, vectors }
+    const piece = { firstOrdinal: place * chunksPerPiece, start, text, chunks }
+    start += text.length
+    return { piece, vectors }
   })
+  const text = pieces.map(({ piece }) => piece.text).join('')
   const document: NewDocument = {
     title: `Title ${seed}`,
     source: `memory:${id}`,
@@ -455,23 +457,14 @@ function chunkId(seed: number, place: number, row: number): string {
 
 /** The same document, with pieces before, between and behind that hold text and no chunks. */
 function withEmptyPieces(sample: SampleDocument): SampleDocument {
-  const pieces = sample.pieces.flatMap(({ piece, vectors }, place): SamplePiece[] => {
-    if (place % 2 === 1) return [{ piece, vectors }]
-    const chunks = piece.chunks.length
-    return [
-      {
-        piece: { ...piece, firstOrdinal: piece.firstOrdinal - Math.ceil(place / 2) * chunks, chunks: [] },
-        vectors: undefined,
-      },
-    ]
+  let firstOrdinal = 0
+  const pieces = sample.pieces.map(({ piece, vectors }, place): SamplePiece => {
+    const chunks = place % 2 === 0 ? [] : piece.chunks
+    const changed = { ...piece, firstOrdinal, chunks }
+    firstOrdinal += chunks.length
+    return { piece: changed, vectors: chunks.length === 0 ? undefined : vectors }
   })
-  let ordinal = 0
-  const renumbered = pieces.map(({ piece, vectors }) => {
-    const firstOrdinal = ordinal
-    ordinal += piece.chunks.length
-    return { piece: { ...piece, firstOrdinal }, vectors }
-  })
-  return { ...sample, pieces: renumbered }
+  return { ...sample, pieces }
 }
 
 /** Writes a sample document and commits it. */

@@ -69,6 +69,12 @@ describe.each(readers)('%s', (_name, create) => {
     expect(await codeOf(create({ maxDocumentUnits: 10 }), sourceOf(bytes))).toBe('LIMIT')
     await expect(pdf.extract(sourceOf(bytes), { maxFileBytes: 10 })).rejects.toMatchObject({ code: 'LIMIT' })
   })
+
+  test('refuses limits that are none', () => {
+    for (const maxPages of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => create({ maxPages })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
 })
 
 describe('the PDF extractor with PDFium', () => {
@@ -114,12 +120,6 @@ describe('the PDF extractor with PDFium', () => {
   test('stops a page with more text than is allowed', async () => {
     const bytes = await makePdf(['many words on a page'])
     expect(await codeOf(createPdfExtractor({ maxPageUnits: 10 }), sourceOf(bytes))).toBe('LIMIT')
-  })
-
-  test('refuses limits that are none', () => {
-    for (const maxPages of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
-      expect(() => createPdfExtractor({ maxPages })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
-    }
   })
 
   test('tells how much memory it holds, and does not grow from document to document', async () => {
