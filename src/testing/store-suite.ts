@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict'
-import { RagError, type RagErrorCode } from '../core/errors.js'
+import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
 import type { DocumentRecord, NewDocument, Store, StoreNamespace } from '../store/types.js'
+import { hasCode, itWith, type NotApplicable, type RegisterTest, randomNumbers, rejectsWith } from './support.js'
 
 /** How the suite gets its stores. */
 export interface StoreHarness {
   /** An empty store. The suite closes it. */
   create(): Promise<Store>
   /** For stores that survive the process: opens again what a closed store has left. */
-  reopen?(closed: Store): Promise<Store>
+  readonly reopen: ((closed: Store) => Promise<Store>) | NotApplicable
 }
-
-/** Registers one test, as `it` of vitest, Jest, Mocha and `node:test` do. */
-export type RegisterTest = (name: string, run: () => Promise<void>) => void
 
 /**
  * What every {@link Store} must do. Call it inside a `describe` with the `it` of your test framework:
- * `storeConformance(it, { create: async () => createMemoryStore() })`.
+ * `storeConformance(it, { create: async () => createMemoryStore(), reopen: { skip: 'it lives in memory' } })`.
  */
 export function storeConformance(it: RegisterTest, harness: StoreHarness): void {
   const withStore = (name: string, run: (store: Store, namespace: StoreNamespace) => Promise<void>) =>
@@ -356,10 +354,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     }
   })
 
-  const { reopen } = harness
-  if (reopen === undefined) return
-
-  it('holds the same after it was closed and opened again', async () => {
+  itWith(it, 'holds the same after it was closed and opened again', harness.reopen, async (reopen) => {
     const store = await harness.create()
     const namespace = store.namespace('')
     const sample = sampleDocument('kept', { seed: 24, pieces: 4, chunksPerPiece: 3, dimensions: 4 })
@@ -627,23 +622,4 @@ function rangeOf({ base, chunks }: DocumentRecord): readonly [number, number] {
 
 function sortRanges(ranges: readonly (readonly [number, number])[]): (readonly [number, number])[] {
   return [...ranges].sort((a, b) => a[0] - b[0])
-}
-
-function hasCode(code: RagErrorCode): (error: unknown) => boolean {
-  return (error) => RagError.isInstance(error, code)
-}
-
-async function rejectsWith(promise: Promise<unknown>, code: RagErrorCode): Promise<void> {
-  await assert.rejects(promise, hasCode(code))
-}
-
-/** Numbers in [0, 1) that a seed repeats: mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -7,7 +7,8 @@ import { openLmdbStore } from '../../src/store/lmdb.js'
 import { getBytes, openEnvironment } from '../../src/store/lmdb-environment.js'
 import { keys, rows } from '../../src/store/lmdb-layout.js'
 import type { StoreNamespace } from '../../src/store/types.js'
-import { assertWhole, randomNumbers } from '../../src/testing/store-suite.js'
+import { assertWhole } from '../../src/testing/store-suite.js'
+import { randomNumbers } from '../../src/testing/support.js'
 import { type ChildOptions, type Operation, type Report, versionOf } from './store.child.js'
 
 export interface KillCampaign {

@@ -4,7 +4,8 @@
  */
 import { writeSync } from 'node:fs'
 import { openLmdbStore } from '../../src/store/lmdb.js'
-import { put, randomNumbers, type SampleDocument, sampleDocument } from '../../src/testing/store-suite.js'
+import { put, type SampleDocument, sampleDocument } from '../../src/testing/store-suite.js'
+import { randomNumbers } from '../../src/testing/support.js'
 
 export interface ChildOptions {
   readonly directory: string

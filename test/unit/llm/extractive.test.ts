@@ -122,12 +122,7 @@ describe('the extractive answerer', () => {
     expect(await answer('日本の首都はどこですか', [japanese], { maxSentences: 1 })).toBe('東京は日本の首都です。 [1]')
   })
 
-  it('stops when it is aborted, and refuses impossible options', async () => {
-    const reason = new Error('enough')
-    const iterator = createExtractiveLlm().generate(buildPrompt({ question: 'x', sources: [], terms: [] }), {
-      signal: AbortSignal.abort(reason),
-    })
-    await expect(iterator[Symbol.asyncIterator]().next()).rejects.toBe(reason)
+  it('refuses impossible options', () => {
     for (const maxSentences of [0, 21, 1.5, Number.NaN]) {
       expect(() => createExtractiveLlm({ maxSentences })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
     }
