@@ -38,7 +38,7 @@ export interface IngestProgress {
   readonly unchanged: number
   readonly chunks: number
   readonly pages: number
-  /** Bytes of the documents read so far. */
+  /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number
   readonly elapsedMs: number
   readonly chunksPerSecond: number

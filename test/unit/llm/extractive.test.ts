@@ -45,8 +45,10 @@ describe('the extractive answerer', () => {
   })
 
   it('does not say one thing twice that stands in two documents in another dress', async () => {
-    const markdown = 'To add an adapter, read the `types.ts` of its port, copy the smallest one, add one line to the catalogue.'
-    const pdf = 'To add an adapter, read the types.ts of its port, copy the smallest one, add\none line to the catalogue.'
+    const markdown =
+      'To add an adapter, read the `types.ts` of its port, copy the smallest one, add one line to the catalogue.'
+    const pdf =
+      'To add an adapter, read the types.ts of its port, copy the smallest one, add\none line to the catalogue.'
     const other = 'An adapter of yours needs no entry in the catalogue.'
     const said = await answer('How do I add an adapter?', [markdown, pdf, other])
     expect(said.match(/copy the smallest one/g)).toHaveLength(1)
