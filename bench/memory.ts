@@ -1,36 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Bench } from './lib/bench.js'
-import type { IngestTextResult, IngestTextTask } from './work/ingest-text.js'
+import { writeTextFiles } from './lib/text-files.js'
+import type { IngestResult, IngestTask } from './work/ingest-folder.js'
 
 /** Does memory grow with the input? 100 MB of text against 10 MB, each in a fresh process, storage on disk; and are reported index bytes true? */
 const bench: Bench = async (context) => {
-  const rows: (string | number)[][] = [
-    ['text', 'chunks', 'MB/s', 'peak anonymous MB', 'index MB', 'peak less index', 'index report error'],
-  ]
-  const net: number[] = []
-  let large: IngestTextResult | undefined
-  let reportError = Number.NaN
-  for (const megabytes of [10, 100]) {
-    const task: IngestTextTask = { megabytes, documentKilobytes: 250 }
-    const { result } = await context.child<IngestTextResult>('work/ingest-text.ts', task)
-    const { chunks, durationMs, indexBytes, peakBytes, releasedBytes } = result
-    net.push(peakBytes - indexBytes)
-    reportError = Math.abs(indexBytes - releasedBytes) / indexBytes
-    large = result
-    rows.push([
-      `${megabytes} MB`,
-      chunks,
-      ((megabytes * 1000) / durationMs).toFixed(1),
-      inMegabytes(peakBytes),
-      inMegabytes(indexBytes),
-      inMegabytes(peakBytes - indexBytes),
-      `${(reportError * 100).toFixed(1)}% (released ${inMegabytes(releasedBytes)} MB)`,
-    ])
+  const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
+  const run = async (megabytes: number) => {
+    const root = writeTextFiles(join(folder, `${megabytes}`), { megabytes, documentKilobytes: 250 })
+    const task: IngestTask = { root, storage: join(folder, `store-${megabytes}`) }
+    const { result } = await context.child<IngestResult>('work/ingest-folder.ts', task)
+    const index = await context.child<{ reported: number; released: number }>('work/release-index.ts', task.storage)
+    return { ...result, ...index.result, megabytes, net: result.peakBytes - result.indexBytes }
   }
-  context.table(rows)
-  return {
-    'memory.growth10x': (net[1] as number) / (net[0] as number),
-    'index.bytesPerChunk': (large as IngestTextResult).indexBytes / (large as IngestTextResult).chunks,
-    'index.reportError': reportError,
+  try {
+    const [small, large] = [await run(10), await run(100)]
+    context.table([
+      ['text', 'chunks', 'MB/s', 'peak anonymous MB', 'index MB', 'peak less index MB', 'released by closing MB'],
+      ...[small, large].map((reading) => [
+        `${reading.megabytes} MB`,
+        reading.chunks,
+        ((reading.megabytes * 1000) / reading.durationMs).toFixed(1),
+        inMegabytes(reading.peakBytes),
+        inMegabytes(reading.indexBytes),
+        inMegabytes(reading.net),
+        inMegabytes(reading.released),
+      ]),
+    ])
+    return {
+      'memory.growth10x': large.net / small.net,
+      'index.bytesPerChunk': large.indexBytes / large.chunks,
+      'index.reportError': Math.abs(large.reported - large.released) / large.reported,
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

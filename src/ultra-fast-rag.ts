@@ -144,6 +144,7 @@ export class UltraFastRAG extends RagNamespace {
     return this.engine.close()
   }
 
+  /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -97,16 +97,23 @@ function isSpaceless(code: number): boolean {
   return code <= 0x109f || (code >= 0x1780 && code <= 0x17ff) || (code >= 0x3041 && code <= 0x9fff)
 }
 
-// A fixed locale, so that the same text is cut alike on every machine.
-const words = new Intl.Segmenter('en', { granularity: 'word' })
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+// A fixed locale, so that the same text is cut alike on every machine. Made on first use: the dictionary takes 12 ms to load.
+const segmenters: Partial<Record<'word' | 'grapheme', Intl.Segmenter>> = {}
+
+function segmenter(granularity: 'word' | 'grapheme'): Intl.Segmenter {
+  segmenters[granularity] ??= new Intl.Segmenter('en', { granularity })
+  return segmenters[granularity]
+}
+
 /** Code units around a cut that the dictionary of words is shown. */
 const wordWindow = { before: 64, after: 16 }
 
 /** The last beginning of a word up to `limit`, but behind `half`, else of a grapheme cluster. */
 function wordStart(text: string, start: number, half: number, limit: number): number {
   const from = Math.max(half, limit - wordWindow.before)
-  const word = words.segment(text.slice(from, limit + wordWindow.after)).containing(limit - from)!
+  const word = segmenter('word')
+    .segment(text.slice(from, limit + wordWindow.after))
+    .containing(limit - from)!
   const place = from + word.index
   return place > from && graphemeStart(text, start, place) === place ? place : graphemeStart(text, start, limit)
 }
@@ -114,7 +121,9 @@ function wordStart(text: string, start: number, half: number, limit: number): nu
 /** Where the grapheme cluster begins that holds `place`; in one longer than the part, the code point. */
 function graphemeStart(text: string, start: number, place: number): number {
   if (isPlain(text.charCodeAt(place - 1)) && isPlain(text.charCodeAt(place))) return place
-  const cluster = graphemes.segment(text.slice(start, place + 2)).containing(place - start)!
+  const cluster = segmenter('grapheme')
+    .segment(text.slice(start, place + 2))
+    .containing(place - start)!
   if (cluster.index > 0) return start + cluster.index
   return isLowSurrogate(text.charCodeAt(place)) ? place - 1 : place
 }

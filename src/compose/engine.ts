@@ -234,8 +234,10 @@ export class Engine {
 
   warmUp(options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
-    return this.#call('', options, async (runtime) => {
+    return this.#call('', options, async (runtime, signal) => {
       await runtime.freshen()
+      // Loads what a search needs beside the indexes: analyzers, and a model where there is one.
+      await retrieve('warm up', { topK: 1, signal }, await this.#retrieveTools(runtime))
       await this.#parts.llm()
     })
   }

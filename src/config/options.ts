@@ -90,6 +90,7 @@ export interface UltraFastRAGOptions {
   /** Folder with model files, looked into before anything is downloaded. Default: none. */
   readonly modelsDir?: string
 
+  /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
   /** Told what an operator should know. Default: nobody. */
   readonly logger?: Logger

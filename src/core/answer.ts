@@ -28,7 +28,7 @@ export type Outcome = 'answered' | 'no-answer'
 /** Milliseconds per stage of one query, by stage name, and `total`. */
 export type Timings = Readonly<Record<string, number>>
 
-/** What the caches did for one query. */
+/** What the caches did for one query; `off` where there is no cache or it was not asked. */
 export interface CacheReport {
   readonly retrieval: 'hit' | 'miss' | 'off'
   readonly answer: 'hit' | 'miss' | 'off'
@@ -42,7 +42,9 @@ export interface QueryResult {
   readonly answer: string
   readonly outcome: Outcome
   readonly reason?: string
+  /** What the model was shown, best first; more than what it cites. */
   readonly sources: readonly Source[]
+  /** One per marker that stands in the answer, in the order of their places. */
   readonly citations: readonly Citation[]
   readonly timings: Timings
   readonly cache: CacheReport

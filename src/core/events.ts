@@ -29,6 +29,7 @@ export interface IngestProgress {
   /** What happened last, and to which document. */
   readonly stage: IngestStage
   readonly source: string
+  /** Documents that have reached an end: committed, unchanged or failed. */
   readonly documentsDone: number
   readonly documentsTotal: number
   /** True until every input has been listed. */
@@ -37,6 +38,7 @@ export interface IngestProgress {
   readonly unchanged: number
   readonly chunks: number
   readonly pages: number
+  /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number
   readonly elapsedMs: number
   readonly chunksPerSecond: number

@@ -3,7 +3,7 @@ import type { MetadataValue } from './document.js'
 /** A value a filter compares with. */
 export type FilterValue = string | number | boolean | null
 
-/** Conditions on one field; all must hold. */
+/** Conditions on one field; all must hold. Strings are compared by UTF-16 code units, so dates compare when written as ISO 8601. */
 export interface FieldCondition {
   readonly $eq?: FilterValue
   readonly $ne?: FilterValue

@@ -24,6 +24,7 @@ export interface Hit {
 export interface RetrieveOptions extends WaitOptions {
   /** Hits wanted, 1 to 10,000. Default: the preset's (5). */
   readonly topK?: number
+  /** Only passages whose metadata hold. Checked before the search, so `topK` hits come when there are as many. */
   readonly filter?: Filter
   /** `'document'` keeps the best chunk of each document. */
   readonly groupBy?: 'document'

@@ -2,14 +2,21 @@ import type { Closable } from '../core/lifecycle.js'
 
 /** Turns texts into unit-length vectors. */
 export interface Embedder extends Closable {
+  /** Kind of embedder, for people; what tells two apart is the fingerprint. */
   readonly id: string
   /** Model, revision, precision, pooling, prefix, padding policy and dimensions: whatever changes the vectors changes this. */
   readonly fingerprint: string
+  /** Values per vector. */
   readonly dimensions: number
   readonly capabilities: EmbedderCapabilities
+  /**
+   * Embeds any number of texts, in their order. One text that cannot be embedded fails alone (see `failed`); the call rejects only
+   * when nothing could be done: with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
+   */
   embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings>
 }
 
+/** What the pipeline must know about an embedder to plan around it. */
 export interface EmbedderCapabilities {
   /** It is fitted on the corpus: its vectors are derived data and never stored. */
   readonly fitted: boolean
@@ -17,9 +24,11 @@ export interface EmbedderCapabilities {
   readonly batchSize: number
 }
 
+/** Options of {@link Embedder.embed}. */
 export interface EmbedOptions {
   /** Some models treat questions and passages differently. */
   readonly kind: 'query' | 'passage'
+  /** Stops soon after it fires: the call rejects with `signal.reason`. */
   readonly signal?: AbortSignal
 }
 
@@ -27,6 +36,7 @@ export interface EmbedOptions {
 export interface Embeddings {
   /** `texts.length x dimensions`, row by row, unit length; a failed row is all zero and never stored. */
   readonly vectors: Float32Array
+  /** Texts that were not embedded, by their place, each at most once, and why. */
   readonly failed: readonly { readonly index: number; readonly error: unknown }[]
   /** Tokens seen by the model; 0 when it has none. */
   readonly tokens: number

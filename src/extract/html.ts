@@ -22,13 +22,13 @@ export function createHtmlExtractor(): Extractor {
 
 async function extractHtml(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
   const reader = new HtmlReader(source.name)
-  const reading = read(reader, source, signal)
+  const reading = refuseEmpty(read(reader, source, signal), source.name)
   const blocks = await readUntil(reading, () => reader.title !== undefined)
   const { title = reader.firstHeading, language } = reader
   return {
     ...(title === undefined ? {} : { title }),
     ...(language === undefined ? {} : { language }),
-    blocks: refuseEmpty(blocks, source.name),
+    blocks,
   }
 }
 
@@ -111,11 +111,13 @@ interface Skip {
 interface Landmark {
   readonly name: string
   depth: number
-  /** Blocks and path before it. */
-  readonly ready: number
-  readonly path: readonly string[]
-  readonly depths: readonly number[]
-  readonly last: string
+  /** What to go back to when it is. */
+  readonly before: {
+    readonly ready: number
+    readonly path: readonly string[]
+    readonly depths: readonly number[]
+    readonly last: string
+  }
   units: number
   linkUnits: number
 }
@@ -287,7 +289,7 @@ class HtmlReader implements TokenizerCallbacks {
     this.#breakLine(name)
     const heading = headingDepth(name)
     if (heading > 0) {
-      this.#begin('text')
+      this.#begin(this.#tables > 0 ? 'table' : 'text')
       this.#heading = heading
     } else if (name === 'pre') this.#openPre()
     else if (name === 'table') this.#openTable()
@@ -362,10 +364,8 @@ class HtmlReader implements TokenizerCallbacks {
     }
     this.#begin(this.#kind)
     const ready = this.#ready.length
-    this.#landmark = {
-      ...{ name, depth: 1, ready, path: this.#path, depths: this.#depths, last: this.#last },
-      ...{ units: 0, linkUnits: 0 },
-    }
+    const before = { ready, path: this.#path, depths: this.#depths, last: this.#last }
+    this.#landmark = { name, depth: 1, before, units: 0, linkUnits: 0 }
   }
 
   #closeLandmark(name: string): void {
@@ -374,10 +374,11 @@ class HtmlReader implements TokenizerCallbacks {
     this.#begin(this.#kind)
     this.#landmark = undefined
     if (landmark.linkUnits * 2 <= landmark.units) return
-    this.#ready.length = landmark.ready
-    this.#path = landmark.path
-    this.#depths = landmark.depths
-    this.#last = landmark.last
+    const { ready, path, depths, last } = landmark.before
+    this.#ready.length = ready
+    this.#path = path
+    this.#depths = depths
+    this.#last = last
   }
 
   #openPre(): void {
@@ -430,8 +431,11 @@ class HtmlReader implements TokenizerCallbacks {
       return
     }
     const text = data.includes('\u00ad') ? data.replaceAll('\u00ad', '') : data
-    if (this.#pre > 0) this.#append(text)
-    else this.#addWords(text)
+    if (this.#pre === 0) this.#addWords(text)
+    else {
+      if (this.#gap > 0) this.#settle()
+      this.#append(text)
+    }
   }
 
   #addWords(text: string): void {
@@ -446,13 +450,6 @@ class HtmlReader implements TokenizerCallbacks {
     this.#cellUnits += line.length
     this.#append(line)
     this.#space = isSpace(text, text.length - 1)
-    if (this.#landmark !== undefined) this.#weigh(line.length, this.#landmark)
-  }
-
-  #weigh(units: number, landmark: Landmark): void {
-    landmark.units += units
-    if (this.#inLink) landmark.linkUnits += units
-    if (landmark.units > maxLandmarkUnits) this.#landmark = undefined
   }
 
   /** Writes what is owed: line ends or a space, the borders of cells, the mark of a list item. */
@@ -475,6 +472,7 @@ class HtmlReader implements TokenizerCallbacks {
     if (text === '') return
     this.#text += text
     this.#last = text[text.length - 1] as string
+    if (this.#landmark !== undefined) this.#weigh(text.length, this.#landmark)
     // What goes on for so long was a heading only by name.
     if (this.#heading > 0 && this.#text.length > maxBlockUnits) this.#heading = 0
     while (this.#text.length > maxBlockUnits) {
@@ -482,6 +480,12 @@ class HtmlReader implements TokenizerCallbacks {
       this.#emit(this.#text.slice(0, cut))
       this.#text = this.#text.slice(cut)
     }
+  }
+
+  #weigh(units: number, landmark: Landmark): void {
+    landmark.units += units
+    if (this.#inLink) landmark.linkUnits += units
+    if (landmark.units > maxLandmarkUnits) this.#landmark = undefined
   }
 
   #endHeading(): void {
@@ -513,6 +517,7 @@ class HtmlReader implements TokenizerCallbacks {
     }
     this.#gap = 0
     this.#space = false
+    this.#rowHasText = false
     this.#kind = kind
   }
 

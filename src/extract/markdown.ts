@@ -18,10 +18,10 @@ export function createMarkdownExtractor(): Extractor {
 
 async function extractMarkdown(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
   const reader = new MarkdownReader()
-  const reading = read(reader, decodeText(source.stream()), signal)
+  const reading = refuseEmpty(read(reader, decodeText(source.stream()), signal), source.name)
   const blocks = await readUntil(reading, () => reader.title !== undefined)
   const { title } = reader
-  return { ...(title === undefined ? {} : { title }), blocks: refuseEmpty(blocks, source.name) }
+  return title === undefined ? { blocks } : { title, blocks }
 }
 
 async function* read(

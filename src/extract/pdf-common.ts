@@ -1,5 +1,13 @@
 import { RagError } from '../core/errors.js'
 
+/** Throws `BAD_OPTION` for a limit that is not a whole number above zero. */
+export function checkLimits(limits: Readonly<Record<string, number>>): void {
+  for (const [name, limit] of Object.entries(limits)) {
+    if (Number.isSafeInteger(limit) && limit > 0) continue
+    throw new RagError('BAD_OPTION', `The option "${name}" of the PDF extractor is not a whole number above zero.`)
+  }
+}
+
 /** Text of a page without control characters, ending its last line, so that words of two pages do not run together; `''` for none. */
 export function cleanPageText(raw: string): string {
   const text = raw.replace(/[\u0000-\u0008\u000b-\u001f\u007f\ufffe\uffff]/g, '').toWellFormed()

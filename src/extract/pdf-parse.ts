@@ -1,7 +1,15 @@
 import { RagError } from '../core/errors.js'
 import { importOptional } from '../util/import-optional.js'
 import { emptyError, toBlocks, toHeading } from './blocks.js'
-import { cleanPageText, corruptPdf, encryptedPdf, noTextInPdf, tooManyPages, tooMuchText } from './pdf-common.js'
+import {
+  checkLimits,
+  cleanPageText,
+  corruptPdf,
+  encryptedPdf,
+  noTextInPdf,
+  tooManyPages,
+  tooMuchText,
+} from './pdf-common.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
 /** Options of {@link createPdfParseExtractor}. */
@@ -21,6 +29,7 @@ const defaults: Required<PdfParseExtractorOptions> = { maxPages: 20_000, maxDocu
  */
 export function createPdfParseExtractor(options: PdfParseExtractorOptions = {}): Extractor {
   const limits = { ...defaults, ...options }
+  checkLimits(limits)
   return {
     id: 'pdf-parse',
     fingerprint: 'pdf-parse/1 pdf-parse/2',

@@ -2,7 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { RagError } from '../core/errors.js'
 import { emptyError, toBlocks, toHeading } from './blocks.js'
-import { cleanPageText, corruptPdf, encryptedPdf, noTextInPdf, tooManyPages, tooMuchText } from './pdf-common.js'
+import {
+  checkLimits,
+  cleanPageText,
+  corruptPdf,
+  encryptedPdf,
+  noTextInPdf,
+  tooManyPages,
+  tooMuchText,
+} from './pdf-common.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
 /** Options of {@link createPdfExtractor}. */
@@ -39,10 +47,8 @@ const defaults: Required<PdfExtractorOptions> = {
  */
 export function createPdfExtractor(options: PdfExtractorOptions = {}): Extractor {
   const limits = { ...defaults, ...options }
-  for (const name of ['maxPages', 'maxPageUnits', 'maxDocumentUnits', 'maxWorkingBytes'] as const) {
-    if (Number.isSafeInteger(limits[name]) && limits[name] > 0) continue
-    throw new RagError('BAD_OPTION', `The option "${name}" of the PDF extractor is not a whole number above zero.`)
-  }
+  const { maxPages, maxPageUnits, maxDocumentUnits, maxWorkingBytes } = limits
+  checkLimits({ maxPages, maxPageUnits, maxDocumentUnits, maxWorkingBytes })
   return {
     id: 'pdf',
     fingerprint: `pdf/1 pdfium-2.1 ${limits.layout}`,

@@ -90,6 +90,7 @@ class Index implements Bm25Index {
   readonly #pool = new WorkerPool({ worker: 'lexical', size: 1 })
   readonly #analyzerFor = createAnalyzers()
   readonly #turns = createTurns()
+  readonly #readers = new Readers()
   #epoch: number
   #views: readonly SegmentView[]
   #files: ReadonlyMap<Segment, SavedSegment>
@@ -157,10 +158,12 @@ class Index implements Bm25Index {
       Number.MAX_VALUE,
     )
     const views = this.#views
-    await this.#turns.next()
-    const terms = await queryTerms(text, await this.#queryAnalyzers(views), this.#turns)
     const topK = Math.max(0, Math.floor(options.topK))
-    return searchViews({ views, terms, topK, allow: options.allow, k1, b, documentWeight }, this.#turns)
+    return this.#readers.while(async () => {
+      await this.#turns.next()
+      const terms = await queryTerms(text, await this.#queryAnalyzers(views), this.#turns)
+      return searchViews({ views, terms, topK, allow: options.allow, k1, b, documentWeight }, this.#turns)
+    })
   }
 
   persist(): Promise<void> {
@@ -187,13 +190,15 @@ class Index implements Bm25Index {
       // Whoever called persist() was told.
     })
     this.#views = []
+    this.#files = new Map()
+    this.#saved = { epoch: 0, views: [] }
   }
 
   async #build({ parts, partial }: Batch, bytes: number): Promise<Segment> {
     if (bytes <= inlineBytes) return buildSegment({ parts, partial }, this.#analyzerFor)
     const buffers = new Set(parts.flatMap(({ pieces }) => pieces.map((piece) => piece.buffer as ArrayBuffer)))
     const payload = { parts, partial }
-    return viewSegment(await this.#pool.run<SharedArrayBuffer>({ type: 'build', payload, transfer: [...buffers] }))
+    return viewSegment(await this.#pool.run<ArrayBuffer>({ type: 'build', payload, transfer: [...buffers] }))
   }
 
   /** Swaps the list of segments: from one statement to the next every search sees everything staged, or nothing. */
@@ -228,12 +233,25 @@ class Index implements Bm25Index {
     const inputs = group.map(
       ({ segment, removed }): MergeInput => ({ buffer: segment.buffer, removed: removed?.chunks }),
     )
-    const merged = viewSegment(await this.#pool.run<SharedArrayBuffer>({ type: 'merge', payload: inputs }))
+    const merged = viewSegment(await this.#pool.run<ArrayBuffer>({ type: 'merge', payload: inputs }))
     const sources = new Set(group.map(({ segment }) => segment))
     const view = viewOfMerged(merged, group, (segment) => this.#views.find((view) => view.segment === segment))
     this.#views = [...this.#views.filter(({ segment }) => !sources.has(segment)), view].filter(
       ({ chunks }) => chunks > 0,
     )
+    void this.#retire(group)
+  }
+
+  /**
+   * Gives the memory of merged segments back when nobody reads them any more. The collector of this thread would let them lie: it
+   * does not see how large they are. Moved to the worker they are young garbage there, which is looked at every few megabytes.
+   */
+  async #retire(group: readonly SegmentView[]): Promise<void> {
+    await this.#readers.left()
+    if (this.#closed) return
+    const buffers = group.map(({ segment }) => segment.buffer)
+    // A pool that is being closed ends with its memory.
+    await this.#pool.run({ type: 'drop', payload: buffers, transfer: buffers }).catch(() => {})
   }
 
   async #persistNow(): Promise<void> {
@@ -243,8 +261,8 @@ class Index implements Bm25Index {
     if (readOnly) throw new RagError('READ_ONLY', 'The lexical index was opened read-only.')
     const snapshot = { epoch: this.#epoch, views: this.#views, files: this.#files }
     if (this.#saved.epoch === snapshot.epoch && this.#saved.views === snapshot.views) return
-    this.#files = await writeSnapshot(directory, snapshot, fingerprint)
-    this.#saved = snapshot
+    this.#files = await this.#readers.while(() => writeSnapshot(directory, snapshot, fingerprint))
+    this.#saved = { epoch: snapshot.epoch, views: snapshot.views }
   }
 
   async #queryAnalyzers(views: readonly SegmentView[]): Promise<readonly Analyzer[]> {
@@ -256,6 +274,24 @@ class Index implements Bm25Index {
 
   #assertOpen(): void {
     if (this.#closed) throw new RagError('CLOSED', 'The lexical index was closed.')
+  }
+}
+
+/** Those who read segments, so that a segment's memory is not given back under their hands. */
+class Readers {
+  readonly #reading = new Set<Promise<unknown>>()
+
+  while<Result>(read: () => Promise<Result>): Promise<Result> {
+    const reading = read()
+    this.#reading.add(reading)
+    const leave = () => this.#reading.delete(reading)
+    reading.then(leave, leave)
+    return reading
+  }
+
+  /** Resolves when everyone who reads now has left. */
+  async left(): Promise<void> {
+    await Promise.allSettled(this.#reading)
   }
 }
 
@@ -417,8 +453,8 @@ class Update implements LexicalUpdate {
 
 /** Segments of a tier that are merged when there are so many; each tier is so many times larger than the one below. */
 const tierSize = 4
-/** Chunks up to which segments are merged: about 100 MB, half a second of the worker's time. */
-const maxMergedChunks = 1 << 18
+/** Chunks up to which segments are merged: about 6 MB. Larger segments would save little time and cost twice their size while they are made. */
+const maxMergedChunks = 1 << 15
 /** Share of removed chunks above which a segment is rewritten. */
 const maxRemovedShare = 0.25
 

@@ -142,7 +142,7 @@ async function readSegmentFile(path: string): Promise<Segment> {
     // The size on disk is checked before memory of the announced size is asked for.
     if ((await handle.stat()).size !== size)
       throw new RagError('INTEGRITY', 'A segment file is not as long as its header says.', { data: { size } })
-    const buffer = new SharedArrayBuffer(size)
+    const buffer = new ArrayBuffer(size)
     const bytes = new Uint8Array(buffer)
     for (let start = 0; start < size; start += readBytes)
       await readFully(handle, bytes.subarray(start, start + readBytes), start)

@@ -1,12 +1,23 @@
-import { serveTasks } from '../util/worker-serve.js'
+import { createScavenger } from '../util/scavenge.js'
+import { serveTasks, Transferred } from '../util/worker-serve.js'
 import { createAnalyzers } from './analyzers.js'
 import { type Batch, buildSegment } from './build.js'
 import { type MergeInput, mergeSegments } from './merge.js'
+import type { Segment } from './segment.js'
 
 const analyzers = createAnalyzers()
+const scavenger = createScavenger()
 
-// Segments lie in shared memory: neither what is merged nor what comes of it is copied.
 serveTasks({
-  build: async (batch: Batch) => (await buildSegment(batch, analyzers)).buffer,
-  merge: (inputs: readonly MergeInput[]) => mergeSegments(inputs).buffer,
+  build: async (batch: Batch) => give(await buildSegment(batch, analyzers)),
+  merge: (inputs: readonly MergeInput[]) => give(mergeSegments(inputs)),
+  // They came here to be dropped: see `Index.#retire()`.
+  drop: (buffers: readonly ArrayBuffer[]) =>
+    scavenger.dropped(buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)),
 })
+
+/** Moves a segment to the index. What it was made of took about three times its size. */
+function give({ buffer }: Segment): Transferred<ArrayBuffer> {
+  scavenger.dropped(3 * buffer.byteLength)
+  return new Transferred(buffer, [buffer])
+}

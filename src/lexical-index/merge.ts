@@ -2,7 +2,7 @@ import { compareBytes, type Segment, viewSegment, writeSegment } from './segment
 
 /** A segment to merge, with the chunks (bit by place) that were removed from it. */
 export interface MergeInput {
-  readonly buffer: SharedArrayBuffer
+  readonly buffer: ArrayBuffer
   readonly removed: Uint8Array | undefined
 }
 

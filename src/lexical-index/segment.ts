@@ -38,7 +38,7 @@ export interface SegmentContent {
 
 /** A segment that can be read. */
 export interface Segment extends SegmentContent {
-  readonly buffer: SharedArrayBuffer
+  readonly buffer: ArrayBuffer
   readonly languages: readonly string[]
 }
 
@@ -68,7 +68,7 @@ const sections = [
 export function writeSegment(content: SegmentContent): Segment {
   const counts = sections.map(([name]) => content[name].length)
   const { end } = layout(counts)
-  const buffer = new SharedArrayBuffer(end + Math.ceil(end / blockBytes) * 4)
+  const buffer = new ArrayBuffer(end + Math.ceil(end / blockBytes) * 4)
   const header = new Uint32Array(buffer, 0, headerWords)
   header.set([magic, version, end, 0, ...counts])
   const target = view(buffer, counts)
@@ -94,10 +94,7 @@ export function segmentChecksum(segment: Segment): number {
 }
 
 /** Opens a segment from memory. With `verify` (the default) it checks every checksum, letting the event loop run between blocks. */
-export async function openSegment(
-  buffer: SharedArrayBuffer,
-  options: { readonly verify?: boolean } = {},
-): Promise<Segment> {
+export async function openSegment(buffer: ArrayBuffer, options: { readonly verify?: boolean } = {}): Promise<Segment> {
   const { counts, end, bytes } = readHeader(new Uint8Array(buffer, 0, Math.min(segmentHeaderBytes, buffer.byteLength)))
   if (bytes !== buffer.byteLength) throw damaged('A segment is not as long as its header says.')
   if (options.verify ?? true) {
@@ -112,7 +109,7 @@ export async function openSegment(
 }
 
 /** Opens a segment this process wrote. */
-export function viewSegment(buffer: SharedArrayBuffer): Segment {
+export function viewSegment(buffer: ArrayBuffer): Segment {
   return view(buffer, readHeader(new Uint8Array(buffer, 0, segmentHeaderBytes)).counts)
 }
 
@@ -148,12 +145,12 @@ function layout(counts: readonly number[]): { readonly starts: readonly number[]
   return { starts, end: Math.ceil(end / 4) * 4 }
 }
 
-function blockChecksum(buffer: SharedArrayBuffer, end: number, block: number): number {
+function blockChecksum(buffer: ArrayBuffer, end: number, block: number): number {
   const start = block * blockBytes
   return crc32(new Uint8Array(buffer, start, Math.min(blockBytes, end - start)))
 }
 
-function view(buffer: SharedArrayBuffer, counts: readonly number[]): Segment {
+function view(buffer: ArrayBuffer, counts: readonly number[]): Segment {
   const { starts } = layout(counts)
   const arrays = Object.fromEntries(
     sections.map(([name, type], i) => {
@@ -163,7 +160,6 @@ function view(buffer: SharedArrayBuffer, counts: readonly number[]): Segment {
   )
   // The table above names every section of SegmentContent with its type.
   const content = arrays as unknown as SegmentContent
-  // TextDecoder refuses shared memory.
   const languages = Buffer.from(content.languageBytes).toString('utf8')
   return { ...content, buffer, languages: languages === '' ? [] : languages.split(',') }
 }

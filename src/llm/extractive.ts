@@ -156,6 +156,8 @@ interface ScoredSentence {
   readonly rank: number
   readonly ordinal: number
   readonly text: string
+  /** All of its stems. */
+  readonly stems: ReadonlySet<string>
   /** Stems of the question that it holds. */
   readonly found: ReadonlySet<string>
   readonly score: number
@@ -187,9 +189,10 @@ function scorePassage(source: ReadSource, rank: number, question: WeighedQuestio
   return {
     pairs: pairs.flat(),
     found: new Set([heading, ...found].flatMap((stems) => [...stems])),
-    sentences: source.sentences.map(({ text }, i) => {
+    sentences: source.sentences.map(({ text, stems }, i) => {
       const score = (own[i] ?? 0) * (1 - closenessWeight + closenessWeight * source.closeness)
-      return { marker: source.marker, rank, ordinal: i, text, found: found[i] ?? new Set(), score }
+      const { marker } = source
+      return { marker, rank, ordinal: i, text, stems: new Set(stems), found: found[i] ?? new Set(), score }
     }),
   }
 }
@@ -283,7 +286,7 @@ function chooseSentences(
     let next: ScoredSentence | undefined
     let nextScore = 0
     for (const sentence of rest) {
-      if (chosen.some(({ text }) => text === sentence.text)) continue
+      if (chosen.some((other) => saysTheSame(other, sentence))) continue
       const score = sentence.score * (1 - repetitionWeight * repeatedShare(sentence, said, question))
       if (score > nextScore) {
         next = sentence
@@ -296,6 +299,17 @@ function chooseSentences(
     for (const stem of next.found) said.add(stem)
   }
   return inReadingOrder(chosen)
+}
+
+/** Share of the stems of the shorter of two sentences that the other has too, from which on quoting both would say one thing twice. */
+const sameShare = 0.8
+
+/** The same text, or the same words in another dress: a document and its PDF, a quotation. */
+function saysTheSame(a: ScoredSentence, b: ScoredSentence): boolean {
+  if (a.text === b.text) return true
+  const [shorter, longer] = a.stems.size < b.stems.size ? [a.stems, b.stems] : [b.stems, a.stems]
+  const common = [...shorter].filter((stem) => longer.has(stem)).length
+  return shorter.size > 0 && common >= sameShare * shorter.size
 }
 
 /** How much of what a sentence says about the question was said before, 0 to 1. */

@@ -24,12 +24,17 @@ export interface Prompt {
   readonly text: string
 }
 
+/** A passage that is shown to the model. */
 export interface PromptSource {
   /** The `n` of `[n]`, from 1. */
   readonly marker: number
+  /** Title of the document, `''` for none. */
   readonly title: string
+  /** Headings above the passage, outermost first. */
   readonly headings: readonly string[]
+  /** 1-based, for media with pages. */
   readonly page?: number
+  /** BCP 47 or English name (`en`, `german`). */
   readonly language: string
   /** Retrieval score, higher is better, comparable within one prompt. */
   readonly score: number

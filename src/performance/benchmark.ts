@@ -1,6 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { Distribution } from './distribution.js'
 
+/** Options of {@link benchmark}. */
 export interface BenchmarkOptions {
   /** Timed calls, 1 to 10,000,000. Default 10. */
   readonly iterations?: number

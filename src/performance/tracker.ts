@@ -66,6 +66,7 @@ export interface PerformanceTracker extends Recorder {
    * it settles. What it throws or rejects with is counted and passed on unchanged.
    */
   trackRun<Result>(name: string, run: () => Result): Result
+  /** Everything so far, as plain data; a copy that does not change. */
   summary(): PerformanceSummary
   /** The summary as aligned text. */
   toTable(): string

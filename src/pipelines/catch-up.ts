@@ -3,6 +3,7 @@ import type { Embedder } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
+import { createScavenger } from '../util/scavenge.js'
 import type { VectorIndex } from '../vector-index/types.js'
 
 /** The derived indexes of one namespace. */
@@ -18,8 +19,10 @@ export interface VectorLeg {
   epoch: number
 }
 
+const maxAttempts = 5
 /** Encoded pieces handed to the index at a time. */
 const batchBytes = 1 << 20
+const scavenger = createScavenger()
 const everything = [[0, Number.MAX_SAFE_INTEGER]] as const
 
 /**
@@ -32,8 +35,22 @@ export async function catchUp(
   tools: { readonly recorder: Recorder; readonly now: () => number },
 ): Promise<void> {
   const began = tools.now()
-  const worked = [await catchUpLexical(namespace, indexes.lexical), await catchUpVector(namespace, indexes.vector)]
+  const worked = [
+    await whileVersionsVanish(() => catchUpLexical(namespace, indexes.lexical)),
+    await whileVersionsVanish(() => catchUpVector(namespace, indexes.vector)),
+  ]
   if (worked.includes(true)) tools.recorder.stage('index.catchUp', tools.now() - began)
+}
+
+/** A version that is replaced while it is read may be gone before the reader is through: the changes are asked for again. */
+async function whileVersionsVanish<Result>(task: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await task()
+    } catch (error) {
+      if (attempt === maxAttempts || !RagError.isInstance(error, 'NOT_FOUND')) throw error
+    }
+  }
 }
 
 /** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
@@ -63,6 +80,7 @@ async function applyToLexical(
     for (const document of changes.added) {
       for (const pieces of batches(namespace.pieces(document))) {
         await update.add({ base: document.base, title: document.title, language: document.language, pieces })
+        scavenger.dropped(pieces.reduce((sum, { length }) => sum + length, 0))
       }
     }
     await update.publish(changes.epoch)

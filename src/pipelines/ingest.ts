@@ -17,7 +17,9 @@ import type { PreparedDocument, PrepareRequest, PrepareSource } from './steps/pr
 export interface IngestReport {
   /** New and changed documents that were committed. */
   readonly documents: number
+  /** Documents whose content and pipeline were the same as before: nothing was done. */
   readonly unchanged: number
+  /** Always 0: `ingest()` itself removes nothing, not even a document whose file is gone. See `remove()`. */
   readonly removed: number
   /** Chunks of the committed documents. */
   readonly chunks: number
@@ -27,6 +29,7 @@ export interface IngestReport {
 
 /** A document that was not ingested, and why. The others were. */
 export interface IngestFailure {
+  /** Path, id, or a name for bytes without either. */
   readonly source: string
   readonly error: RagError
 }

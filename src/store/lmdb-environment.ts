@@ -1,7 +1,17 @@
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync, truncateSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  truncateSync,
+} from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
-import type { RootDatabase } from 'lmdb'
+import type { RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
 import { RagError } from '../core/errors.js'
 import { importOptional } from '../util/import-optional.js'
 
@@ -13,6 +23,8 @@ export interface EnvironmentOptions {
   readonly readOnly: boolean
   /** Bytes of address space. */
   readonly mapSize: number
+  /** Runs the opening, which is a transaction of its own. Default: just so. */
+  readonly protect?: (open: () => Environment) => Environment
 }
 
 /** Where the environment lies in the store's folder. */
@@ -25,14 +37,16 @@ export function environmentFile(directory: string): string {
  * wrong with the folder or the file; all of it is looked at beforehand, because the library ends the process (SIGSEGV, SIGBUS)
  * when it opens a file that is not its own or that was cut off.
  */
-export async function openEnvironment({ directory, readOnly, mapSize }: EnvironmentOptions): Promise<Environment> {
+export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  const { directory, readOnly, mapSize, protect = (open) => open() } = options
   const { open } = await importOptional('lmdb', () => import('lmdb'), 'npm i lmdb@3.5')
   const path = environmentFile(directory)
   try {
+    if (!readOnly) requireWritable([directory, path, `${path}-lock`])
     inspect(path, readOnly)
     const space = addressSpace()
     if (fileSize(path) > space / 2) throw Object.assign(new Error('The file cannot be mapped.'), { code: 'ENOMEM' })
-    return open<Uint8Array, Uint8Array>({
+    const settings: RootDatabaseOptionsWithPath = {
       path,
       // Otherwise a folder with a dot in its name would be taken for a file.
       noSubdir: true,
@@ -44,7 +58,8 @@ export async function openEnvironment({ directory, readOnly, mapSize }: Environm
       // A commit returns after the flush to disk, not before.
       overlappingSync: false,
       readOnly: readOnly && !isWritable(path),
-    })
+    }
+    return protect(() => open(settings))
   } catch (error) {
     throw storageError(error, directory)
   }
@@ -89,7 +104,7 @@ export function storageError(error: unknown, directory: string): RagError {
 interface Problem {
   /** Error codes of Node, of the operating system as the library reports them (positive), and of LMDB (negative). */
   readonly codes: readonly (string | number)[]
-  readonly kind: 'STORAGE' | 'STORAGE_FULL' | 'READ_ONLY' | 'CORRUPT' | 'NOT_FOUND'
+  readonly kind: 'STORAGE' | 'STORAGE_FULL' | 'READ_ONLY' | 'CORRUPT'
   readonly message: string
   readonly hint: string
   readonly retryable?: boolean
@@ -99,7 +114,7 @@ const damagedRow = 'row'
 
 const problems: readonly Problem[] = [
   {
-    // 5 is EIO: a write that was cut short by a full disk is reported so.
+    // 5 is EIO: a write that was cut short by a full disk is reported so. The last one is MDB_MAP_FULL.
     codes: ['ENOSPC', 28, 5, 'EDQUOT', 122, 'EFBIG', 27, -30792],
     kind: 'STORAGE_FULL',
     message: 'The disk is full; nothing that was committed is lost.',
@@ -131,7 +146,8 @@ const problems: readonly Problem[] = [
     hint: 'Choose another path, or move away the file that is in its place.',
   },
   {
-    codes: [damagedRow, -30793, -30794, -30796, -30797, -30798, -30795, -30782, -30780],
+    // MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, and MDB_BAD_TXN, which follows upon them.
+    codes: [damagedRow, -30793, -30794, -30796, -30797, -30782],
     kind: 'CORRUPT',
     message: 'The store is damaged.',
     hint: 'Restore it from a copy, or delete the folder and ingest again.',
@@ -161,6 +177,11 @@ function codeOf(error: unknown): string | number {
 const pageSize = 4096
 const magic = 0xbeefc0de
 const headerBytes = 0xa0
+
+/** A failed attempt by the library itself would keep the file open. */
+function requireWritable(paths: readonly string[]): void {
+  for (const path of paths) if (existsSync(path)) accessSync(path, constants.W_OK)
+}
 
 /** Throws `CORRUPT` for a file that is no environment or is shorter than its contents, before the library touches it. */
 function inspect(path: string, readOnly: boolean): void {

@@ -11,6 +11,8 @@ export interface WriterData {
   readonly endedSessions: readonly string[]
   /** Milliseconds that a replaced version stays readable. */
   readonly retireMs: number
+  /** See `exit-guard.ts`. */
+  readonly exitGuard: Int32Array
 }
 
 /** Pieces on their way into a version. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
+import { smallYoungGeneration } from '../util/worker-pool.js'
 import { workerUrl } from '../util/worker-url.js'
+import { createExitGuard } from './exit-guard.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { storeClosed } from './validate.js'
 
@@ -78,19 +79,31 @@ class Thread {
   readonly #logger: Logger
   readonly #waiting = new Map<number, Waiting>()
   readonly #exited: Promise<unknown>
+  readonly #exitGuard = createExitGuard()
   #nextId = 1
   #closed = false
 
-  constructor({ logger, ...options }: WriterThreadOptions & WriterData, onDeath: (session: string) => void) {
+  constructor(
+    { logger, ...options }: WriterThreadOptions & Omit<WriterData, 'exitGuard'>,
+    onDeath: (session: string) => void,
+  ) {
     this.#logger = logger
-    this.#worker = new Worker(workerUrl('lmdb'), { name: 'ufrag-lmdb', workerData: options satisfies WriterData })
+    const workerData: WriterData = { ...options, exitGuard: this.#exitGuard.cells }
+    this.#worker = new Worker(workerUrl('lmdb'), {
+      name: 'ufrag-lmdb',
+      workerData,
+      resourceLimits: smallYoungGeneration,
+      execArgv: [],
+    })
     this.#worker.on('message', (message: ReplyMessage) => this.#receive(message))
     let cause: unknown
     this.#worker.on('error', (error) => {
       cause = error
     })
-    this.#exited = once(this.#worker, 'exit')
+    // Not events.once(), which rejects when the thread fails before it ends.
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve))
     this.#worker.on('exit', (code) => {
+      this.#exitGuard.release()
       if (!this.#closed) onDeath(options.session)
       this.#rejectAll(
         new RagError('WORKER', `The thread that writes the store ended (exit code ${code}).`, {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Chunk } from '../core/chunk.js'
@@ -29,7 +29,7 @@ import type {
   StoreCapabilities,
   StoreNamespace,
 } from './types.js'
-import { idBytes, storeClosed } from './validate.js'
+import { idBytes, maxIdBytes, storeClosed } from './validate.js'
 
 /** Options of {@link openLmdbStore}. */
 export interface LmdbStoreOptions {
@@ -87,8 +87,21 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
 /** Makes the store if there is none. The one write of this thread: a single small row, once in a store's life. */
 function prepare(environment: Environment, directory: string): void {
   completeFile(environment, directory)
-  if (storeId(environment, directory) === undefined) transact(environment, () => createStore(environment, directory))
-  environment.resetReadTxn()
+  if (storeId(environment, directory) !== undefined) return
+  transact(environment, () => createStore(environment, directory))
+  flushDirectory(directory)
+}
+
+/** Otherwise a power cut could take the new file out of its folder, with all that was flushed into it. */
+function flushDirectory(directory: string): void {
+  // Windows cannot open a folder, and does not need to.
+  if (process.platform === 'win32') return
+  const handle = openSync(directory, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
 }
 
 /** Whether something is waiting to be deleted, or was being written when its process died. */
@@ -283,7 +296,7 @@ class LmdbNamespace implements StoreNamespace {
     const namespace = this.#row()
     if (namespace === undefined) return
     const range = keys.documents(namespace.id)
-    let start = after === undefined ? range.start : keys.after(keys.document(namespace.id, rows.encodeText(after)))
+    let start = after === undefined ? range.start : keys.after(keys.document(namespace.id, beginningOf(after)))
     for (;;) {
       const page = this.#reader.entries({ ...range, start }, pageRows)
       for (const { value } of page) yield rows.version(value).record
@@ -423,6 +436,11 @@ class LmdbNamespace implements StoreNamespace {
       hint: 'Restore it from a copy, or delete the folder and ingest again.',
     })
   }
+}
+
+/** Text that may be longer than any id, cut where no id can reach: the order of ids around it stays the same. */
+function beginningOf(text: string): Uint8Array {
+  return rows.encodeText(text).subarray(0, maxIdBytes + 1)
 }
 
 function version(environment: Environment, namespace: NamespaceRow, id: Uint8Array): StoredVersion | undefined {

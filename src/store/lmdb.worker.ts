@@ -1,6 +1,16 @@
+import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import { completeFile, type Environment, openEnvironment, storageError, transact } from './lmdb-environment.js'
+import { createScavenger } from '../util/scavenge.js'
+import { guarded } from './exit-guard.js'
+import {
+  completeFile,
+  type Environment,
+  environmentFile,
+  openEnvironment,
+  storageError,
+  transact,
+} from './lmdb-environment.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
 
@@ -21,10 +31,12 @@ const pauseMs = 250
 const port = parentPort
 if (port === null) throw new RagError('WORKER', 'The writer of a store was started outside a worker thread.')
 const send = (message: ReplyMessage) => port.postMessage(message)
-const { directory, mapSize, session, endedSessions, retireMs } = workerData as WriterData
+const { directory, mapSize, session, endedSessions, retireMs, exitGuard } = workerData as WriterData
 
 const queue: RequestMessage[] = []
 let environment: Environment | undefined
+/** Of the file that is open. */
+let inode: number | undefined
 /** Aborts that failed, to be tried again: what they would delete is seen by nobody. */
 let postponed: Request[] = []
 let drainScheduled = false
@@ -62,9 +74,15 @@ async function drain(): Promise<void> {
 }
 
 async function open(): Promise<Environment> {
-  const opened = await openEnvironment({ directory, mapSize, readOnly: false })
+  const opened = await openEnvironment({
+    directory,
+    mapSize,
+    readOnly: false,
+    protect: (open) => guarded(exitGuard, open),
+  })
+  inode = statSync(environmentFile(directory)).ino
   opened.readerCheck()
-  transact(opened, () => retireAbandoned(contextOf(opened)))
+  change(opened, () => retireAbandoned(contextOf(opened)))
   tidyWithin(0)
   return opened
 }
@@ -74,8 +92,8 @@ async function close(message: RequestMessage): Promise<void> {
   try {
     if (environment !== undefined) {
       const open = environment
-      transact(open, () => execute(contextOf(open), message.request))
-      completeFile(open, directory)
+      change(open, () => execute(contextOf(open), message.request))
+      guarded(exitGuard, () => completeFile(open, directory))
       await open.close()
     }
     send({ kind: 'done', id: message.id, value: undefined })
@@ -85,11 +103,14 @@ async function close(message: RequestMessage): Promise<void> {
   port?.close()
 }
 
+const scavenger = createScavenger()
+
 /** One transaction with what fits of the queue. When it fails, each request is tried on its own: one must not fail for another. */
 function commitSome(open: Environment): void {
   const group: RequestMessage[] = []
   try {
-    const values = transact(open, () => {
+    requireFile()
+    const values = change(open, () => {
       const began = performance.now()
       const done: unknown[] = []
       for (let bytes = 0; fits(bytes, performance.now() - began); ) {
@@ -101,12 +122,22 @@ function commitSome(open: Environment): void {
       return done as Replies[keyof Replies][]
     })
     for (const [index, value] of values.entries()) send({ kind: 'done', id: group[index]?.id ?? 0, value })
+    scavenger.dropped(group.reduce((sum, { bytes }) => sum + bytes, 0))
   } catch (error) {
     if (group.length === 0) group.push(queue.shift() as RequestMessage)
     const [only, ...others] = group
     if (only !== undefined && others.length === 0) fail(only, error)
     else for (const message of group) commitAlone(open, message)
   }
+}
+
+/** A file that was deleted can still be written, and everything acknowledged would be lost. */
+function requireFile(): void {
+  if (statSync(environmentFile(directory), { throwIfNoEntry: false })?.ino === inode) return
+  throw new RagError('STORAGE', 'The storage folder was deleted or replaced while the store was open.', {
+    data: { directory },
+    hint: 'Close the store and open it again; what was in the deleted folder is lost.',
+  })
 }
 
 function fits(bytes: number, elapsedMs: number): boolean {
@@ -117,7 +148,8 @@ function fits(bytes: number, elapsedMs: number): boolean {
 
 function commitAlone(open: Environment, message: RequestMessage): void {
   try {
-    const value = transact(open, () => execute(contextOf(open), message.request))
+    requireFile()
+    const value = change(open, () => execute(contextOf(open), message.request))
     send({ kind: 'done', id: message.id, value })
   } catch (error) {
     fail(message, error)
@@ -138,7 +170,7 @@ function tidy(): void {
   if (environment === undefined || drainScheduled) return
   const context = contextOf(environment)
   try {
-    const more = transact(environment, () => {
+    const more = change(environment, () => {
       for (const request of postponed) execute(context, request)
       if (Date.now() - abandonedLookedFor >= idleMs) {
         abandonedLookedFor = Date.now()
@@ -152,6 +184,10 @@ function tidy(): void {
     warn('Old versions could not be deleted yet.', error)
     tidyWithin(idleMs)
   }
+}
+
+function change<Result>(open: Environment, action: () => Result): Result {
+  return guarded(exitGuard, () => transact(open, action))
 }
 
 function contextOf(open: Environment): TransactionContext {

@@ -48,9 +48,10 @@ export function chunkOf(document: DocumentRecord, piece: Piece, ordinal: number)
     documentId: document.id,
     ordinal,
     text: pieceChunkText(piece, chunk),
-    span: chunk.span,
+    // Copies: the piece may be read again from memory.
+    span: { ...chunk.span },
     title: document.title,
-    headings: chunk.headings,
+    headings: [...chunk.headings],
     language: document.language,
     metadata: chunk.metadata === undefined ? document.metadata : { ...document.metadata, ...chunk.metadata },
   }
@@ -66,7 +67,7 @@ export function damaged(document: DocumentRecord, cause?: unknown): RagError {
   return new RagError('INTEGRITY', 'A stored document version is damaged.', {
     cause,
     data: { documentId: document.id, generation: document.generation },
-    hint: 'Ingest the document again; if it happens repeatedly, check the disk.',
+    hint: 'Remove the document and ingest it again; if it happens repeatedly, check the disk.',
   })
 }
 

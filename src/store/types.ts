@@ -56,9 +56,12 @@ export interface StoreNamespace {
    * (it lists what is current). The last entry's epoch may be below `epoch()` when later changes cancelled out.
    */
   changes(since: number): Changes | undefined
-  /** The pieces (see `core/piece.ts`, encoded) of a document version, in order, from the one holding chunk `fromOrdinal`. */
+  /**
+   * The pieces (see `core/piece.ts`, encoded) of a document version, in order, from the one holding chunk `fromOrdinal`. A version
+   * that was replaced or removed stays readable for a while (a minute by default); after that the iteration throws `NOT_FOUND`.
+   */
   pieces(document: DocumentRecord, fromOrdinal?: number): Iterable<Uint8Array>
-  /** Vectors stored with a document version, per piece, in order: `rows x dimensions`. */
+  /** Vectors stored with a document version, per piece, in order: `rows x dimensions`. As long as {@link StoreNamespace.pieces}. */
   vectors(document: DocumentRecord): Iterable<{ readonly firstOrdinal: number; readonly vectors: Float32Array }>
   /** The current document whose numbers contain this one. */
   locate(number: number): DocumentRecord | undefined
@@ -116,7 +119,10 @@ export interface DocumentWriter {
    * the same `contentHash` and `pipeline` (another process was first), the new one is dropped and `unchanged` is true.
    */
   commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }>
-  /** Drops the version. With `failure`, notes it in the journal. Safe twice, and after a failed `commit()`. */
+  /**
+   * Drops the version. With `failure`, notes it in the journal. Safe twice, and after a failed `commit()`. Does not reject when
+   * that cannot be done at once (a full disk): nobody sees the version, and it is dropped later.
+   */
   abort(failure?: { readonly code: string; readonly message: string }): Promise<void>
 }
 

@@ -1,1 +1,19 @@
-export { storeConformance } from './store-suite.js'
+export { type ChunkerHarness, chunkerConformance } from './chunker-suite.js'
+export { type EmbedderHarness, embedderConformance } from './embedder-suite.js'
+export { type ExtractorHarness, extractorConformance } from './extractor-suite.js'
+export {
+  createFakeEmbedder,
+  createScriptedLlm,
+  type FakeEmbedderOptions,
+  type FakeSource,
+  type FakeSourceOptions,
+  fakePrompt,
+  fakeSource,
+  type LlmScript,
+  type ScriptedLlm,
+} from './fakes.js'
+export { type LexicalIndexHarness, lexicalIndexConformance } from './lexical-index-suite.js'
+export { type LlmHarness, llmConformance, llmPrompts } from './llm-suite.js'
+export { type StoreHarness, storeConformance } from './store-suite.js'
+export type { NotApplicable, RegisterTest } from './support.js'
+export { type VectorIndexHarness, vectorIndexConformance } from './vector-index-suite.js'

@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict'
-import { RagError, type RagErrorCode } from '../core/errors.js'
+import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
 import type { DocumentRecord, NewDocument, Store, StoreNamespace } from '../store/types.js'
+import { hasCode, itWith, type NotApplicable, type RegisterTest, randomNumbers, rejectsWith } from './support.js'
 
 /** How the suite gets its stores. */
 export interface StoreHarness {
   /** An empty store. The suite closes it. */
   create(): Promise<Store>
   /** For stores that survive the process: opens again what a closed store has left. */
-  reopen?(closed: Store): Promise<Store>
+  readonly reopen: ((closed: Store) => Promise<Store>) | NotApplicable
 }
-
-/** Registers one test, as `it` of vitest, Jest, Mocha and `node:test` do. */
-export type RegisterTest = (name: string, run: () => Promise<void>) => void
 
 /**
  * What every {@link Store} must do. Call it inside a `describe` with the `it` of your test framework:
- * `storeConformance(it, { create: async () => createMemoryStore() })`.
+ * `storeConformance(it, { create: async () => createMemoryStore(), reopen: { skip: 'it lives in memory' } })`.
  */
 export function storeConformance(it: RegisterTest, harness: StoreHarness): void {
   const withStore = (name: string, run: (store: Store, namespace: StoreNamespace) => Promise<void>) =>
@@ -154,7 +152,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       [...namespace.list()].map(({ id }) => id),
       sorted,
     )
-    for (const after of [...ids, '', 'aa', 'zzz']) {
+    for (const after of [...ids, '', 'aa', 'zzz', 'x'.repeat(5000)]) {
       assert.deepEqual(
         [...namespace.list({ after })].map(({ id }) => id),
         sorted.filter((id) => Buffer.compare(Buffer.from(id), Buffer.from(after)) > 0),
@@ -356,10 +354,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     }
   })
 
-  const { reopen } = harness
-  if (reopen === undefined) return
-
-  it('holds the same after it was closed and opened again', async () => {
+  itWith(it, 'holds the same after it was closed and opened again', harness.reopen, async (reopen) => {
     const store = await harness.create()
     const namespace = store.namespace('')
     const sample = sampleDocument('kept', { seed: 24, pieces: 4, chunksPerPiece: 3, dimensions: 4 })
@@ -423,22 +418,24 @@ export interface SampleOptions {
 export function sampleDocument(id: string, options: SampleOptions): SampleDocument {
   const { seed, pieces: pieceCount = 1, chunksPerPiece = 2, chunkSize = 40, dimensions = 0 } = options
   const random = randomNumbers(seed)
-  let text = ''
+  let start = 0
   const pieces = Array.from({ length: pieceCount }, (_, place): SamplePiece => {
-    const start = text.length
-    const chunks = Array.from({ length: chunksPerPiece }, (_, row) => {
-      const span = { start: text.length, end: text.length + chunkSize, page: place + 1 }
-      text += `${seed} ${place}.${row} é\u{1F600} ${Math.floor(random() * 1e9)}`
-        .padEnd(chunkSize, ' ab')
-        .slice(0, chunkSize)
+    const texts = Array.from({ length: chunksPerPiece }, (_, row) =>
+      `${seed} ${place}.${row} é\u{1F600} ${Math.floor(random() * 1e9)}`.padEnd(chunkSize, ' ab').slice(0, chunkSize),
+    )
+    const chunks = texts.map((_, row) => {
+      const span = { start: start + row * chunkSize, end: start + (row + 1) * chunkSize, page: place + 1 }
       const own = row % 2 === 0 ? {} : { metadata: { row } }
       return { id: chunkId(seed, place, row), span, headings: [`Part ${place}`], ...own }
     })
-    // What lies between the pieces belongs to the text and to no chunk.
-    text += `\n${place}\n`
+    // What lies behind the last chunk belongs to the text and to no chunk.
+    const text = `${texts.join('')}\n${place}\n`
     const vectors = dimensions === 0 ? undefined : Float32Array.from({ length: chunksPerPiece * dimensions }, random)
-    return { piece: { firstOrdinal: place * chunksPerPiece, start, text: text.slice(start), chunks }, vectors }
+    const piece = { firstOrdinal: place * chunksPerPiece, start, text, chunks }
+    start += text.length
+    return { piece, vectors }
   })
+  const text = pieces.map(({ piece }) => piece.text).join('')
   const document: NewDocument = {
     title: `Title ${seed}`,
     source: `memory:${id}`,
@@ -460,23 +457,14 @@ function chunkId(seed: number, place: number, row: number): string {
 
 /** The same document, with pieces before, between and behind that hold text and no chunks. */
 function withEmptyPieces(sample: SampleDocument): SampleDocument {
-  const pieces = sample.pieces.flatMap(({ piece, vectors }, place): SamplePiece[] => {
-    if (place % 2 === 1) return [{ piece, vectors }]
-    const chunks = piece.chunks.length
-    return [
-      {
-        piece: { ...piece, firstOrdinal: piece.firstOrdinal - Math.ceil(place / 2) * chunks, chunks: [] },
-        vectors: undefined,
-      },
-    ]
+  let firstOrdinal = 0
+  const pieces = sample.pieces.map(({ piece, vectors }, place): SamplePiece => {
+    const chunks = place % 2 === 0 ? [] : piece.chunks
+    const changed = { ...piece, firstOrdinal, chunks }
+    firstOrdinal += chunks.length
+    return { piece: changed, vectors: chunks.length === 0 ? undefined : vectors }
   })
-  let ordinal = 0
-  const renumbered = pieces.map(({ piece, vectors }) => {
-    const firstOrdinal = ordinal
-    ordinal += piece.chunks.length
-    return { piece: { ...piece, firstOrdinal }, vectors }
-  })
-  return { ...sample, pieces: renumbered }
+  return { ...sample, pieces }
 }
 
 /** Writes a sample document and commits it. */
@@ -634,23 +622,4 @@ function rangeOf({ base, chunks }: DocumentRecord): readonly [number, number] {
 
 function sortRanges(ranges: readonly (readonly [number, number])[]): (readonly [number, number])[] {
   return [...ranges].sort((a, b) => a[0] - b[0])
-}
-
-function hasCode(code: RagErrorCode): (error: unknown) => boolean {
-  return (error) => RagError.isInstance(error, code)
-}
-
-async function rejectsWith(promise: Promise<unknown>, code: RagErrorCode): Promise<void> {
-  await assert.rejects(promise, hasCode(code))
-}
-
-/** Numbers in [0, 1) that a seed repeats: mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

@@ -15,20 +15,20 @@ const words: Readonly<Record<AbbreviationKind, string>> = {
     gov sen sens rep reps pres supt insp det atty attys asst assoc mt ft st ste ph
     vs v cf viz e.g eg i.e ie ca approx esp incl excl resp fig figs eq eqs ref refs al
     hr hrn frau fam dipl ing mag univ prof.dr bzw z.b d.h u.a i.d.r o.ä o.a s.o s.u vgl ggf evtl insb sog bspw abb nr zzgl inkl
-    exkl einschl geb gest verh mme mlles mgr pr m.m sr sra srta srs dña dn da ud uds vd vds núm pág págs p.ej p.ex av avda
-    sig sigg sig.ra dott dott.ssa prof.ssa avv arch geom rag spett egr gent dhr mevr mw drs bijv d.w.z o.a m.b.t t.a.v blz
-    tzv tzn např apod mgr inż prof.zw ul al.jer dr.hab bl.a f.eks t.ex t.o.m fr.o.m jfr jf mvh
+    exkl einschl geb gest verh mlles mgr pr sra srta srs dña dn da ud uds vd vds núm pág págs p.ej p.ex av avda
+    sig sigg sig.ra dott dott.ssa prof.ssa avv arch geom rag spett egr gent dhr mevr mw bijv d.w.z m.b.t t.a.v blz
+    tzv tzn např apod inż prof.zw ul al.jer dr.hab bl.a f.eks t.ex t.o.m fr.o.m jfr jf mvh
   `,
   number: `
     no nos p pp vol vols ch chap chs sec secs sect art arts par para app ex no's tab tabl op
-    s bd kap ziff abs art.-nr hft jg tel teil pos n num t cap párr vers str č čl nro
+    s bd kap ziff abs art.-nr hft jg tel teil pos n num t cap párr vers č čl nro
   `,
   maybe: `
-    inc ltd co corp bros cie jr sr esq dept est min max mfg ave blvd rd hwy bldg apt tel ext ed eds trans repr rev'd
+    inc ltd co corp bros cie jr sr esq dept est min max mfg ave blvd rd hwy bldg apt ext ed eds trans repr rev'd
     natl intl govt assn misc temp avg std orig ver var ser exp sci technol
     jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri
     ala ariz calif colo conn fla ga ill kan ky mass mich minn miss mo mont neb nev okla ont ore pa que tenn tex va vt wash wis
-    wyo okt dez mai mrz janv févr avr juil déc ene feb abr ago dic gen mag giu lug ago ott
+    wyo okt dez mai mrz janv févr avr juil déc ene abr ago dic giu lug ott
     gmbh ag str u.s u.k u.n ph.d m.d b.a m.a b.sc m.sc d.c jur phil med rer nat habil
   `,
   capital: `
@@ -43,30 +43,28 @@ export const abbreviations: ReadonlyMap<string, AbbreviationKind> = new Map(
   ),
 )
 
-/** Those of {@link abbreviations} that are ordinary words unless they begin with a capital (`fig` no, `art`, `ill`, `mar` yes). */
+/** Those of {@link abbreviations} that are ordinary words unless they begin with a capital (`ill`, `wed`, `mar`). */
 export const capitalisedOnly: ReadonlySet<string> = new Set(
   split(`
-    art ex app par op mar jun mon wed fri ill mass miss ore va que mo pa ga cap min max ed eds temp exp ext est trans sec col
-    gen mag rep rev hon fr da av ago dic rag gent arch ms det st ave wash mont co teil mai phil nat med ser var vers pos
-    sen pres mt ft lt tab tel str ver no ag
+    mar jun mon wed fri ill mass miss ore va que mo pa ga min max ed eds temp exp ext est trans col gen mag rep rev
+    hon fr da av ago dic rag gent arch ms det st ave wash mont co mai phil nat med ser var sen pres mt ft lt ver ag
   `),
 )
 
 /** Words that often begin sentences and seldom follow an abbreviation within one. */
 export const sentenceStarters: ReadonlySet<string> = new Set(
   split(`
-    the a an this that these those there here it its he his she her they their we our you your i my who what when where why how
-    which in on at by for from to with without within under over after before during since until while as if because although
-    though however but and or nor so yet thus then therefore hence also many most some all both each every other another several
-    few such no not only even one two three first second third finally moreover furthermore meanwhile today yesterday
-    tomorrow now once is are was were will would can could do does did has have had may might should must let please see
-    der die das ein eine einer er sie es wir ihr ich dieser diese dieses dies im am auf bei mit nach seit von zu zum zur aus wenn als
-    aber und oder doch auch nur nicht so dann da weil obwohl während
-    le la les l un une des il elle ils elles nous vous je on ce cet cette ces dans en sur pour par avec mais et ou
-    el los las uno una él ella ellos nosotros este esta estos estas eso en con por para pero y o sin si no
-    lo gli i uno egli essi noi questo questa questi nel nella con per ma e
-    o os as um uma ele ela eles nós este esta isto em no na com mas
-    de het een hij zij ze wij dit deze die
+    the a an this that these those there here it its he his she her they their we our you your i my who what when
+    where why how which in on at by for from to with without within under over after before during since until while
+    as if because although though however but and or nor so yet thus then therefore hence also many most some all both
+    each every other another several few such no not only even one two three first second third finally moreover
+    furthermore meanwhile today yesterday tomorrow now once is are was were will would can could do does did has have
+    had may might should must let please see der die das ein eine einer er sie es wir ihr ich dieser diese dieses dies
+    im am auf bei mit nach seit von zu zum zur aus wenn als aber und oder doch auch nur nicht dann da weil obwohl
+    während le la les l un une des il elle ils elles nous vous je ce cet cette ces dans en sur pour par avec mais et
+    ou el los las uno una él ella ellos nosotros este esta estos estas eso con por para pero y o sin si lo gli egli
+    essi noi questo questa questi nel nella per ma e os um uma ele ela eles nós isto em na com mas de het een hij zij
+    ze wij dit deze
   `),
 )
 

@@ -75,7 +75,7 @@ enum Kind {
 const firstLoud = Kind.dot
 const none = -1
 /** Lines longer than this were not wrapped by hand, so that their end is the end of a paragraph. */
-const longestWrappedLine = 120
+const longestWrappedLine = 200
 /** Characters a word, abbreviation or enumerator is looked at, so that every look back is bounded. */
 const longestWord = 24
 
@@ -86,7 +86,8 @@ function createKinds(): Uint8Array {
   const set = (kind: Kind, characters: string): void => {
     for (let i = 0; i < characters.length; i++) table[characters.charCodeAt(i)] = kind
   }
-  for (let code = 0; code <= 0xffff; code++)
+  set(Kind.white, '\ufeff')
+  for (let code = 0; code <= 0x3000; code++)
     if (isWhiteSpace(code)) table[code] = isLineEnd(code) ? Kind.lineEnd : Kind.white
   set(Kind.opener, '([{‘‚„¿¡（［｛〈《「『【〔〖〘〚｢')
   set(Kind.closer, ')]}’）］｝〉》」』】〕〗〙〛｣')
@@ -138,9 +139,10 @@ function endAtStops(text: string, start: number, place: number): number {
     // "Really?" he asked.
     return next.kind === Next.lower && end > runEnd ? none : end
   }
-  if (kind === Kind.ellipsis || runEnd > place + 1) {
+  if (kind === Kind.ellipsis || runEnd > place + 2) {
     return next.kind === Next.upper || next.kind === Next.caseless ? end : none
   }
+  // Two dots are a slip of the pen.
   return dotEndsSentence(text, start, place, next) ? end : none
 }
 
@@ -152,20 +154,21 @@ function dotEndsSentence(text: string, start: number, dot: number, next: LookAhe
   const wordStart = startOfWord(text, start, wordEnd)
   const word = text.slice(wordStart, wordEnd)
   if (isEnumerator(text, start, wordStart, word)) return false
-  if (isNumber(word)) return numberEndsSentence(text, start, wordStart, word, next)
+  if (isNumber(word)) return isApart || numberEndsSentence(text, start, wordStart, word, next)
 
-  const kind = abbreviationKind(text, start, wordStart, word)
+  const mayBegin = next.kind !== Next.lower || isApart || beginsWithLowerCase(text, start)
+  const kind = abbreviationKind(text, start, wordStart, word) ?? (isApart ? undefined : kindByForm(word))
   switch (kind) {
     case 'never':
       return false
     case 'number':
-      return next.kind !== Next.digit && next.kind !== Next.lower
+      return !isNumberOrCode(text, next) && mayBegin
     case 'maybe':
       return isSentenceStarter(text, next)
     case 'capital':
       return next.kind === Next.upper || next.kind === Next.caseless
     case undefined:
-      return next.kind !== Next.lower || isApart || beginsWithLowerCase(text, start)
+      return mayBegin
     default:
       return kind satisfies never
   }
@@ -175,7 +178,7 @@ function dotEndsSentence(text: string, start: number, dot: number, next: LookAhe
 function isEnumerator(text: string, start: number, wordStart: number, word: string): boolean {
   if (wordStart - start > 4 || word === '') return false
   for (let i = start; i < wordStart; i++) if (isLetterOrDigit(text, i)) return false
-  if (word.length === 1) return isLetterOrDigit(word, 0)
+  if (word.length === 1) return isLetterOrDigit(word, 0) && !isCjk(word.charCodeAt(0))
   if (isNumber(word)) return word.length <= 3 || word.includes('.')
   return word.length <= 4 && isMadeOf(word, 'ivxIVX')
 }
@@ -190,20 +193,23 @@ function numberEndsSentence(text: string, start: number, wordStart: number, word
   return !ordinalLeaders.has(wordBefore(text, start, wordStart)) || isSentenceStarter(text, next)
 }
 
-/**
- * The kind of abbreviation the word before a full stop is. One that is in no list is told by its form: a single letter, `U.S`,
- * and a word without vowels (`Mgr`) may be abbreviations; the letter `I` only within a name (`Albert I. Jones`).
- */
+/** The kind of abbreviation the word before a full stop is. Initials and `U.S` are told by their form, the letter `I` by the word before it. */
 function abbreviationKind(text: string, start: number, wordStart: number, word: string): AbbreviationKind | undefined {
   const { length } = word
   if (length === 0 || length >= longestWord) return undefined
+  if (word === 'I') return isUpperCase(text, startOfWord(text, start, wordStart - 1)) ? 'maybe' : undefined
+  if (length === 1 && isUpperCase(word, 0)) return 'maybe'
   const lower = word.toLowerCase()
   const known = abbreviations.get(lower)
   if (known !== undefined && !(word === lower && capitalisedOnly.has(lower))) return known
-  if (isMadeOf(word, '.') || isCjk(word.charCodeAt(length - 1))) return undefined
-  if (word === 'I') return isUpperCase(text, startOfWord(text, start, wordStart - 1)) ? 'maybe' : undefined
-  if (length === 1 || word.charCodeAt(length - 2) === dotCode) return 'maybe'
-  return length <= 4 && word !== word.toUpperCase() && isMadeOf(lower, consonants) ? 'maybe' : undefined
+  return word.charCodeAt(length - 2) === dotCode && isLetterOrDigit(word, length - 1) ? 'maybe' : undefined
+}
+
+/** A letter (but no Chinese one), or a short word without vowels (`Mgr`), may be an abbreviation that is in no list. */
+function kindByForm(word: string): AbbreviationKind | undefined {
+  const { length } = word
+  if (length === 1) return isCjk(word.charCodeAt(0)) || !isLetterOrDigit(word, 0) ? undefined : 'maybe'
+  return length <= 4 && word !== word.toUpperCase() && isMadeOf(word.toLowerCase(), consonants) ? 'maybe' : undefined
 }
 
 /** What follows a stop and white space, looked at through opening quotes and brackets. */
@@ -226,6 +232,8 @@ enum Next {
 
 function lookAhead(text: string, from: number): LookAhead {
   if (from >= text.length) return { kind: Next.nothing, place: from }
+  // (i) and (b) number what follows; the letter says nothing of its case.
+  if (text.charCodeAt(from) === openBracketCode && isNumbering(text, from)) return { kind: Next.caseless, place: from }
   const place = skipOpeners(text, from)
   const kind = kindAt(text, place)
   if (
@@ -260,7 +268,8 @@ function lineEndsSentence(text: string, lineStart: number, place: number): boole
   const nextLine = code === returnCode && text.charCodeAt(place + 1) === newlineCode ? place + 2 : place + 1
   const next = skipBlanks(text, nextLine)
   if (kindAt(text, next) === Kind.lineEnd) return true
-  return place - lineStart > longestWrappedLine || endsAtLineEnd(text, lineStart) || beginsBlock(text, next)
+  if (endsAtLineEnd(text, lineStart) || beginsBlock(text, next)) return true
+  return place - lineStart > longestWrappedLine && !isLowerCase(text, next)
 }
 
 /** Headings and table rows of Markdown are one line. */
@@ -395,13 +404,22 @@ function wordBefore(text: string, start: number, place: number): string {
   return text.slice(startOfWord(text, start, end), end).toLowerCase()
 }
 
+/** A word with a capital that often begins sentences. In text that is all capitals nothing can be told from them. */
 function isSentenceStarter(text: string, next: LookAhead): boolean {
-  return next.kind === Next.upper && sentenceStarters.has(wordAt(text, next.place))
+  if (next.kind !== Next.upper || isUpperCase(text, next.place + 1)) return false
+  return sentenceStarters.has(wordAt(text, next.place))
 }
 
-/** A sentence in lower case tells that the next one may begin so, too. */
+/** `5` or `KF906251`, as behind `No.` */
+function isNumberOrCode(text: string, next: LookAhead): boolean {
+  return next.kind === Next.digit || /\d/.test(wordAt(text, next.place))
+}
+
+/** A sentence whose first letter is a small one tells that the next may begin so, too. */
 function beginsWithLowerCase(text: string, start: number): boolean {
-  return isLowerCase(text, skipOpeners(text, start))
+  let place = start
+  while (place < start + longestWord && !isLetter(text, place)) place++
+  return isLowerCase(text, place)
 }
 
 /** `12`, `1.2.3`, `10:30`, `3/4` */
@@ -430,6 +448,10 @@ function isFullWidthLatinOrDigit(code: number): boolean {
 function isLetterOrDigit(text: string, place: number): boolean {
   const code = text.charCodeAt(place)
   return isLatinOrDigit(code) || (code >= 0xaa && isInWord(kindAt(text, place)))
+}
+
+function isLetter(text: string, place: number): boolean {
+  return isLetterOrDigit(text, place) && !isDigit(text.charCodeAt(place))
 }
 
 function isUpperCase(text: string, place: number): boolean {

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { RagError, type SerializedRagError } from '../core/errors.js'
 
@@ -53,6 +54,7 @@ export function serveTasks(handlers: Readonly<Record<string, TaskHandler>>, held
   const port = parentPort
   if (port === null) throw new RagError('WORKER', 'serveTasks() was called outside a worker thread.')
   let current: RunningTask | undefined
+  giveWay()
 
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
@@ -90,6 +92,19 @@ export function serveTasks(handlers: Readonly<Record<string, TaskHandler>>, held
     } catch (error) {
       send({ kind: 'failed', id, error: toWire(error), heldBytes: heldBytes() })
     }
+  }
+}
+
+/** Niceness of a thread: its work waits when the application, or a question, wants the core. */
+const niceness = 10
+
+/** Lowers the priority of this thread alone, which only Linux can do: elsewhere the call would hit the whole process. */
+function giveWay(): void {
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(niceness)
+  } catch {
+    // A sandbox that forbids it costs others some latency, and that is all.
   }
 }
 

@@ -11,7 +11,13 @@ const name = 'big.txt'
  * One document of so many chunks, killed half-way: the old version stays whole; then ingested to the end within a memory limit and
  * found whole. Memory is anonymous memory (`RssAnon`) of the whole process, indexes included.
  */
-export async function bigDocument({ chunks, maxBytes }: { chunks: number; maxBytes: number }): Promise<{ peakBytes: number }> {
+export async function bigDocument({
+  chunks,
+  maxBytes,
+}: {
+  chunks: number
+  maxBytes: number
+}): Promise<{ peakBytes: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-big-'))
   const root = join(folder, 'files')
   const storage = join(folder, 'store')
@@ -58,8 +64,11 @@ function write(path: string, chunks: number, version: string): void {
   closeSync(file)
 }
 
-async function ingest(storage: string, root: string): Promise<{ child: Child; half: Promise<void>; peak: () => number }> {
-  const child = startChild('./ingest-folder.script.ts', { storage, root })
+async function ingest(
+  storage: string,
+  root: string,
+): Promise<{ child: Child; half: Promise<void>; peak: () => number }> {
+  const child = startChild('./ingest-folder.child.ts', { storage, root })
   let peak = Number.NaN
   const sampler = setInterval(() => {
     const bytes = anonymousBytes(child.process.pid as number)

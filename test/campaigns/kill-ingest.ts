@@ -31,7 +31,7 @@ export async function killIngest({ kills, seed }: { kills: number; seed: number 
     for (const name of files.keys()) rewrite(root, name, files, random)
     let committedInAll = 0
     for (let kill = 0; kill < kills; kill++) {
-      const child = startChild('./ingest-folder.script.ts', { storage, root })
+      const child = startChild('./ingest-folder.child.ts', { storage, root })
       await child.line((line) => line.startsWith('committed') || line === 'done')
       await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 400))
       child.process.kill('SIGKILL')

@@ -7,8 +7,9 @@ import { openLmdbStore } from '../../src/store/lmdb.js'
 import { getBytes, openEnvironment } from '../../src/store/lmdb-environment.js'
 import { keys, rows } from '../../src/store/lmdb-layout.js'
 import type { StoreNamespace } from '../../src/store/types.js'
-import { assertWhole, randomNumbers } from '../../src/testing/store-suite.js'
-import { type ChildOptions, type Operation, type Report, versionOf } from './store-child.js'
+import { assertWhole } from '../../src/testing/store-suite.js'
+import { randomNumbers } from '../../src/testing/support.js'
+import { type ChildOptions, type Operation, type Report, versionOf } from './store.child.js'
 
 export interface KillCampaign {
   readonly directory: string
@@ -71,7 +72,7 @@ export async function runChild(
   options: ChildOptions,
   onReport: (report: Report, stop: () => void) => void,
 ): Promise<void> {
-  const script = new URL('./store-child.ts', import.meta.url).pathname
+  const script = new URL('./store.child.ts', import.meta.url).pathname
   const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -81,6 +81,9 @@ export const hostileTexts: [name: string, repeat: (length: number) => string][] 
   'क्',
   'ᄀ',
 ].map((unit) => [JSON.stringify(unit), (length) => unit.repeat(Math.ceil(length / unit.length))])
+hostileTexts.push(['stops before a letter', (length) => `a${'.'.repeat(length)}b`])
+hostileTexts.push(['line ends before a mark', (length) => `a${'\n'.repeat(999)}\u0301`.repeat(length / 1000)])
+hostileTexts.push(['white space before a mark', (length) => `a${' '.repeat(999)}\u0301`.repeat(length / 1000)])
 hostileTexts.push(['one stop and white space', (length) => `a.${' '.repeat(length)}b`])
 hostileTexts.push([
   'a stop before and after white space',

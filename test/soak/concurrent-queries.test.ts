@@ -6,7 +6,10 @@ describe('ten thousand queries at once', () => {
     const rag = new UltraFastRAG()
     try {
       await rag.ingest(
-        Array.from({ length: 2_000 }, (_, i) => ({ id: `d${i}`, text: `Town number ${i} has ${i % 97} bridges and a mayor named m${i}.` })),
+        Array.from({ length: 2_000 }, (_, i) => ({
+          id: `d${i}`,
+          text: `Town number ${i} has ${i % 97} bridges and a mayor named m${i}.`,
+        })),
       )
       const before = process.memoryUsage().rss
       let peak = 0

@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createSentenceChunker } from '../../../src/chunk/sentence.js'
 import type { ChunkOptions, Section, SectionSpan } from '../../../src/chunk/types.js'
-import { RagError } from '../../../src/core/errors.js'
 import { countReads } from '../../lib/count-reads.js'
 import { anyText, hostileTexts } from '../../lib/texts.js'
 
@@ -26,10 +25,10 @@ function spanOf(text: string, part: string): SectionSpan {
 
 /** A section with stretches to be kept whole at random places between grapheme clusters. */
 const anySection: fc.Arbitrary<Section> = fc
-  .tuple(anyText, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }))
+  .tuple(anyText, fc.array(fc.nat(999), { maxLength: 6 }))
   .map(([text, places]) => {
     const clusters = [...new Intl.Segmenter('en').segment(text)].map(({ index }) => index)
-    const borders = [...new Set(places.map((place) => clusters[Math.floor(place * clusters.length)] ?? 0))]
+    const borders = [...new Set(places.map((place) => clusters[Math.floor((place / 1_000) * clusters.length)] ?? 0))]
     borders.sort((a, b) => a - b)
     const whole: SectionSpan[] = []
     for (let i = 0; i + 1 < borders.length; i += 2) {
@@ -38,20 +37,18 @@ const anySection: fc.Arbitrary<Section> = fc
     return { text, whole }
   })
 
+/** Overlap and least size as often absent as not. (Whole percents: random doubles are mostly next to 0.) */
 const anyOptions: fc.Arbitrary<ChunkOptions> = fc
-  .tuple(
-    fc.integer({ min: 20, max: 200 }),
-    fc.double({ min: 0, max: 0.49, noNaN: true }),
-    fc.double({ min: 0, max: 1, noNaN: true }),
-  )
-  .chain(([chunkSize, overlap, least]) =>
-    fc.constantFrom<ChunkOptions>(
-      { chunkSize, chunkOverlap: 0, minChunkSize: 0 },
-      { chunkSize, chunkOverlap: Math.floor(overlap * chunkSize), minChunkSize: 0 },
-      { chunkSize, chunkOverlap: 0, minChunkSize: Math.floor(least * chunkSize) },
-      { chunkSize, chunkOverlap: Math.floor(overlap * chunkSize), minChunkSize: Math.floor(least * chunkSize) },
-    ),
-  )
+  .record({
+    chunkSize: fc.integer({ min: 20, max: 200 }),
+    overlap: fc.oneof(fc.constant(0), fc.integer({ min: 5, max: 49 })),
+    least: fc.oneof(fc.constant(0), fc.integer({ min: 5, max: 100 })),
+  })
+  .map(({ chunkSize, overlap, least }) => ({
+    chunkSize,
+    chunkOverlap: Math.floor((overlap / 100) * chunkSize),
+    minChunkSize: Math.floor((least / 100) * chunkSize),
+  }))
 
 describe('createSentenceChunker', () => {
   it('packs as many whole sentences into a chunk as fit', () => {
@@ -84,11 +81,6 @@ describe('createSentenceChunker', () => {
       'Alpha.\n\nAlpha beta gamma.',
       'Delta epsilon zeta.',
     ])
-  })
-
-  it('gives no chunk for white space', () => {
-    for (const text of ['', ' \n\t ']) expect(textsOf(text)).toEqual([])
-    expect(textsOf('  \n ', {}, [{ start: 0, end: 3 }])).toEqual([])
   })
 
   it('cuts a long sentence at the end of a clause, else between words', () => {
@@ -269,18 +261,6 @@ describe('createSentenceChunker', () => {
     )
   })
 
-  it('is deterministic and leaves the section and options alone', () => {
-    fc.assert(
-      fc.property(anySection, anyOptions, (section, options) => {
-        const frozen = { text: section.text, whole: Object.freeze(section.whole.map((span) => Object.freeze(span))) }
-        const first = createSentenceChunker(Object.freeze({ ...options }))
-        expect(first.chunk(Object.freeze(frozen))).toEqual(first.chunk(section))
-        expect(createSentenceChunker(options).chunk(section)).toEqual(first.chunk(section))
-      }),
-      { seed: 7 },
-    )
-  })
-
   it.each(hostileTexts)('reads %s a bounded number of times, whatever the size', (_, repeat) => {
     for (const chunkSize of [20, 400, 30_000]) {
       const reads = (length: number): number => {
@@ -291,38 +271,5 @@ describe('createSentenceChunker', () => {
       expect(reads(32_000)).toBeLessThan(150)
       expect(reads(32_000)).toBeLessThan(1.2 * reads(8_000) + 10)
     }
-  })
-
-  it('tells by its fingerprint that another option cuts otherwise', () => {
-    const fingerprints = [
-      defaults,
-      { ...defaults, chunkSize: 401 },
-      { ...defaults, chunkOverlap: 1 },
-      { ...defaults, minChunkSize: 1 },
-    ].map((options) => createSentenceChunker(options).fingerprint)
-    expect(new Set(fingerprints).size).toBe(4)
-    expect(createSentenceChunker(defaults).fingerprint).toBe(fingerprints[0])
-  })
-
-  it('refuses options that are out of range when it is made', () => {
-    const bad: Partial<ChunkOptions>[] = [
-      { chunkSize: 19 },
-      { chunkSize: 60_001 },
-      { chunkSize: 50.5 },
-      { chunkSize: Number.NaN },
-      { chunkOverlap: 200 },
-      { chunkOverlap: -1 },
-      { minChunkSize: 401 },
-    ]
-    for (const options of bad) {
-      let error: unknown
-      try {
-        createSentenceChunker({ ...defaults, ...options })
-      } catch (caught) {
-        error = caught
-      }
-      expect(RagError.isInstance(error, 'BAD_OPTION')).toBe(true)
-    }
-    expect(() => createSentenceChunker({ ...defaults, chunkOverlap: 199, minChunkSize: 400 })).not.toThrow()
   })
 })

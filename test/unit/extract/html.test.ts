@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { maxBlockUnits } from '../../../src/extract/blocks.js'
 import { createHtmlExtractor } from '../../../src/extract/html.js'
-import { codeOf, readAll, sourceOf } from './helpers.js'
+import { codeOf, options, readAll, sourceOf } from './helpers.js'
 
 const html = createHtmlExtractor()
 
@@ -93,6 +93,43 @@ describe('the HTML extractor', () => {
       ['code', '  x\n\n    y <\n'],
       ['text', 'b\n'],
     ])
+  })
+
+  test('keeps the lines of pre that are elements, and headings inside tables', async () => {
+    const { blocks } = await readAll(
+      html,
+      sourceOf('<pre>x<br>y<div>z</div></pre><table><tr><td><h2>H</h2>a<td>b</table>'),
+    )
+    expect(blocks.map(({ kind, text }) => [kind, text])).toEqual([
+      ['code', 'x\ny\nz\n\n'],
+      ['heading', 'H\n\n'],
+      ['table', 'a | b\n\n'],
+    ])
+  })
+
+  test('holds no more back than a page of navigation', async () => {
+    const markup = `<header><pre>${'code '.repeat(1000)}</pre><pre>${'code\n'.repeat(20_000)}`
+    let delivered = 0
+    async function* stream() {
+      for (; delivered < 20; delivered++) yield new TextEncoder().encode(markup)
+    }
+    const { blocks } = await html.extract({ ...sourceOf(''), stream }, options)
+    for await (const _ of blocks) break
+    expect(delivered).toBeLessThan(3)
+  })
+
+  test('ends its source when the reader stops, even before the first block', async () => {
+    let ended = false
+    async function* stream() {
+      try {
+        for (;;) yield new TextEncoder().encode('<p>words '.repeat(5000))
+      } finally {
+        ended = true
+      }
+    }
+    const { blocks } = await html.extract({ ...sourceOf(''), stream }, options)
+    await blocks[Symbol.asyncIterator]().return?.()
+    expect(ended).toBe(true)
   })
 
   test('tells title and language', async () => {

@@ -59,29 +59,6 @@ describe('the text extractor', () => {
   ])('refuses %s as EMPTY', async (_name, content) => {
     expect(await codeOf(text, sourceOf(content))).toBe('EMPTY')
   })
-
-  test('stops when it is aborted', async () => {
-    const controller = new AbortController()
-    const { blocks } = await text.extract(sourceOf('word '.repeat(100_000)), { ...options, signal: controller.signal })
-    const reading = (async () => {
-      for await (const _ of blocks) controller.abort(new Error('enough'))
-    })()
-    await expect(reading).rejects.toThrow('enough')
-  })
-
-  test('ends its source when the reader stops early', async () => {
-    let ended = false
-    async function* stream() {
-      try {
-        for (;;) yield new Uint8Array(65_536).fill(97)
-      } finally {
-        ended = true
-      }
-    }
-    const { blocks } = await text.extract({ ...sourceOf(''), stream }, options)
-    for await (const _ of blocks) break
-    expect(ended).toBe(true)
-  })
 })
 
 describe('cutPoint', () => {

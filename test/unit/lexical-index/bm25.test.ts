@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { RagError } from '../../../src/core/errors.js'
 import { createAnalyzers } from '../../../src/lexical-index/analyzers.js'
 import { type Bm25Index, createBm25Index } from '../../../src/lexical-index/bm25.js'
 import { buildSegment } from '../../../src/lexical-index/build.js'
@@ -26,31 +25,6 @@ describe('searching', () => {
         ['run', 0],
         ['hors', 0],
       ])
-    }))
-
-  it('returns an empty list for an empty question, for topK 0 and for words nobody wrote', () =>
-    withIndex(async (index) => {
-      await publish(index, 1, [documentOf(1, '', 'some text')])
-      for (const text of ['', '  \n', '?!…', 'unheard']) expect(await find(index, text)).toEqual([])
-      expect(await find(index, 'text', 0)).toEqual([])
-    }))
-
-  it('returns everything that matches when topK exceeds the corpus, equal scores in the order of their numbers', () =>
-    withIndex(async (index) => {
-      await publish(
-        index,
-        1,
-        [30, 10, 20].map((base) => documentOf(base, '', 'same words', 'other')),
-      )
-      expect(await find(index, 'words', 1e9)).toEqual([10, 20, 30])
-    }))
-
-  it('finds a chunk by its title and headings', () =>
-    withIndex(async (index) => {
-      const document = { base: 7, title: 'Zebra care', chunks: [{ text: 'feeding', headings: ['Winter'] }] }
-      await publish(index, 1, [document, documentOf(20, 'Horses', 'feeding')])
-      expect(await find(index, 'zebras')).toEqual([7])
-      expect(await find(index, 'winter')).toEqual([7])
     }))
 
   it('leaves out function words unless nothing else was asked for', () =>
@@ -96,37 +70,9 @@ describe('searching', () => {
     expect(score(twoLevel, 1) - score(byChunk, 1)).toBeCloseTo(0.5, 5)
     expect(score(twoLevel, 2) - score(byChunk, 2)).toBeLessThan(0.5)
   })
-
-  it('gives every search one epoch while documents are replaced and merged', () =>
-    withIndex(async (index) => {
-      const random = seeded(3)
-      const texts = () => Array.from({ length: 40 }, () => `marker ${randomText(random, 20)}`)
-      await publish(index, 1, [documentOf(0, '', ...texts())])
-      let stop = false
-      const searching = (async () => {
-        while (!stop) expect((await find(index, 'marker', 1_000)).length).toBe(40)
-      })()
-      for (let epoch = 2; epoch < 30; epoch++)
-        await publish(index, epoch, [documentOf(epoch * 100, '', ...texts())], [[0, epoch * 100]])
-      stop = true
-      await searching
-    }))
 })
 
 describe('updating', () => {
-  it('shows nothing before it is published and nothing that was aborted', () =>
-    withIndex(async (index) => {
-      const update = index.update()
-      for (const part of partsOf(documentOf(1, '', 'zebra'))) await update.add(part)
-      expect(await find(index, 'zebra')).toEqual([])
-      update.abort()
-      update.abort()
-      expect(index.epoch).toBe(0)
-      await publish(index, 4, [documentOf(2, '', 'zebra')])
-      expect(await find(index, 'zebra')).toEqual([2])
-      expect(index.epoch).toBe(4)
-    }))
-
   it('refuses a second update while one is open', () =>
     withIndex(async (index) => {
       const update = index.update()
@@ -154,30 +100,6 @@ describe('updating', () => {
       expect(await find(index, 'zebra')).toEqual([50])
     }))
 
-  it('is not disturbed by callers that reuse their bytes', () =>
-    withIndex(async (index) => {
-      const update = index.update()
-      const [part] = partsOf(documentOf(1, '', 'zebra '.repeat(2_000)))
-      await update.add(part!)
-      part!.pieces[0]!.fill(0)
-      await update.publish(1)
-      expect(await find(index, 'zebra')).toEqual([1])
-    }))
-
-  it('fails the update, not the index, when a piece cannot be read', () =>
-    withIndex(async (index) => {
-      await publish(index, 1, [documentOf(1, '', 'zebra')])
-      for (const size of [10, 10_000]) {
-        const update = index.update()
-        await update.add({ base: 2, title: '', language: 'en', pieces: [new Uint8Array(size).fill(255)] })
-        await expect(update.publish(2)).rejects.toMatchObject({ code: 'INTEGRITY' })
-      }
-      expect(await find(index, 'zebra')).toEqual([1])
-      expect(index.epoch).toBe(1)
-      await publish(index, 2, [documentOf(3, '', 'zebra')])
-      expect(await find(index, 'zebra')).toEqual([1, 3])
-    }))
-
   it('counts the bytes it holds and gives back those of removed chunks', () =>
     withIndex(async (index) => {
       const random = seeded(5)
@@ -195,17 +117,5 @@ describe('options and life', () => {
   it('refuses numbers out of range when it is made', async () => {
     for (const options of [{ k1: -1 }, { b: 1.5 }, { documentWeight: Number.NaN }])
       await expect(createBm25Index(options)).rejects.toMatchObject({ code: 'BAD_OPTION' })
-  })
-
-  it('closes twice, during a build, and refuses everything afterwards', async () => {
-    const index = await createBm25Index()
-    const update = index.update()
-    for (const part of partsOf(documentOf(1, '', 'zebra '.repeat(5_000)))) await update.add(part)
-    const published = update.publish(1).catch((error: unknown) => error)
-    await index.close()
-    await index.close()
-    expect(RagError.isInstance(await published, 'CLOSED')).toBe(true)
-    await expect(index.search('zebra', { topK: 1 })).rejects.toMatchObject({ code: 'CLOSED' })
-    expect(() => index.update()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 })

@@ -82,6 +82,8 @@ describe('sentenceSpans', () => {
     expectCuts(
       'It was 1984.|The book came later.',
       'COVID-19.|The end.',
+      'We saw three.|(i) The first is good.|(b) The second.',
+      'See accession no. KF906251 and No. 7.|Next.',
       'Am 3. Oktober kam er.|Der 2. Weltkrieg endete.',
       '1. First of all.|2. Second.',
       'a. This.',
@@ -100,7 +102,8 @@ describe('sentenceSpans', () => {
 
   it('reads tokenised text, which has spaces before its stops', () => {
     expectCuts(
-      'THE U.S . WANTS IT .|ON DEC . 28 THEY MET .|THE END .',
+      'THE U.S . WANTS IT .|ON DEC . 28 THEY MET .|THE U.S . AND FRANCE .|THE END .',
+      'facts are clear..|1. it grows to 40 .|so does hs .|the end',
       'on the 15th day .|3. pl is low .|4. the ratio rises .',
     )
   })
@@ -129,9 +132,10 @@ describe('sentenceSpans', () => {
   })
 
   it('takes the end of a line too long to be wrapped for the end of a paragraph', () => {
-    const long = 'word '.repeat(30).trim()
-    expect(sentences(`${long}\nand on`)).toEqual([long, 'and on'])
-    expect(sentences('short\nand on')).toEqual(['short\nand on'])
+    const long = 'word '.repeat(45).trim()
+    expect(sentences(`${long}\nThen`)).toEqual([long, 'Then'])
+    expect(sentences(`${long}\nand on`)).toEqual([`${long}\nand on`])
+    expect(sentences('Short\nThen')).toEqual(['Short\nThen'])
   })
 
   it('cuts Chinese and Japanese without spaces', () => {

@@ -95,11 +95,12 @@ describe('streams', () => {
   })
 
   it('does not take a worker that waits for its reader for a hanging one', async () => {
-    const pool = createPool()
-    const options = { creditBytes: 100, timeoutMs: 100 }
+    const pool = createPool({ size: 1 })
+    await pool.run(task('echo'))
+    const options = { creditBytes: 100, timeoutMs: 1000 }
     const stream = pool.stream<number, number>(task('count', { to: 3, bytes: 100 }), options)
     expect((await stream.next()).value).toBe(0)
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    await new Promise((resolve) => setTimeout(resolve, 2500))
     expect((await stream.next()).value).toBe(1)
     expect(pool.replaced.timedOut).toBe(0)
     await stream.return(0)

@@ -150,37 +150,6 @@ describe('the flat vector index', () => {
     }
   })
 
-  it('orders equal scores by number', async () => {
-    const index = createFlatIndex({ dimensions: 2 })
-    const numbers = Array.from({ length: 2_000 }, (_, i) => (i * 7_919) % 2_000)
-    await index.add(
-      numbers,
-      Float32Array.from({ length: 4_000 }, (_, i) => 1 - (i % 2)),
-    )
-    const found = await index.search(Float32Array.of(1, 0), { topK: 5 })
-    expect(found.map(({ number }) => number)).toEqual([0, 1, 2, 3, 4])
-  })
-
-  it('knows numbers beyond 2^32', async () => {
-    const index = createFlatIndex({ dimensions: 1 })
-    const far = 2 ** 32 + 5
-    await index.add([far, 5], Float32Array.of(1, 0.5))
-    expect(await index.search(Float32Array.of(1), { topK: 1 })).toEqual([{ number: far, score: 1 }])
-    expect(await index.search(Float32Array.of(1), { topK: 2, allow: RangeSet.from([[far + 1, far + 9]]) })).toEqual([])
-    await index.remove([[far, far + 1]])
-    expect((await index.search(Float32Array.of(1), { topK: 2 })).map(({ number }) => number)).toEqual([5])
-  })
-
-  it('returns an empty list for topK 0, an empty index and a filter that allows nothing, and everything for a huge topK', async () => {
-    const index = createFlatIndex({ dimensions: 3 })
-    const query = Float32Array.of(1, 0, 0)
-    expect(await index.search(query, { topK: 5 })).toEqual([])
-    await filled(index, 600, randomVectors(600, 3, 1))
-    expect(await index.search(query, { topK: 0 })).toEqual([])
-    expect(await index.search(query, { topK: 5, allow: RangeSet.empty })).toEqual([])
-    expect(await index.search(query, { topK: 1e9 })).toHaveLength(600)
-  })
-
   it('refuses unusable vectors before anything is changed', async () => {
     const index = await filled(createFlatIndex({ dimensions: 2 }), 3, Float32Array.of(1, 0, 0, 1, 1, 0))
     const { bytes } = index
@@ -241,30 +210,6 @@ describe('the flat vector index', () => {
     expect(index.size).toBe(2)
     await index.remove([[0, 1e15]])
     expect(index.bytes).toBeLessThan(empty + 300 * dimensions * 4)
-  })
-
-  it('goes on after an update that failed', async () => {
-    const index = createFlatIndex({ dimensions: 1 })
-    const results = await Promise.allSettled([
-      index.add([1], Float32Array.of(Number.NaN)),
-      index.add([2], Float32Array.of(1)),
-      index.remove([[2, 3]]),
-      index.add([3], Float32Array.of(1)),
-    ])
-    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled'])
-    expect((await index.search(Float32Array.of(1), { topK: 9 })).map(({ number }) => number)).toEqual([3])
-  })
-
-  it('rejects with CLOSED after close, which is safe twice', async () => {
-    const index = await filled(createFlatIndex({ dimensions: 1 }), 1, Float32Array.of(1))
-    const searching = codeOf(index.search(Float32Array.of(1), { topK: 1 }))
-    await index.close()
-    await index.close()
-    expect(await searching).toBe('CLOSED')
-    expect(await codeOf(index.search(Float32Array.of(1), { topK: 1 }))).toBe('CLOSED')
-    expect(await codeOf(index.add([1], Float32Array.of(1)))).toBe('CLOSED')
-    expect(await codeOf(index.remove([[0, 1]]))).toBe('CLOSED')
-    expect(index.size).toBe(0)
   })
 
   it.each<[string, () => unknown]>([

@@ -16,6 +16,8 @@ export interface PdfReading {
 export interface PdfReadingResult {
   readonly pages: number
   readonly milliseconds: number
+  /** CPU time of the process in the same stretches, helper threads included. */
+  readonly cpuMilliseconds: number
   readonly texts: readonly string[]
 }
 
@@ -32,18 +34,22 @@ export default async function readPdfs(reading: PdfReading): Promise<PdfReadingR
   const texts: string[] = []
   let pages = 0
   let milliseconds = 0
+  let cpuMilliseconds = 0
   await warmUp(read, reading.files)
   for (let round = 0; round < reading.rounds; round++) {
     for (const file of reading.files) {
       const bytes = await readFile(file)
+      const cpuBefore = process.cpuUsage()
       const began = performance.now()
       const result = await read(file, bytes)
       milliseconds += performance.now() - began
+      const { user, system } = process.cpuUsage(cpuBefore)
+      cpuMilliseconds += (user + system) / 1000
       pages += result.pages
       if (reading.withText && round === 0) texts.push(result.text)
     }
   }
-  return { pages, milliseconds, texts }
+  return { pages, milliseconds, cpuMilliseconds, texts }
 }
 
 /** Both readers are compiled to fast code only after a while: so many pages, of the first files. */

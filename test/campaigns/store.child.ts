@@ -1,10 +1,11 @@
 /**
  * A process that writes to a store from a seed until it is killed or done, and prints a line before each operation and one after
- * its acknowledgement. Run by `store-campaign.ts` as `node --import tsx store-child.ts '{"directory": …}'`.
+ * its acknowledgement. Run by `store-campaign.ts` as `node --import tsx store.child.ts '{"directory": …}'`.
  */
 import { writeSync } from 'node:fs'
 import { openLmdbStore } from '../../src/store/lmdb.js'
-import { put, randomNumbers, type SampleDocument, sampleDocument } from '../../src/testing/store-suite.js'
+import { put, type SampleDocument, sampleDocument } from '../../src/testing/store-suite.js'
+import { randomNumbers } from '../../src/testing/support.js'
 
 export interface ChildOptions {
   readonly directory: string
@@ -62,4 +63,4 @@ async function main({ directory, seed, prefix, documents, operations, lanes }: C
 }
 
 const [, script, options] = process.argv
-if (script?.endsWith('store-child.ts') && options !== undefined) await main(JSON.parse(options) as ChildOptions)
+if (script?.endsWith('store.child.ts') && options !== undefined) await main(JSON.parse(options) as ChildOptions)

@@ -1,0 +1,22 @@
+import { UltraFastRAG } from '../../dist/index.js'
+import { anonymousBytes } from '../lib/memory.js'
+
+/** Opens a store in a process of its own and closes it: what its index says it holds, and what closing gives back. */
+export default async function releaseIndex(storage: string): Promise<{ reported: number; released: number }> {
+  const rag = new UltraFastRAG({ storage })
+  await rag.retrieve('general world state')
+  const reported = (await rag.stats()).indexes.lexical.bytes
+  await settle()
+  const held = anonymousBytes() ?? Number.NaN
+  await rag.close()
+  await settle()
+  return { reported, released: held - (anonymousBytes() ?? Number.NaN) }
+}
+
+/** Lets threads end and garbage go. */
+async function settle(): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    globalThis.gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
