@@ -130,6 +130,23 @@ describe('a storage folder', () => {
     }
   })
 
+  it('answers without its indexes when those cannot be read, and tells the logger', async () => {
+    const storage = makeFolder()
+    const first = open({ storage })
+    await first.ingest([{ id: 'a', text: 'A fox.' }])
+    await first.close()
+    const manifest = join(storage, 'indexes', '@root', 'manifest')
+    rmSync(manifest)
+    mkdirSync(manifest)
+    const warnings: string[] = []
+    const warn = (message: string) => warnings.push(message)
+    const rag = open({ storage, logger: { debug() {}, info() {}, warn, error: warn } })
+    expect((await rag.retrieve('fox')).length).toBe(1)
+    expect(warnings.length).toBe(1)
+    expect(await rag.ingest([{ id: 'b', text: 'A fox again.' }])).toMatchObject({ documents: 1 })
+    expect((await rag.retrieve('fox')).length).toBe(2)
+  })
+
   it('keeps the indexes of every namespace below its own folder', async () => {
     const storage = join(makeFolder(), 'store')
     const names = ['.', '..', '...', 'a.', 'A'.repeat(128), 'a'.repeat(128), 'Tenant', 'tenant']
