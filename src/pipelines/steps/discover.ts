@@ -69,6 +69,8 @@ function problemWith(input: unknown): RagError | undefined {
     typeof fields.path === 'string',
     Array.isArray(fields.chunks),
   ].filter(Boolean).length
+  if (input === '')
+    return new RagError('BAD_INPUT', 'A path is not empty.', { hint: 'Pass "." for the whole root folder.' })
   const bad = (message: string): RagError =>
     new RagError('BAD_INPUT', message, {
       data: { keys: Object.keys(fields).slice(0, 20) },
