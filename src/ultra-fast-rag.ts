@@ -14,7 +14,7 @@ import type { IngestReport } from './pipelines/ingest.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
-  /** Called as documents are done, at most a few hundred times a second. */
+  /** Called as each document is done; may be async, it is awaited. What it throws ends the ingest; what was committed until then stays. */
   readonly onProgress?: (progress: IngestProgress) => void
 }
 
@@ -53,9 +53,7 @@ export class RagNamespace {
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
     options: IngestOptions = {},
   ): Promise<IngestReport> {
-    // A lone string is iterable, letter by letter: surely not what was meant.
-    const list = typeof inputs === 'string' ? [inputs] : inputs
-    return this.engine.ingest(this.name, list, options)
+    return this.engine.ingest(this.name, toList(inputs), options)
   }
 
   /** The best passages for a question, best first. */
@@ -124,7 +122,8 @@ export class UltraFastRAG extends RagNamespace {
 
   /** One tenant's view: its documents, statistics and indexes are its own. Names match `[A-Za-z0-9._-]{1,128}`. */
   namespace(name: string): RagNamespace {
-    if (!/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
+    // Without types a missing tenant would become the tenant "undefined", shared by all who miss theirs.
+    if (typeof name !== 'string' || !/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
       throw new RagError('BAD_OPTION', 'A namespace is named by 1 to 128 of A-Z, a-z, 0-9, ".", "_" and "-".', {
         data: { name: String(name).slice(0, 200) },
       })
@@ -149,4 +148,15 @@ export class UltraFastRAG extends RagNamespace {
   async [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function toList(inputs: unknown): Iterable<DocumentInput> | AsyncIterable<DocumentInput> {
+  // A lone path is iterable, letter by letter, and lone bytes one by one: surely not what was meant.
+  if (typeof inputs === 'string' || inputs instanceof Uint8Array) return [inputs]
+  if (typeof inputs === 'object' && inputs !== null && (Symbol.iterator in inputs || Symbol.asyncIterator in inputs)) {
+    return inputs as Iterable<DocumentInput> | AsyncIterable<DocumentInput>
+  }
+  throw new RagError('BAD_INPUT', 'ingest() takes an array or another iterable of documents.', {
+    hint: 'Use ingestDocument() for one document.',
+  })
 }

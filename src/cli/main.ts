@@ -6,10 +6,11 @@ const controller = new AbortController()
 // Once: a second Ctrl-C ends the process at once, for whoever does not want to wait for a clean close.
 process.once('SIGINT', () => controller.abort())
 process.once('SIGTERM', () => controller.abort())
-// The reader has seen enough (`ufrag documents | head`): nothing more to say, and no reason to complain.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.ok)
+  // The reader has seen enough (`ufrag documents | head`): nothing more to say, and no reason to complain.
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+  process.stderr.write(`The results cannot be written: ${error.message}\n`)
+  process.exit(exitCodes.failed)
 })
 
 process.exitCode = await runCli(process.argv.slice(2), {

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
+import { createCheckedEmbedder } from '../embed/checked.js'
 import type { Embedder } from '../embed/types.js'
 import { createFunctionLlm } from '../llm/function.js'
 import type { Llm } from '../llm/types.js'
@@ -18,6 +19,8 @@ export interface Parts {
   readonly turns: Turns
   /** Bounds the documents in preparation, over all namespaces. */
   readonly limit: <Result>(task: () => Promise<Result>) => Promise<Result>
+  /** Runs maintenance of the store one at a time: its lock is between processes, and would turn our own namespaces away. */
+  readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly store: () => Promise<Store>
   readonly preparation: () => Promise<Preparation>
   /** Absent: passages are found by their words alone. */
@@ -37,19 +40,25 @@ export function composeParts(config: ResolvedConfig): Parts {
       opened.push(() => made.close())
       return made
     })
+  const embedder =
+    config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config)))
 
   return {
     tracker: createPerformanceTracker(),
     turns: createTurns(),
     // One more than there are threads, so that none waits for the next document.
     limit: pLimit(config.maxWorkers + 1),
+    maintain: pLimit(1),
     store: brought(config.storage) ?? part(() => openStore(config)),
     preparation: part(() => openPreparation(config)),
-    embedder: config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config))),
+    embedder: embedder && memoizeAsync(async () => createCheckedEmbedder(await embedder())),
     fuse: memoizeAsync(() => openFusion(config)),
-    llm: brought(config.llm) ?? part(() => openLlm(config)),
+    llm: part(() => openLlm(config)),
     close: async () => {
-      for (const close of opened.splice(0).reverse()) await close()
+      const failures: unknown[] = []
+      // One that fails must not keep the others, the store above all, open.
+      for (const close of opened.splice(0).reverse()) await close().catch((error) => failures.push(error))
+      if (failures.length > 0) throw failures[0]
     },
   }
 }
@@ -93,8 +102,11 @@ async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
 
 async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
   switch (llm.kind) {
-    case 'instance':
-      return llm.instance
+    case 'instance': {
+      const { id, generate } = llm.instance
+      // A function is not believed, nor is a model; this one stays the caller's to close.
+      return createFunctionLlm(generate.bind(llm.instance), { id })
+    }
     case 'function':
       return createFunctionLlm(llm.generate)
     case 'extractive':

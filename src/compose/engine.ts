@@ -16,6 +16,13 @@ import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable, withDeadline } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
+import {
+  checkIngestOptions,
+  checkListOptions,
+  checkQueryOptions,
+  checkQuestion,
+  checkWaitOptions,
+} from './call-options.js'
 import { composeParts, type Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
@@ -47,7 +54,6 @@ export interface RagStats {
 
 /** Questions of a batch that are answered at the same time. */
 const batchConcurrency = 8
-const maxTopK = 10_000
 
 /** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
 export class Engine {
@@ -74,6 +80,7 @@ export class Engine {
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
     options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void },
   ): Promise<IngestReport> {
+    checkIngestOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
@@ -81,10 +88,11 @@ export class Engine {
       const { embedder, limit, preparation, tracker } = this.#parts
       const { fingerprint, prepare } = await preparation()
       const { language, logger, maxTextLength, root } = this.#config
+      const { directory: exclude } = await this.#parts.store()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
-          { language, root, signal },
+          { language, root, exclude, signal },
           {
             namespace: runtime.namespace,
             prepare,
@@ -99,18 +107,23 @@ export class Engine {
             now,
           },
         )
-        for (;;) {
-          const next = await run.next()
-          if (next.done === true) return next.value
-          options.onProgress?.(next.value)
+        try {
+          for (;;) {
+            const next = await run.next()
+            if (next.done === true) return next.value
+            // Awaited, so that an async function that fails ends the run as well, instead of the process.
+            await abortable(Promise.resolve(options.onProgress?.(next.value)), signal)
+          }
+        } finally {
+          await run.return(undefined as never) // Ended already, unless onProgress threw.
         }
       })
     })
   }
 
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
+    const checked = this.#checkRetrieval(question, options)
     return this.#call(name, options, async (runtime, signal) => {
-      const checked = this.#checkRetrieval(question, options)
       return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime))).hits
     })
   }
@@ -120,6 +133,8 @@ export class Engine {
   }
 
   async queryBatch(name: string, questions: readonly string[], options: QueryOptions): Promise<QueryResult[]> {
+    checkQueryOptions(options)
+    if (!Array.isArray(questions)) throw new RagError('BAD_INPUT', 'queryBatch() takes a list of questions.')
     const stop = new AbortController()
     const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
     const limit = pLimit(batchConcurrency)
@@ -134,15 +149,19 @@ export class Engine {
   }
 
   async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
-    const { signal, dispose } = this.#deadline(options)
     const checked = this.#checkRetrieval(question, options)
-    const runtime = await this.#namespaces.acquire(name)
+    const { signal, dispose } = this.#deadline(options)
     try {
-      const tools: AnswerTools = { ...(await this.#retrieveTools(runtime)), llm: this.#parts.llm, buildPrompt }
-      const { maxContextChars, perDocument } = this.#config
-      yield* answerQuestion(question, { maxContextChars, perDocument, ...checked, signal }, tools)
+      const runtime = await this.#namespaces.acquire(name)
+      try {
+        signal.throwIfAborted()
+        const tools: AnswerTools = { ...(await this.#retrieveTools(runtime)), llm: this.#parts.llm, buildPrompt }
+        const { maxContextChars, perDocument } = this.#config
+        yield* answerQuestion(question, { maxContextChars, perDocument, ...checked, signal }, tools)
+      } finally {
+        this.#namespaces.release(name)
+      }
     } finally {
-      this.#namespaces.release(runtime)
       dispose()
     }
   }
@@ -152,6 +171,7 @@ export class Engine {
     target: { readonly documentId: string | readonly string[] } | { readonly filter: Filter },
     options: WaitOptions,
   ): Promise<number> {
+    checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
       return runtime.changing(() => removeDocuments(target, runtime.namespace, signal))
@@ -162,6 +182,7 @@ export class Engine {
     name: string,
     options: { readonly filter?: Filter },
   ): AsyncGenerator<StoredDocument, void, undefined> {
+    checkListOptions(options)
     const matches = compileFilter(options.filter)
     const runtime = await this.#namespaces.acquire(name)
     try {
@@ -170,31 +191,15 @@ export class Engine {
         if (this.#closed !== undefined) throw closedError()
       }
     } finally {
-      this.#namespaces.release(runtime)
+      this.#namespaces.release(name)
     }
   }
 
   reindex(name: string, options: WaitOptions): Promise<void> {
+    checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
-      const { maxTextLength } = this.#config
-      const { embedder: openEmbedder, store, tracker } = this.#parts
-      const stepBack = await (await store()).acquireMaintenance()
-      if (stepBack === undefined) {
-        throw new RagError('LOCKED', 'Another process is maintaining this store.', {
-          hint: 'Wait for it to finish, then call reindex() again.',
-          retryable: true,
-        })
-      }
-      try {
-        const embedder = await openEmbedder?.()
-        if (embedder !== undefined) {
-          const tools = { recorder: tracker, maxTextLength, now }
-          await reembedDocuments(embedder, runtime.namespace, tools, signal)
-        }
-      } finally {
-        await stepBack()
-      }
+      await this.#parts.maintain(() => this.#reembed(runtime, signal))
       await runtime.rebuild()
     })
   }
@@ -228,6 +233,7 @@ export class Engine {
   }
 
   warmUp(options: WaitOptions): Promise<void> {
+    checkWaitOptions(options)
     return this.#call('', options, async (runtime, signal) => {
       await runtime.freshen()
       // Loads what a search needs beside the indexes: analyzers, and a model where there is one.
@@ -305,20 +311,30 @@ export class Engine {
     question: Question,
     options: Options,
   ): Options & { readonly topK: number } {
-    const { limits, topK: defaultTopK } = this.#config
-    const { perDocument, topK = defaultTopK } = options
-    const text = typeof question === 'string' ? question : (question?.text ?? '')
-    if (typeof text !== 'string') throw new RagError('BAD_INPUT', 'A question is text, or { vector, text? }.')
-    if (text.length > limits.maxQueryChars) {
-      throw new RagError('LIMIT', `The question has ${text.length} characters; ${limits.maxQueryChars} are allowed.`, {
-        data: { length: text.length, limit: limits.maxQueryChars },
-        hint: 'Shorten it, or raise limits.maxQueryChars.',
+    const { limits, topK } = this.#config
+    checkQueryOptions(options)
+    checkQuestion(question, limits.maxQueryChars)
+    return { ...options, topK: options.topK ?? topK }
+  }
+
+  async #reembed({ namespace }: NamespaceRuntime, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { maxTextLength } = this.#config
+    const { embedder: openEmbedder, store, tracker } = this.#parts
+    const stepBack = await (await store()).acquireMaintenance()
+    if (stepBack === undefined) {
+      throw new RagError('LOCKED', 'Another process is maintaining this store.', {
+        hint: 'Wait for it to finish, then call reindex() again.',
+        retryable: true,
       })
     }
-    checkCount('topK', topK, maxTopK)
-    if (perDocument !== undefined) checkCount('perDocument', perDocument, maxTopK)
-    compileFilter(options.filter)
-    return { ...options, topK }
+    try {
+      const embedder = await openEmbedder?.()
+      if (embedder === undefined) return
+      await reembedDocuments(embedder, namespace, { recorder: tracker, maxTextLength, now }, signal)
+    } finally {
+      await stepBack()
+    }
   }
 
   #refuseReadOnly({ readOnly }: NamespaceRuntime): void {
@@ -331,11 +347,6 @@ export class Engine {
 
 function now(): number {
   return performance.now()
-}
-
-function checkCount(option: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return
-  throw new RagError('BAD_OPTION', `${option} must be a whole number from 1 to ${most}.`, { data: { option, value } })
 }
 
 /** What callers see of a document. */

@@ -8,6 +8,8 @@ export interface NamespaceRuntimeOptions {
   readonly namespace: StoreNamespace
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
+  /** Runs one maintenance of the store after the other. */
+  readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly recorder: Recorder
   readonly now: () => number
   /** Told of failures nobody waits for. */
@@ -32,8 +34,6 @@ export class NamespaceRuntime {
   /** Epoch that every query from now on must see. */
   #requiredEpoch = 0
   #chunksAtSnapshot: number
-  /** Calls in progress: an idle namespace may be closed. */
-  active = 0
 
   constructor(options: NamespaceRuntimeOptions) {
     this.#options = options
@@ -74,13 +74,14 @@ export class NamespaceRuntime {
       // What was committed stays committed: a failure here is met again, and thrown, by the next query.
       await this.#reach(this.#requiredEpoch).catch(this.#options.onBackgroundError)
       if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks)
-        await this.persist()
+        await this.persist().catch(this.#options.onBackgroundError)
     }
   }
 
   /** Builds the lexical index afresh from the store and swaps it in; searches go on with the old one until then. */
   async rebuild(): Promise<void> {
-    await this.#following
+    // Whatever stopped it is met again, or mended, by what follows.
+    while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
     this.#following = rebuildLexical(this.namespace, this.indexes.lexical).finally(() => {
       this.#following = undefined
     })
@@ -91,17 +92,19 @@ export class NamespaceRuntime {
 
   /** Writes the indexes to disk when this process may and something has changed. */
   async persist(): Promise<void> {
-    const { store } = this.#options
+    const { maintain, store } = this.#options
     const { persistent, readOnly } = store.capabilities
     if (!persistent || readOnly || store.directory === undefined) return
-    const stepBack = await store.acquireMaintenance()
-    if (stepBack === undefined) return
-    try {
-      await this.indexes.lexical.persist()
-      this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
-    } finally {
-      await stepBack()
-    }
+    await maintain(async () => {
+      const stepBack = await store.acquireMaintenance()
+      if (stepBack === undefined) return
+      try {
+        await this.indexes.lexical.persist()
+        this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
+      } finally {
+        await stepBack()
+      }
+    })
   }
 
   /** Settles background work, writes snapshots, frees the indexes. */

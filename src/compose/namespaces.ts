@@ -1,16 +1,24 @@
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
+import { sha256Hex } from '../util/hash.js'
 import { catalogue } from './catalogue.js'
 import type { Parts } from './compose.js'
 import { NamespaceRuntime } from './namespace-runtime.js'
+
+interface Entry {
+  readonly opening: Promise<NamespaceRuntime>
+  /** Calls that use it, those that wait for its opening included: an idle namespace may be closed. */
+  users: number
+}
 
 /** The open namespaces: opened on first use, the least recently used idle one closed when there are too many. */
 export class Namespaces {
   readonly #config: ResolvedConfig
   readonly #parts: Parts
   /** In the order of their last use. */
-  readonly #open = new Map<string, Promise<NamespaceRuntime>>()
+  readonly #open = new Map<string, Entry>()
+  /** These never reject. */
   readonly #closing = new Map<string, Promise<void>>()
   #closed = false
 
@@ -25,48 +33,58 @@ export class Namespaces {
     try {
       return await task(runtime)
     } finally {
-      this.release(runtime)
+      this.release(name)
     }
   }
 
   /** Opens a namespace and keeps it open until {@link release}. */
   async acquire(name: string): Promise<NamespaceRuntime> {
+    // Whoever waited with us may have opened and closed it once more.
+    while (this.#closing.has(name)) await this.#closing.get(name)
     if (this.#closed) throw closedError()
-    await this.#closing.get(name)
-    const opening = this.#open.get(name) ?? this.#openOne(name)
+    const entry = this.#open.get(name) ?? this.#openOne(name)
     this.#open.delete(name)
-    this.#open.set(name, opening)
-    const runtime = await opening
-    if (this.#closed) throw closedError()
-    runtime.active++
-    return runtime
+    this.#open.set(name, entry)
+    // Counted before anything is awaited: nobody may find it idle in between.
+    entry.users++
+    try {
+      const runtime = await entry.opening
+      if (this.#closed) throw closedError()
+      return runtime
+    } catch (error) {
+      entry.users--
+      this.#closeIdle()
+      throw error
+    }
   }
 
-  release(runtime: NamespaceRuntime): void {
-    runtime.active--
-    void this.#closeIdle()
+  /** Tells that a call which acquired the namespace is done with it. */
+  release(name: string): void {
+    // Absent only after `close()`: what is in use is not closed otherwise.
+    const entry = this.#open.get(name)
+    if (entry !== undefined) entry.users--
+    this.#closeIdle()
   }
 
-  /** Waits for what runs, then closes every namespace. */
+  /** Closes every namespace, also those in use. Never rejects: what cannot be closed is logged. */
   async close(): Promise<void> {
     this.#closed = true
+    for (const [name, entry] of this.#open) this.#closeOne(name, entry)
     await Promise.all(this.#closing.values())
-    const names = [...this.#open.keys()]
-    await Promise.all(names.map((name) => this.#closeOne(name)))
   }
 
-  #openOne(name: string): Promise<NamespaceRuntime> {
-    const opening = this.#make(name)
-    opening.catch(() => {
+  #openOne(name: string): Entry {
+    const entry = { opening: this.#make(name), users: 0 }
+    entry.opening.catch(() => {
       // The callers hold the same promise and see the error; the next one tries again.
-      if (this.#open.get(name) === opening) this.#open.delete(name)
+      if (this.#open.get(name) === entry) this.#open.delete(name)
     })
-    return opening
+    return entry
   }
 
   async #make(name: string): Promise<NamespaceRuntime> {
     const { lexicalIndex, logger, vectorIndex } = this.#config
-    const { embedder: openEmbedder, tracker, turns } = this.#parts
+    const { embedder: openEmbedder, maintain, tracker, turns } = this.#parts
     const store = await this.#parts.store()
     const embedder = await openEmbedder?.()
     const { kind, documentWeight: _searchTime, ...parameters } = lexicalIndex
@@ -86,33 +104,44 @@ export class Namespaces {
       namespace: store.namespace(name),
       lexical,
       vector,
+      maintain,
       recorder: tracker,
       now: () => performance.now(),
-      onBackgroundError: (error) => logger.warn('Background work failed.', { namespace: name, error: String(error) }),
+      onBackgroundError: (error) => this.#warn(name, error),
     })
   }
 
-  async #closeIdle(): Promise<void> {
-    for (const [name, opening] of this.#open) {
+  #closeIdle(): void {
+    for (const [name, entry] of this.#open) {
       if (this.#open.size <= this.#config.limits.maxOpenNamespaces || this.#closed) return
-      const runtime = await opening
-      if (runtime.active === 0 && this.#open.get(name) === opening) await this.#closeOne(name)
+      if (entry.users === 0) this.#closeOne(name, entry)
     }
   }
 
-  async #closeOne(name: string): Promise<void> {
-    const opening = this.#open.get(name)
-    if (opening === undefined) return
+  #closeOne(name: string, { opening }: Entry): void {
     this.#open.delete(name)
-    const closing = opening.then((runtime) => runtime.close()).finally(() => this.#closing.delete(name))
+    const closing = opening
+      .then(
+        (runtime) => runtime.close(),
+        () => {}, // Its callers saw why it could not be opened.
+      )
+      .catch((error) => this.#warn(name, error))
+      .finally(() => this.#closing.delete(name))
     this.#closing.set(name, closing)
-    await closing
+  }
+
+  #warn(name: string, error: unknown): void {
+    this.#config.logger.warn('Background work failed.', { namespace: name, error: String(error) })
   }
 }
 
-/** Namespace names differ in case, file systems may not: capitals are marked. The root namespace has no name. */
+/** Names that are a folder's name as they are, on every file system; the others, with capitals or dots at an end, are hashed. */
+const plainName = /^[a-z0-9_-](?:[a-z0-9._-]{0,62}[a-z0-9_-])?$/
+
+/** The folder of a namespace's indexes. The root namespace has no name; `@` occurs in none. */
 function folderOf(name: string): string {
-  return name === '' ? '@root' : name.replace(/[A-Z]/g, (letter) => `@${letter.toLowerCase()}`)
+  if (name === '') return '@root'
+  return plainName.test(name) ? name : `@${sha256Hex(name).slice(0, 32)}`
 }
 
 export function closedError(): RagError {

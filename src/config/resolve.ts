@@ -115,7 +115,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
       ...(profile === undefined ? {} : { maxOpenNamespaces: profile.maxOpenNamespaces }),
       ...given.limits,
     },
-    logger: given.logger ?? silentLogger,
+    logger: given.logger === undefined ? silentLogger : unfailing(given.logger),
     clock: given.clock ?? Date.now,
   })
 }
@@ -256,6 +256,17 @@ function resolveQuantization(given: GivenOptions, preset: Preset): Quantization 
   if (given.useQuantization === undefined) return preset.quantization
   const embedder = given.embedder === undefined || given.embedder === false ? preset.embedder : given.embedder
   return embedder.kind === 'static' ? 'int4' : 'int8'
+}
+
+/** What reports a failure must not become one: whatever a logger throws, or rejects with, is dropped, for there is nobody to tell. */
+function unfailing(logger: Logger): Logger {
+  const guard =
+    (level: keyof Logger): Logger['warn'] =>
+    (message, data) => {
+      // An async method is a rejection waiting to be unhandled.
+      void (async () => logger[level](message, data))().catch(() => {})
+    }
+  return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') }
 }
 
 /** Freezes plain data all the way down; loggers and ready-made adapters stay as they are. */

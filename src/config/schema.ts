@@ -86,6 +86,14 @@ const portMethods = {
   llm: ['generate'],
 } as const
 
+/** What else a ready-made adapter must have: it goes into what is stored, so that one without it would be noticed too late. */
+const portFacts = {
+  storage: ['id'],
+  chunker: ['id', 'fingerprint'],
+  embedder: ['id', 'fingerprint', 'dimensions'],
+  llm: ['id'],
+} as const
+
 /** Takes ready-made adapters out, which no schema could describe, and writes short names as `{ kind }`. */
 function separate(options: Readonly<Record<string, unknown>>): {
   plain: Record<string, unknown>
@@ -97,8 +105,11 @@ function separate(options: Readonly<Record<string, unknown>>): {
     const value = plain[port]
     if (typeof value !== 'object' || value === null) continue
     const has = (method: string) => method in value && typeof value[method as keyof typeof value] === 'function'
-    if (methods.every(has)) instances[port] = { kind: 'instance', instance: value }
-    else if (!isPlainObject(value)) throw badOption([port], `must have the methods ${methods.join('(), ')}()`, value)
+    if (methods.every(has)) {
+      const missing = portFacts[port as keyof typeof portFacts].find((fact) => !isFact(value, fact))
+      if (missing !== undefined) throw badOption([port, missing], 'must be there', (value as never)[missing])
+      instances[port] = { kind: 'instance', instance: value }
+    } else if (!isPlainObject(value)) throw badOption([port], `must have the methods ${methods.join('(), ')}()`, value)
     else continue
     delete plain[port]
   }
@@ -111,6 +122,13 @@ function separate(options: Readonly<Record<string, unknown>>): {
   }
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
   return { plain, instances }
+}
+
+function isFact(adapter: object, fact: string): boolean {
+  const value: unknown = fact in adapter ? adapter[fact as keyof typeof adapter] : undefined
+  return fact === 'dimensions'
+    ? Number.isInteger(value) && (value as number) > 0
+    : typeof value === 'string' && value !== ''
 }
 
 function optionShape(names: AdapterNames) {

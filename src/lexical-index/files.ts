@@ -39,23 +39,26 @@ interface Manifest {
 /**
  * Reads the snapshot in a folder. `undefined` when there is none, or when any of it is missing, damaged, of another fingerprint or of a newer
  * version: one lost segment cannot be told from documents that were removed, so nothing of the snapshot is used, and
- * `warn` hears why. Rejects only when the folder cannot be read at all (`STORAGE`).
+ * `warn` hears why. So it is when the folder cannot be read at all: the index is derived, and questions can be answered without.
  */
 export async function readSnapshot(
   directory: string,
   fingerprint: string,
   warn: (problem: RagError) => void,
 ): Promise<Snapshot | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    const bytes = await readManifest(directory)
-    if (bytes === undefined) return undefined
-    try {
-      return await loadSnapshot(directory, parseManifest(bytes, fingerprint))
-    } catch (error) {
-      if (attempt < attempts && !bytes.equals((await readManifest(directory)) ?? bytes)) continue
-      warn(asProblem(error))
-      return undefined
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const bytes = await readManifest(directory)
+      if (bytes === undefined) return undefined
+      try {
+        return await loadSnapshot(directory, parseManifest(bytes, fingerprint))
+      } catch (error) {
+        if (attempt === attempts || bytes.equals((await readManifest(directory)) ?? bytes)) throw error
+      }
     }
+  } catch (error) {
+    warn(asProblem(error))
+    return undefined
   }
 }
 

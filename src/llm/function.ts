@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { abortable } from '../util/abort.js'
+import { abortableValues } from '../util/abort.js'
 import type { Llm, Prompt } from './types.js'
 
 /** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
@@ -21,20 +21,10 @@ export function createFunctionLlm(generate: GenerateFunction, { id = 'function' 
     id,
     async *generate(prompt, { signal }) {
       signal?.throwIfAborted()
-      const iterator = open(generate(prompt, signal === undefined ? {} : { signal }))
-      try {
-        for (;;) {
-          const next = await abortable(iterator.next(), signal)
-          if (next.done) return
-          if (typeof next.value !== 'string') throw wrongKind(next.value)
-          yield next.value
-        }
-      } finally {
-        const closing = Promise.resolve(iterator.return?.())
-        // A generator that still waits for its model would hold up whoever aborted: its end is nobody's concern any
-        // more, nor its failure.
-        if (signal?.aborted) closing.catch(() => {})
-        else await closing
+      const parts = requireIterable(generate(prompt, signal === undefined ? {} : { signal }))
+      for await (const part of abortableValues(parts, signal)) {
+        if (typeof part !== 'string') throw wrongKind(part)
+        yield part
       }
     },
     async close() {},
@@ -42,16 +32,18 @@ export function createFunctionLlm(generate: GenerateFunction, { id = 'function' 
 }
 
 /** Plain JavaScript may hand over anything, so the types are not believed. */
-function open(answer: unknown): AsyncIterator<unknown> {
+function requireIterable(answer: unknown): AsyncIterable<unknown> {
   if (typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer) {
-    return (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+    return answer as AsyncIterable<unknown>
   }
+  // An async function that is no generator: nobody else will see how it ends.
+  if (answer instanceof Promise) answer.catch(() => {})
   throw wrongKind(answer)
 }
 
 function wrongKind(value: unknown): RagError {
-  return new RagError('BAD_INPUT', 'The model function gave something other than an async iterable of strings.', {
+  return new RagError('BAD_INPUT', 'The model gave something other than an async iterable of strings.', {
     data: { kind: value === null ? 'null' : typeof value },
-    hint: 'Write it as an async generator that yields strings.',
+    hint: 'Write it as an async generator that yields strings, with function*, not as an async function.',
   })
 }

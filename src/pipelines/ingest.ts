@@ -40,6 +40,8 @@ export interface IngestOptions {
   readonly language: string
   /** Absolute folder that relative paths and ids are relative to. */
   readonly root: string
+  /** Absolute folder that is never walked into: that of the store. */
+  readonly exclude: string | undefined
 }
 
 /** What the pipeline works with; `compose` provides it. One per namespace: concurrent ingests share its limits. */
@@ -88,10 +90,13 @@ export async function* ingestDocuments(
   const run = async () => {
     const running = new Set<Promise<void>>()
     let heldBytes = 0
-    const found = readAhead(countDiscovered(discover(inputs, { root: options.root, signal }), tally), {
-      capacity: discoverAheadBytes,
-      weigh,
-    })
+    const found = readAhead(
+      countDiscovered(discover(inputs, { root: options.root, exclude: options.exclude, signal }), tally),
+      {
+        capacity: discoverAheadBytes,
+        weigh,
+      },
+    )
     try {
       for await (const item of found) {
         signal.throwIfAborted()

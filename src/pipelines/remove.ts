@@ -12,6 +12,10 @@ export async function removeDocuments(
   namespace: StoreNamespace,
   signal?: AbortSignal,
 ): Promise<number> {
+  const given: object = typeof target === 'object' && target !== null ? target : {}
+  if ('filter' in given === 'documentId' in given) {
+    throw new RagError('BAD_INPUT', 'remove() takes either { documentId: string | string[] } or { filter }.')
+  }
   if ('filter' in target && target.filter === undefined) {
     // A variable that was not set must not empty the store.
     throw new RagError('BAD_FILTER', 'remove({ filter }) was called without a filter.', {

@@ -6,6 +6,7 @@ import type { FusedMatch } from '../fusion/types.js'
 import type { QueryTerm } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
+import { allFinite, normalise } from '../util/vector-math.js'
 import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 
@@ -103,12 +104,15 @@ function checkVector(vector: Float32Array, leg: VectorLeg | undefined): Float32A
       hint: 'Set the "embedder" option to the one that made the vector.',
     })
   }
-  if (vector.length !== leg.index.dimensions || !vector.every(Number.isFinite)) {
-    throw new RagError('BAD_INPUT', `The question's vector must hold ${leg.index.dimensions} finite numbers.`, {
-      data: { length: vector.length, dimensions: leg.index.dimensions },
+  const { dimensions } = leg.index
+  // A copy: scores are inner products of unit vectors, and the caller's may be of any length, or a plain array.
+  const unit = Float32Array.from(vector)
+  if (unit.length !== dimensions || !allFinite(unit, 0, dimensions) || normalise(unit, 0, dimensions) === 0) {
+    throw new RagError('BAD_INPUT', `The question's vector must hold ${dimensions} finite numbers, not all zero.`, {
+      data: { length: unit.length, dimensions },
     })
   }
-  return vector
+  return unit
 }
 
 interface Search {

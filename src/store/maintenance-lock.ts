@@ -23,6 +23,8 @@ export async function acquireMaintenanceLock(directory: string): Promise<(() => 
     await writeFile(file, JSON.stringify(ownIdentity()), { flag: 'wx' })
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return undefined
+    // A full disk lets the file be made but not signed: left behind, it would look held.
+    await rm(file, { force: true })
     throw error
   }
   if ((await highestLock(directory)) !== mine) {

@@ -19,7 +19,7 @@ export interface Deadline {
  */
 export function withDeadline({ signal, deadlineMs }: WaitOptions): Deadline {
   if (deadlineMs === undefined) return { signal, dispose: () => {} }
-  if (Number.isNaN(deadlineMs)) {
+  if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) {
     throw new RagError('BAD_OPTION', 'deadlineMs is not a number.', { hint: 'Give milliseconds, or leave it out.' })
   }
   const controller = new AbortController()
@@ -64,6 +64,43 @@ export async function abortable<Value>(promise: Promise<Value>, signal: AbortSig
     return await Promise.race([aborted, promise])
   } finally {
     if (stop !== undefined) signal.removeEventListener('abort', stop)
+  }
+}
+
+/** Values taken from a source before timers and I/O have their turn: a source that never waits must not starve them. */
+const valuesPerTurn = 64
+
+/**
+ * Iterates a source that somebody else wrote: rejects with `signal.reason` as soon as `signal` fires, even while the source keeps
+ * waiting, and gives the event loop turns, so that it can fire even when the source never waits. The source is told (`return()`);
+ * after an abort nobody waits for its answer.
+ */
+export async function* abortableValues<Value>(
+  source: AsyncIterable<Value> | Iterable<Value>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Value, void, undefined> {
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  let ended = false
+  const step = async () => iterator.next()
+  try {
+    for (let taken = 1; ; taken++) {
+      const next = await abortable(step(), signal).catch((error) => {
+        // What failed has ended by itself.
+        ended = signal?.aborted !== true
+        throw error
+      })
+      ended = next.done === true
+      if (next.done === true) return
+      yield next.value
+      if (taken % valuesPerTurn === 0) await new Promise(setImmediate)
+    }
+  } finally {
+    if (!ended) {
+      const closing = (async () => iterator.return?.())()
+      // A generator that still waits would hold up whoever aborted: its end is nobody's concern any more, nor its failure.
+      if (signal?.aborted) closing.catch(() => {})
+      else await abortable(closing, signal)
+    }
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
-import type { DocumentInput } from '../../core/document.js'
+import type { Span } from '../../core/chunk.js'
+import type { DocumentInput, OwnChunk } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
+import { abortableValues } from '../../util/abort.js'
 
 /** One document to ingest, or the reason why an input is none. */
 export type Discovered =
@@ -20,6 +22,8 @@ export type Discovered =
 export interface DiscoverOptions {
   /** Absolute folder that relative paths and document ids are relative to. */
   readonly root: string
+  /** Absolute folder whose files are nobody's documents: that of the store. */
+  readonly exclude?: string | undefined
   readonly signal?: AbortSignal
 }
 
@@ -34,9 +38,8 @@ export async function* discover(
   inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
   options: DiscoverOptions,
 ): AsyncGenerator<Discovered> {
-  for await (const input of inputs) {
-    options.signal?.throwIfAborted()
-    const problem = problemWith(input)
+  for await (const input of abortableValues(inputs, options.signal)) {
+    const problem = safely(problemWith, input)
     if (problem !== undefined) yield { kind: 'failed', source: 'memory:unknown', error: problem }
     else if (typeof input === 'string') yield* discoverPath(input, options)
     else if (input instanceof Uint8Array) yield { kind: 'object', source: 'memory:bytes', input: { data: input } }
@@ -45,17 +48,30 @@ export async function* discover(
   }
 }
 
+/** Looking at an object may run code of the caller's: what a getter throws is a problem of that input alone. */
+function safely(look: (input: unknown) => RagError | undefined, input: unknown): RagError | undefined {
+  try {
+    return look(input)
+  } catch (cause) {
+    return new RagError('BAD_INPUT', 'A document could not be looked at.', { cause, hint: 'Pass plain objects.' })
+  }
+}
+
 /** What callers without types may get wrong. */
 function problemWith(input: unknown): RagError | undefined {
-  if (typeof input === 'string' || input instanceof Uint8Array) return undefined
+  if (input instanceof Uint8Array) return undefined
+  // The empty path is the whole working directory: a variable that was not set must not ingest that.
+  if (typeof input === 'string' && input !== '') return undefined
   const fields = typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {}
   const content = [
     typeof fields.text === 'string',
     fields.data instanceof Uint8Array,
     typeof fields.path === 'string',
-    Array.isArray(fields.chunks) && fields.chunks.every((chunk) => typeof chunk?.text === 'string'),
+    Array.isArray(fields.chunks),
   ].filter(Boolean).length
-  const bad = (message: string) =>
+  if (input === '')
+    return new RagError('BAD_INPUT', 'A path is not empty.', { hint: 'Pass "." for the whole root folder.' })
+  const bad = (message: string): RagError =>
     new RagError('BAD_INPUT', message, {
       data: { keys: Object.keys(fields).slice(0, 20) },
       hint: 'Pass a path, a Uint8Array, or one of { text }, { data }, { path }, { id, chunks: [{ text }] }.',
@@ -66,7 +82,64 @@ function problemWith(input: unknown): RagError | undefined {
     if (fields[key] !== undefined && typeof fields[key] !== 'string')
       return bad(`"${key}" of a document must be a string.`)
   }
+  if (fields.path === '') return bad('A path is not empty.')
+  const metadata = problemWithMetadata(fields.metadata)
+  if (metadata !== undefined) return bad(metadata)
+  for (const [ordinal, chunk] of ((fields.chunks ?? []) as unknown[]).entries()) {
+    const problem = problemWithChunk(chunk)
+    if (problem !== undefined) return bad(`Chunk ${ordinal}: ${problem}`)
+  }
   return undefined
+}
+
+function problemWithChunk(chunk: unknown): string | undefined {
+  const { text, vector, metadata, span } = (typeof chunk === 'object' && chunk !== null ? chunk : {}) as {
+    [key in keyof OwnChunk]: unknown
+  }
+  if (typeof text !== 'string' || text.trim() === '') return 'a chunk holds text, more than white space.'
+  if (vector !== undefined && !(vector instanceof Float32Array) && !Array.isArray(vector)) {
+    return 'a vector is a Float32Array or an array of numbers.'
+  }
+  if (span !== undefined && !isSpan(span)) {
+    return 'a span holds whole numbers, 0 <= start < end, and perhaps a page from 1.'
+  }
+  return problemWithMetadata(metadata)
+}
+
+function isSpan(span: unknown): boolean {
+  if (typeof span !== 'object' || span === null) return false
+  const { start, end, page = 1 } = span as { [key in keyof Span]: unknown }
+  const isWhole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least
+  return isWhole(start, 0) && isWhole(end, (start as number) + 1) && isWhole(page, 1)
+}
+
+/** Levels of objects and arrays in metadata, at most. Filters reach no deeper than a path is long. */
+const maxMetadataDepth = 64
+
+/**
+ * What JSON would refuse, or silently change into something else. A date or `undefined` is no mistake: the one becomes its text,
+ * the other is left out.
+ */
+function problemWithMetadata(metadata: unknown): string | undefined {
+  if (metadata === undefined) return undefined
+  if (!isRecord(metadata)) return '"metadata" is an object.'
+  const isWrong = (value: unknown, depth: number): boolean => {
+    if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') return false
+    if (typeof value === 'number') return !Number.isFinite(value)
+    if (depth > maxMetadataDepth) return true
+    if (Array.isArray(value)) return value.some((element) => isWrong(element, depth + 1))
+    if (isRecord(value)) return Object.values(value).some((inner) => isWrong(inner, depth + 1))
+    return !(value instanceof Date)
+  }
+  return isWrong(metadata, 1)
+    ? `"metadata" holds what JSON cannot: only text, finite numbers, booleans, null, arrays and objects, ${maxMetadataDepth} deep.`
+    : undefined
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /** The document id of a file: its path relative to `root` with `/`; outside of `root`, its absolute path. */
@@ -76,16 +149,17 @@ export function fileId(path: string, root: string): string {
   return sep === '/' ? id : id.replaceAll(sep, '/')
 }
 
-async function* discoverPath(input: string, { root, signal }: DiscoverOptions): AsyncGenerator<Discovered> {
+async function* discoverPath(input: string, options: DiscoverOptions): AsyncGenerator<Discovered> {
+  const { root } = options
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(input)) {
     yield { kind: 'failed', source: input, error: refusedUrl(input) }
     return
   }
   const path = resolve(root, input)
   const found = await stat(path).catch(() => undefined) // Whatever the reason, the glob or NOT_FOUND below tells it.
-  if (found?.isDirectory()) yield* walk(path, { root, signal, within: await realpath(path) })
+  if (found?.isDirectory()) yield* walk(path, { ...options, within: await realpath(path) })
   else if (found !== undefined) yield toFile(path, found, root)
-  else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, root, signal)
+  else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, options)
   else yield { kind: 'failed', source: input, error: notFound(input, root) }
 }
 
@@ -95,14 +169,14 @@ async function* discoverFileObject(
 ): AsyncGenerator<Discovered> {
   const path = resolve(root, input.path)
   const found = await stat(path).catch(() => undefined) // NOT_FOUND below tells it.
+  const id = fileId(path, root)
   if (found === undefined) yield { kind: 'failed', source: input.path, error: notFound(input.path, root) }
-  else yield { kind: 'object', source: fileId(path, root), input: { ...input, path } }
+  else if (!found.isFile()) yield { kind: 'failed', source: id, error: noFile(id) }
+  else yield { kind: 'object', source: id, input: { ...input, path } }
 }
 
-async function* walk(
-  folder: string,
-  scope: { readonly root: string; readonly within: string; readonly signal: AbortSignal | undefined },
-): AsyncGenerator<Discovered> {
+async function* walk(folder: string, scope: DiscoverOptions & { readonly within: string }): AsyncGenerator<Discovered> {
+  if (folder === scope.exclude) return
   const names: string[] = []
   try {
     for await (const entry of await opendir(folder)) names.push(entry.name)
@@ -127,7 +201,7 @@ async function* walk(
   }
 }
 
-async function* expandGlob(pattern: string, root: string, signal?: AbortSignal): AsyncGenerator<Discovered> {
+async function* expandGlob(pattern: string, { root, exclude, signal }: DiscoverOptions): AsyncGenerator<Discovered> {
   const { glob } = await import('tinyglobby')
   const paths = await glob(pattern, {
     cwd: root,
@@ -141,6 +215,7 @@ async function* expandGlob(pattern: string, root: string, signal?: AbortSignal):
     return
   }
   for (const path of paths.sort()) {
+    if (exclude !== undefined && path.startsWith(exclude + sep)) continue
     const found = await stat(path).catch(() => undefined) // Vanished since the listing.
     if (found?.isFile()) yield toFile(path, found, root)
   }
@@ -148,11 +223,15 @@ async function* expandGlob(pattern: string, root: string, signal?: AbortSignal):
 
 function toFile(path: string, found: Stats, root: string): Discovered {
   const id = fileId(path, root)
-  if (!found.isFile()) {
-    const error = new RagError('UNSUPPORTED', `"${id}" is neither a file nor a folder.`, { data: { source: id } })
-    return { kind: 'failed', source: id, error }
-  }
+  if (!found.isFile()) return { kind: 'failed', source: id, error: noFile(id) }
   return { kind: 'file', source: id, path, id, file: fileStamp(found) }
+}
+
+function noFile(id: string): RagError {
+  return new RagError('UNSUPPORTED', `"${id}" is not a regular file.`, {
+    data: { source: id },
+    hint: 'Pass a folder as a path of its own. Pipes and devices are not read.',
+  })
 }
 
 /** What tells an unchanged file without reading it. */

@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { Chunker, Section, SectionSpan } from '../../chunk/types.js'
 import type { Metadata } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import { encodePiece, indexedText, type PieceChunk } from '../../core/piece.js'
 import type { Block, Extractor, ExtractSource } from '../../extract/types.js'
+import { abortable } from '../../util/abort.js'
 import { createContentHash, sha256Hex } from '../../util/hash.js'
 
 /**
@@ -113,7 +114,7 @@ export async function* prepareDocument(
   for await (const part of sections(extraction.blocks)) {
     signal?.throwIfAborted()
     if (part.page !== undefined) pages = Math.max(pages, part.page)
-    const spans = part.section === undefined ? [] : await tools.chunker.chunk(part.section)
+    const spans = part.section === undefined ? [] : await spansOf(part.section, tools.chunker, signal)
     builder.add(part, limitPerPage(spans, part.page, chunksOfPage, tools.maxChunksPerPage))
     if (builder.isFull) yield builder.take()
   }
@@ -122,6 +123,51 @@ export async function* prepareDocument(
   }
   if (!builder.isEmpty) yield builder.take()
   return { characters: builder.characters, pages, chunks: builder.chunks }
+}
+
+/** The chunker may be the caller's: whatever it gives is checked before anything is stored. */
+async function spansOf(
+  section: Section,
+  chunker: Chunker,
+  signal: AbortSignal | undefined,
+): Promise<readonly SectionSpan[]> {
+  const work = async () => chunker.chunk(section)
+  const spans: unknown = await abortable(work(), signal).catch((error) => {
+    if (signal?.aborted || RagError.isInstance(error)) throw error
+    throw new RagError('BAD_INPUT', `The chunker "${chunker.id}" failed.`, {
+      data: { chunker: chunker.id },
+      cause: error,
+    })
+  })
+  if (Array.isArray(spans) && areSpansOf(section.text, spans)) return spans
+  throw new RagError('BAD_INPUT', `The chunker "${chunker.id}" gave spans that do not fit the text.`, {
+    data: { chunker: chunker.id, characters: section.text.length },
+    hint: 'Spans are whole numbers, 0 <= start < end <= text.length, ascending, and never cut a surrogate pair.',
+  })
+}
+
+function areSpansOf(text: string, spans: readonly unknown[]): boolean {
+  let last = { start: 0, end: 0 }
+  return spans.every((span) => {
+    if (typeof span !== 'object' || span === null) return false
+    const { start, end } = span as SectionSpan
+    const follows = start > last.start || (start === last.start && end > last.end)
+    last = { start, end }
+    return (
+      Number.isInteger(start) &&
+      Number.isInteger(end) &&
+      follows &&
+      start >= 0 &&
+      start < end &&
+      end <= text.length &&
+      !cutsPair(text, start) &&
+      !cutsPair(text, end)
+    )
+  })
+}
+
+function cutsPair(text: string, place: number): boolean {
+  return /[\udc00-\udfff]/.test(text.charAt(place)) && /[\ud800-\udbff]/.test(text.charAt(place - 1))
 }
 
 /** Caller-made chunks become pieces as they are; their text is joined by blank lines to make the extracted text. */
@@ -399,11 +445,15 @@ function toExtractSource(source: ReadableSource, mediaType: string): ExtractSour
       size: undefined,
       bytes: async (limit) => {
         const file = await openFile(source.path)
-        const { size } = await file.stat().finally(() => file.close())
-        if (size > limit) throw tooLarge(size, limit)
-        return readFile(source.path).catch((error) => {
+        try {
+          const { size } = await file.stat()
+          if (size > limit) throw tooLarge(size, limit)
+          return await file.readFile()
+        } catch (error) {
           throw fileError(source.path, error)
-        })
+        } finally {
+          await file.close()
+        }
       },
       stream: () => fileStream(source.path, 64 * 1024),
     }
@@ -423,19 +473,28 @@ function toExtractSource(source: ReadableSource, mediaType: string): ExtractSour
 }
 
 async function* fileStream(path: string, highWaterMark: number): AsyncGenerator<Uint8Array> {
+  const file = await openFile(path)
   try {
-    yield* createReadStream(path, { highWaterMark }) as AsyncIterable<Uint8Array>
+    yield* file.createReadStream({ highWaterMark, autoClose: false }) as AsyncIterable<Uint8Array>
   } catch (error) {
     throw fileError(path, error)
+  } finally {
+    await file.close()
   }
 }
 
-async function openFile(path: string) {
+async function openFile(path: string): Promise<FileHandle> {
+  let file: FileHandle | undefined
   try {
-    return await open(path)
+    // To open a pipe waits for its other end, unless told not to; and what was a file when it was found may be one by now.
+    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    if ((await file.stat()).isFile()) return file
   } catch (error) {
+    await file?.close()
     throw fileError(path, error)
   }
+  await file.close()
+  throw new RagError('UNSUPPORTED', `"${path}" is not a regular file.`, { data: { path } })
 }
 
 /** A file system error in our words. */

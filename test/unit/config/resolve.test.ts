@@ -110,6 +110,8 @@ describe('resolveConfig', () => {
       close() {},
     }
     const chunker = new (class {
+      id = 'mine'
+      fingerprint = 'f'
       chunk() {
         return []
       }
@@ -270,6 +272,11 @@ describe('BAD_OPTION', () => {
       'Option "minChunkSize" must be at most "chunkSize" (50), but is 60.',
       undefined,
     ],
+    [
+      { chunker: { id: 'mine', chunk: () => [] } },
+      'Option "chunker.fingerprint" must be there, but is undefined.',
+      undefined,
+    ],
     [{ embedder: new Map() }, 'Option "embedder" must have the methods embed(), but is an object.', undefined],
     [
       { fusion: { kind: 'weighted', weights: { lexical: 0, vector: 0 } } },
@@ -306,7 +313,7 @@ describe('BAD_OPTION', () => {
     [{ quantization: 'int8' }],
     [{ useQuantization: true, preset: 'default' }],
     [{ chunkSize: 300, chunker: { kind: 'sentence', chunkSize: 200 } }],
-    [{ chunkSize: 300, chunker: { chunk: () => [] } }],
+    [{ chunkSize: 300, chunker: { id: 'mine', fingerprint: 'f', chunk: () => [] } }],
     [{ readOnly: true }],
     [{ readOnly: true, storage: { kind: 'memory' } }],
     [{ readOnly: true, storage: { kind: 'lmdb', directory: 'x', readOnly: false } }],

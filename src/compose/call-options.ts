@@ -1,0 +1,88 @@
+import type { QueryOptions } from '../core/answer.js'
+import { RagError } from '../core/errors.js'
+import type { WaitOptions } from '../core/lifecycle.js'
+import type { Question } from '../core/search.js'
+import { compileFilter } from '../util/filter.js'
+import { nearest } from '../util/nearest.js'
+
+/** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
+const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
+const ingestKeys: Record<keyof WaitOptions | 'onProgress', true> = { ...waitKeys, onProgress: true }
+const listKeys: Record<'filter', true> = { filter: true }
+const queryKeys: Record<keyof QueryOptions, true> = {
+  ...waitKeys,
+  topK: true,
+  filter: true,
+  groupBy: true,
+  perDocument: true,
+  maxContextChars: true,
+}
+
+const maxTopK = 10_000
+/** The least that the option of the same name of the constructor allows. */
+const minContextChars = 100
+
+/** Throws `BAD_OPTION` for options of the wrong names or kinds, as do the others. `deadlineMs` is checked where the time begins. */
+export function checkWaitOptions(options: WaitOptions, keys: Readonly<Record<string, true>> = waitKeys): void {
+  checkKeys(options, keys)
+  if (options.signal === undefined || options.signal instanceof AbortSignal) return
+  throw new RagError('BAD_OPTION', 'signal is not an AbortSignal.', { hint: 'Pass controller.signal.' })
+}
+
+export function checkListOptions(options: object): void {
+  checkKeys(options, listKeys)
+}
+
+export function checkIngestOptions(options: WaitOptions & { readonly onProgress?: unknown }): void {
+  checkWaitOptions(options, ingestKeys)
+  if (options.onProgress === undefined || typeof options.onProgress === 'function') return
+  throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+}
+
+/** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
+export function checkQueryOptions(options: QueryOptions): void {
+  checkWaitOptions(options, queryKeys)
+  const { filter, groupBy, maxContextChars, perDocument, topK } = options
+  checkCount('topK', topK, 1, maxTopK)
+  checkCount('perDocument', perDocument, 1, maxTopK)
+  checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
+  if (groupBy !== undefined && groupBy !== 'document') {
+    throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
+  }
+  compileFilter(filter)
+}
+
+/** Throws `BAD_INPUT` for what is no question, `LIMIT` for one that is too long. */
+export function checkQuestion(question: Question, maxQueryChars: number): void {
+  const { vector, text } =
+    typeof question === 'string' ? { text: question } : ((question ?? {}) as { [key: string]: unknown })
+  const isVector = vector instanceof Float32Array || Array.isArray(vector)
+  if ((typeof question !== 'string' && !isVector) || (text !== undefined && typeof text !== 'string')) {
+    throw new RagError('BAD_INPUT', 'A question is text, or { vector, text? }.')
+  }
+  if (text === undefined || text.length <= maxQueryChars) return
+  throw new RagError('LIMIT', `The question has ${text.length} characters; ${maxQueryChars} are allowed.`, {
+    data: { length: text.length, limit: maxQueryChars },
+    hint: 'Shorten it, or raise limits.maxQueryChars.',
+  })
+}
+
+function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new RagError('BAD_OPTION', 'Options are an object.')
+  }
+  const unknown = Object.keys(options).find((key) => !Object.hasOwn(known, key))
+  if (unknown === undefined) return
+  const valid = Object.keys(known)
+  const meant = nearest(unknown, valid)
+  throw new RagError('BAD_OPTION', `Unknown option "${unknown.slice(0, 64)}".`, {
+    data: { option: unknown.slice(0, 64), valid },
+    hint: meant === undefined ? `Valid are: ${valid.join(', ')}.` : `Did you mean "${meant}"?`,
+  })
+}
+
+function checkCount(option: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
+  throw new RagError('BAD_OPTION', `${option} must be a whole number ${range}.`, { data: { option, value } })
+}
