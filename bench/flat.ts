@@ -1,6 +1,7 @@
 import { randomNumbers } from '../src/testing/support.js'
 import { createFlatIndex } from '../src/vector-index/flat.js'
 import type { Bench } from './lib/bench.js'
+import { quantile } from './lib/measure.js'
 
 const rows = 20_000
 const dimensions = 384
@@ -69,9 +70,4 @@ function unitVectors(count: number, random: () => number): Float32Array {
     for (let i = start; i < start + dimensions; i++) vectors[i] = (vectors[i] as number) / Math.sqrt(square)
   }
   return vectors
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 }

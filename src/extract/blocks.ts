@@ -18,8 +18,8 @@ export function* toBlocks(text: string, block: Omit<Block, 'text'>): Generator<B
 }
 
 /**
- * Where to cut `text` so that at most `limit` units (at least 2) lie before: after a blank line, else a line, else a word or a CJK
- * full stop, each in the second half; else anywhere but inside a surrogate pair, a line end or a letter with its marks.
+ * Where to cut `text` so that at most `limit` units (at least 2) lie before: after a blank line, else a line, else what looks like a
+ * sentence, else a word, each in the second half; else anywhere but inside a surrogate pair, a line end or a letter with its marks.
  */
 export function cutPoint(text: string, limit: number): number {
   if (text.length <= limit) return text.length
@@ -28,6 +28,8 @@ export function cutPoint(text: string, limit: number): number {
   if (paragraph > least) return paragraph
   const line = endOfLast(text, '\n', limit)
   if (line > least) return line
+  const sentence = Math.max(...['. ', '! ', '? ', '。'].map((stop) => endOfLast(text, stop, limit)))
+  if (sentence > least) return sentence
   for (let i = limit; i > least; i--) if (isBreak.test(text[i - 1] as string)) return avoidPair(text, i)
   let cut = limit
   while (cut > Math.max(least, limit - longestCluster) && joinsLeft.test(text[cut] as string)) cut--
