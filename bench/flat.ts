@@ -1,3 +1,4 @@
+import { randomNumbers } from '../src/testing/support.js'
 import { createFlatIndex } from '../src/vector-index/flat.js'
 import type { Bench } from './lib/bench.js'
 
@@ -7,7 +8,7 @@ const topK = 10
 
 /** How long one exact search of 20,000 x 384 takes, with the coarse copy and without, and that both find the same. */
 const bench: Bench = async ({ quick, log, table }) => {
-  const random = seeded(7)
+  const random = randomNumbers(7)
   const vectors = unitVectors(rows, random)
   const queries = unitVectors(quick ? 20 : 100, random)
   const numbers = Array.from({ length: rows }, (_, i) => i)
@@ -68,17 +69,6 @@ function unitVectors(count: number, random: () => number): Float32Array {
     for (let i = start; i < start + dimensions; i++) vectors[i] = (vectors[i] as number) / Math.sqrt(square)
   }
   return vectors
-}
-
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 function quantile(values: readonly number[], share: number): number {

@@ -1,3 +1,5 @@
+import { randomNumbers } from '../../src/testing/support.js'
+
 /**
  * Seeded English-like text, for sizes that no shipped corpus has. Words follow Zipf's law over a vocabulary that grows with the
  * text (as Heaps' law says), sentences and paragraphs have the lengths of prose, so that index sizes are those of real text.
@@ -17,7 +19,7 @@ const common =
   )
 
 export function createTextGenerator(seed: number): TextGenerator {
-  const random = mulberry32(seed)
+  const random = randomNumbers(seed)
   const word = (): string => {
     if (random() < 0.45) return common[Math.floor(common.length * random() ** 2)] as string
     return coin(Math.floor(1 / (random() ** 1.25 + 1e-7)))
@@ -48,15 +50,4 @@ function coin(rank: number): string {
     text += syllables[rest % syllables.length] as string
   }
   return text
-}
-
-/** Small, fast, seeded: Tommy Ettinger's mulberry32 (public domain). */
-export function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

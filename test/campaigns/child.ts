@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
+export { randomNumbers as createRandom } from '../../src/testing/support.js'
+
 /** A process that runs one of the scripts beside this file on the built package; its standard output is read line by line. */
 export interface Child {
   readonly process: ChildProcess
@@ -48,16 +50,5 @@ export function startChild(script: string, argument: unknown): Child {
         watchers.add(watcher)
         void ended.then((how) => reject(new Error(`The child ended (${how}) before it said so:\n${errors}`)))
       }),
-  }
-}
-
-/** Small and seeded (mulberry32), so that a campaign can be repeated. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

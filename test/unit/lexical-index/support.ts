@@ -2,6 +2,8 @@ import { encodePiece } from '../../../src/core/piece.js'
 import type { LexicalDocumentPart, LexicalIndex } from '../../../src/lexical-index/types.js'
 import type { OracleDocument } from './oracle.js'
 
+export { randomNumbers as seeded } from '../../../src/testing/support.js'
+
 /** A document as the index takes it, in parts of one piece, each of at most `chunksPerPiece` chunks. */
 export function partsOf(document: OracleDocument, chunksPerPiece = 3, language = 'english'): LexicalDocumentPart[] {
   const parts: LexicalDocumentPart[] = []
@@ -44,17 +46,6 @@ export async function publish(
 /** Numbers found, best first. */
 export async function find(index: LexicalIndex, text: string, topK = 10): Promise<number[]> {
   return (await index.search(text, { topK })).matches.map(({ number }) => number)
-}
-
-/** Mulberry32: numbers from 0 to 1. */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 const vocabulary = [

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
 import { RangeSet } from '../../../src/core/range-set.js'
+import { randomNumbers } from '../../../src/testing/support.js'
 import { createFlatIndex } from '../../../src/vector-index/flat.js'
 import type { VectorIndex, VectorMatch } from '../../../src/vector-index/types.js'
 
@@ -24,19 +25,8 @@ function expectLike(found: readonly VectorMatch[], wanted: readonly VectorMatch[
   for (const [i, { score }] of found.entries()) expect(score).toBeCloseTo((wanted[i] as VectorMatch).score, 6)
 }
 
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 function randomVectors(count: number, dimensions: number, seed: number): Float32Array {
-  const random = seeded(seed)
+  const random = randomNumbers(seed)
   const vectors = Float32Array.from({ length: count * dimensions }, () => random() - 0.5)
   for (let start = 0; start < vectors.length; start += dimensions) {
     const length = Math.hypot(...vectors.subarray(start, start + dimensions))
@@ -133,7 +123,7 @@ describe('the flat vector index', () => {
 
   it('is exact for vectors of very different lengths, tiny, huge, zero and equal ones', async () => {
     const dimensions = 20
-    const random = seeded(5)
+    const random = randomNumbers(5)
     const scales = [0, 1e-44, 1e-30, 1, 1, 1, 1e18, 3e38]
     const vectors = Float32Array.from({ length: 1_000 * dimensions }, (_, i) => {
       const scale = scales[Math.floor(i / dimensions) % scales.length] as number
