@@ -1,11 +1,11 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
-import type { Span } from '../../core/chunk.js'
-import type { DocumentInput, OwnChunk } from '../../core/document.js'
+import type { DocumentInput } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
 import { abortableValues } from '../../util/abort.js'
+import { problemWith } from './check-input.js'
 
 /** One document to ingest, or the reason why an input is none. */
 export type Discovered =
@@ -39,8 +39,8 @@ export async function* discover(
   options: DiscoverOptions,
 ): AsyncGenerator<Discovered> {
   for await (const input of abortableValues(inputs, options.signal)) {
-    const problem = safely(problemWith, input)
-    if (problem !== undefined) yield { kind: 'failed', source: 'memory:unknown', error: problem }
+    const problem = problemWith(input)
+    if (problem !== undefined) yield { kind: 'failed', ...problem }
     else if (typeof input === 'string') yield* discoverPath(input, options)
     else if (input instanceof Uint8Array) yield { kind: 'object', source: 'memory:bytes', input: { data: input } }
     else if ('path' in input) yield* discoverFileObject(input, options)
@@ -48,104 +48,11 @@ export async function* discover(
   }
 }
 
-/** Looking at an object may run code of the caller's: what a getter throws is a problem of that input alone. */
-function safely(look: (input: unknown) => RagError | undefined, input: unknown): RagError | undefined {
-  try {
-    return look(input)
-  } catch (cause) {
-    return new RagError('BAD_INPUT', 'A document could not be looked at.', { cause, hint: 'Pass plain objects.' })
-  }
-}
-
-/** What callers without types may get wrong. */
-function problemWith(input: unknown): RagError | undefined {
-  if (input instanceof Uint8Array) return undefined
-  // The empty path is the whole working directory: a variable that was not set must not ingest that.
-  if (typeof input === 'string' && input !== '') return undefined
-  const fields = typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {}
-  const content = [
-    typeof fields.text === 'string',
-    fields.data instanceof Uint8Array,
-    typeof fields.path === 'string',
-    Array.isArray(fields.chunks),
-  ].filter(Boolean).length
-  if (input === '')
-    return new RagError('BAD_INPUT', 'A path is not empty.', { hint: 'Pass "." for the whole root folder.' })
-  const bad = (message: string): RagError =>
-    new RagError('BAD_INPUT', message, {
-      data: { keys: Object.keys(fields).slice(0, 20) },
-      hint: 'Pass a path, a Uint8Array, or one of { text }, { data }, { path }, { id, chunks: [{ text }] }.',
-    })
-  if (content !== 1) return bad('A document holds exactly one of: text, data, path, chunks.')
-  if ('chunks' in fields && typeof fields.id !== 'string') return bad('A document made of chunks needs an id.')
-  for (const key of ['id', 'title', 'language', 'mediaType', 'password']) {
-    if (fields[key] !== undefined && typeof fields[key] !== 'string')
-      return bad(`"${key}" of a document must be a string.`)
-  }
-  if (fields.path === '') return bad('A path is not empty.')
-  const metadata = problemWithMetadata(fields.metadata)
-  if (metadata !== undefined) return bad(metadata)
-  for (const [ordinal, chunk] of ((fields.chunks ?? []) as unknown[]).entries()) {
-    const problem = problemWithChunk(chunk)
-    if (problem !== undefined) return bad(`Chunk ${ordinal}: ${problem}`)
-  }
-  return undefined
-}
-
-function problemWithChunk(chunk: unknown): string | undefined {
-  const { text, vector, metadata, span } = (typeof chunk === 'object' && chunk !== null ? chunk : {}) as {
-    [key in keyof OwnChunk]: unknown
-  }
-  if (typeof text !== 'string' || text.trim() === '') return 'a chunk holds text, more than white space.'
-  if (vector !== undefined && !(vector instanceof Float32Array) && !Array.isArray(vector)) {
-    return 'a vector is a Float32Array or an array of numbers.'
-  }
-  if (span !== undefined && !isSpan(span)) {
-    return 'a span holds whole numbers, 0 <= start < end, and perhaps a page from 1.'
-  }
-  return problemWithMetadata(metadata)
-}
-
-function isSpan(span: unknown): boolean {
-  if (typeof span !== 'object' || span === null) return false
-  const { start, end, page = 1 } = span as { [key in keyof Span]: unknown }
-  const isWhole = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least
-  return isWhole(start, 0) && isWhole(end, (start as number) + 1) && isWhole(page, 1)
-}
-
-/** Levels of objects and arrays in metadata, at most. Filters reach no deeper than a path is long. */
-const maxMetadataDepth = 64
-
-/**
- * What JSON would refuse, or silently change into something else. A date or `undefined` is no mistake: the one becomes its text,
- * the other is left out.
- */
-function problemWithMetadata(metadata: unknown): string | undefined {
-  if (metadata === undefined) return undefined
-  if (!isRecord(metadata)) return '"metadata" is an object.'
-  const isWrong = (value: unknown, depth: number): boolean => {
-    if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') return false
-    if (typeof value === 'number') return !Number.isFinite(value)
-    if (depth > maxMetadataDepth) return true
-    if (Array.isArray(value)) return value.some((element) => isWrong(element, depth + 1))
-    if (isRecord(value)) return Object.values(value).some((inner) => isWrong(inner, depth + 1))
-    return !(value instanceof Date)
-  }
-  return isWrong(metadata, 1)
-    ? `"metadata" holds what JSON cannot: only text, finite numbers, booleans, null, arrays and objects, ${maxMetadataDepth} deep.`
-    : undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
 /** The document id of a file: its path relative to `root` with `/`; outside of `root`, its absolute path. */
 export function fileId(path: string, root: string): string {
   const inside = relative(root, path)
-  const id = inside.startsWith('..') || isAbsolute(inside) ? path : inside
+  const isOutside = inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)
+  const id = isOutside ? path : inside
   return sep === '/' ? id : id.replaceAll(sep, '/')
 }
 

@@ -27,17 +27,14 @@ describe('files that are none', () => {
     const path = join(root, 'a.txt')
     writeFileSync(path, 'A fox.')
     const rag = open({ root })
-    const source = async function* () {
-      yield { path }
-    }
-    // The file is looked at before the input that comes after it is asked for, and read later.
+    // A file is looked at before the input after it is asked for, and read by a thread that has yet to start.
     const swapped = async function* () {
-      yield* source()
+      yield { path }
       rmSync(path)
       execFileSync('mkfifo', [path])
     }
     const report = await inTime(rag.ingest(swapped()))
-    expect(report.documents + report.failed.length).toBe(1)
+    expect(report.failed.map(({ error }) => error.code)).toEqual(['UNSUPPORTED'])
     await inTime(rag.close())
   })
 
@@ -105,6 +102,14 @@ describe('files in an unusual state', () => {
     const ids: string[] = []
     for await (const { id } of rag.documents()) ids.push(id)
     expect(ids).toEqual(['a.txt'])
+  })
+
+  it('are known by their path in the root, also when their name begins with two dots', async () => {
+    const root = makeFolder()
+    writeFileSync(join(root, '..notes.txt'), 'A fox.')
+    const rag = open({ root })
+    await rag.ingest(['..notes.txt'])
+    expect((await rag.retrieve('fox'))[0]?.chunk.documentId).toBe('..notes.txt')
   })
 
   it('hold the program itself as well as any other text', async () => {
