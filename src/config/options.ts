@@ -94,8 +94,6 @@ export interface UltraFastRAGOptions {
   readonly limits?: LimitOptions
   /** Told what an operator should know. Default: nobody. */
   readonly logger?: Logger
-  /** Milliseconds since 1970, for tests. Default `Date.now`. */
-  readonly clock?: () => number
 }
 
 /** A folder on this machine. */

@@ -59,7 +59,6 @@ export interface ResolvedConfig {
   readonly modelsDir: string | undefined
   readonly limits: Required<LimitOptions>
   readonly logger: Logger
-  readonly clock: () => number
 }
 
 export type ResolvedStorage =
@@ -116,7 +115,6 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
       ...given.limits,
     },
     logger: given.logger === undefined ? silentLogger : unfailing(given.logger),
-    clock: given.clock ?? Date.now,
   })
 }
 

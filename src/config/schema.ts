@@ -204,7 +204,6 @@ function optionShape(names: AdapterNames) {
         error: callable('(message, data)'),
       }),
     ),
-    clock: z.optional(callable<() => number>('that returns milliseconds since 1970')),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
 }
 

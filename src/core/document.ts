@@ -56,7 +56,10 @@ export interface OwnChunk {
   /** Unit-length or not; the embedder's dimensions. Without it the chunk is embedded when an embedder is set. */
   readonly vector?: Float32Array | readonly number[]
   readonly metadata?: Metadata
-  /** Where the chunk stands in your own document. Default: its place in the chunks joined by blank lines. */
+  /**
+   * Where the chunk stands in your own document. Of it `page` is kept and cited; offsets in results always point into the chunks
+   * joined by blank lines, which is the text the store has. Keep your own offsets in `metadata`.
+   */
   readonly span?: { readonly start: number; readonly end: number; readonly page?: number }
 }
 

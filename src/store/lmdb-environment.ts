@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  statfsSync,
   statSync,
   truncateSync,
 } from 'node:fs'
@@ -44,6 +45,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
   try {
     if (!readOnly) requireWritable([directory, path, `${path}-lock`])
     inspect(path, readOnly)
+    if (!readOnly) requireRoom(path, directory)
     const space = addressSpace()
     if (fileSize(path) > space / 2) throw Object.assign(new Error('The file cannot be mapped.'), { code: 'ENOMEM' })
     const settings: RootDatabaseOptionsWithPath = {
@@ -181,6 +183,16 @@ const headerBytes = 0xa0
 /** A failed attempt by the library itself would keep the file open. */
 function requireWritable(paths: readonly string[]): void {
   for (const path of paths) if (existsSync(path)) accessSync(path, constants.W_OK)
+}
+
+/** Bytes that must be free for a new store: its lock file is mapped, and a page of it that finds no room ends the process (SIGBUS). */
+const leastRoom = 1 << 20
+
+function requireRoom(path: string, directory: string): void {
+  if (existsSync(`${path}-lock`)) return
+  const { bavail, bsize } = statfsSync(directory)
+  if (bavail * bsize < leastRoom)
+    throw Object.assign(new Error('There is no room for a new store.'), { code: 'ENOSPC' })
 }
 
 /** Throws `CORRUPT` for a file that is no environment or is shorter than its contents, before the library touches it. */

@@ -61,7 +61,6 @@ describe('resolveConfig', () => {
       modelsDir: undefined,
       limits: { maxFileBytes: 268_435_456, pageTimeoutMs: 30_000, maxQueryChars: 100_000, maxOpenNamespaces: 64 },
       logger: expect.anything(),
-      clock: Date.now,
     })
   })
 
@@ -260,7 +259,6 @@ describe('BAD_OPTION', () => {
     [{ readOnly: 'yes' }, 'Option "readOnly" must be true or false, but is "yes".', undefined],
     [{ storage: '' }, 'Option "storage.directory" must not be empty, but is "".', undefined],
     [{ logger: {} }, 'Option "logger.debug" must be a function (message, data), but is undefined.', undefined],
-    [{ clock: 5 }, 'Option "clock" must be a function that returns milliseconds since 1970, but is 5.', undefined],
     [{ embedder: true }, 'Option "embedder" must be a name or an object, but is true.', undefined],
     [
       { chunkOverlap: 200 },
