@@ -3,7 +3,7 @@ import type { Embedder } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
-import { createScavenger } from '../util/scavenge.js'
+import { createTurns } from '../util/yield.js'
 import type { VectorIndex } from '../vector-index/types.js'
 
 /** The derived indexes of one namespace. */
@@ -20,9 +20,8 @@ export interface VectorLeg {
 }
 
 const maxAttempts = 5
-/** Encoded pieces handed to the index at a time. */
-const batchBytes = 1 << 20
-const scavenger = createScavenger()
+/** Encoded pieces handed to the index at a time: a millisecond of reading. */
+const batchBytes = 256 << 10
 const everything = [[0, Number.MAX_SAFE_INTEGER]] as const
 
 /**
@@ -75,12 +74,13 @@ async function applyToLexical(
   index: LexicalIndex,
 ): Promise<void> {
   const update = index.update()
+  const turns = createTurns()
   try {
     update.remove(fromNothing ? everything : changes.removed)
     for (const document of changes.added) {
       for (const pieces of batches(namespace.pieces(document))) {
         await update.add({ base: document.base, title: document.title, language: document.language, pieces })
-        scavenger.dropped(pieces.reduce((sum, { length }) => sum + length, 0))
+        await turns.next()
       }
     }
     await update.publish(changes.epoch)

@@ -21,10 +21,10 @@ export const config: Command = async (context) => {
   return exitCodes.ok
 }
 
-/** Plain data only: the logger and the clock are functions. */
+/** Plain data only: the logger is made of functions. */
 function tryResolve(resolve: () => ResolvedConfig): object {
   try {
-    const { logger: _logger, clock: _clock, ...plain } = resolve()
+    const { logger: _logger, ...plain } = resolve()
     return plain
   } catch (error) {
     if (RagError.isInstance(error, 'UNSUPPORTED')) return { error: errorData(error) }
