@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { type Citation, type QueryResult, UltraFastRAG } from '../dist/index.js'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
-const ownDocuments = ['README.md', 'docs', 'examples/documents']
+const ownDocuments = ['docs', 'examples/documents']
 const ownQuestions = [
   'What becomes visible when a document is half written?',
   'How do I add an adapter?',

@@ -4,13 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import PDFDocument from 'pdfkit'
 
-const chapters = [
-  'README.md',
-  'docs/architecture.md',
-  'docs/contributing.md',
-  'docs/adding-an-adapter.md',
-  'docs/cli.md',
-]
+const chapters = ['docs/architecture.md', 'docs/contributing.md', 'docs/adding-an-adapter.md', 'docs/cli.md']
 const output = 'examples/documents/manual.pdf'
 
 const pdf = new PDFDocument({

@@ -278,7 +278,9 @@ function chooseSentences(
   question: WeighedQuestion,
   count: number,
 ): ScoredSentence[] {
-  const rest = passages.flatMap(({ sentences }) => sentences).filter(({ found }) => found.size > 0)
+  const rest = passages
+    .flatMap(({ sentences }) => sentences)
+    .filter(({ found, text }) => found.size > 0 && !isQuestion.test(text))
   const chosen: ScoredSentence[] = []
   const said = new Set<string>()
   let best = 0
@@ -300,6 +302,9 @@ function chooseSentences(
   }
   return inReadingOrder(chosen)
 }
+
+/** A question answers none, however much it resembles it. */
+const isQuestion = /[?？؟]["'”’»)\]]*$/
 
 /** Share of the stems of the shorter of two sentences that the other has too, from which on quoting both would say one thing twice. */
 const sameShare = 0.8
