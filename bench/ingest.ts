@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { IngestResult, IngestTask } from './children/ingest-folder.js'
 import type { Bench, Metrics } from './lib/bench.js'
 import { quantile } from './lib/measure.js'
 import { writeTextFiles } from './lib/text-files.js'
-import type { IngestResult, IngestTask } from './work/ingest-folder.js'
 
 /** How fast is an ingest, and does it leave the event loop free? Text, and PDFs where the measuring data is there, each in a fresh process. */
 const bench: Bench = async (context) => {
@@ -15,7 +15,7 @@ const bench: Bench = async (context) => {
   let runs = 0
   const ingest = async (root: string, describe: (result: IngestResult) => string[]) => {
     const task: IngestTask = { root, storage: join(folder, `store-${runs++}`) }
-    const { result } = await context.child<IngestResult>('work/ingest-folder.ts', task)
+    const { result } = await context.child<IngestResult>('children/ingest-folder.ts', task)
     delays.push(result.delay)
     rows.push([...describe(result), ...cells(result.delay)])
     return result

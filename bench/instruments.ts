@@ -1,8 +1,8 @@
+import allocate from './children/allocate.js'
 import type { Bench } from './lib/bench.js'
 import { measureLoopDelay } from './lib/loop-delay.js'
 import { compare, formatNumber, formatRatio, formatTimes } from './lib/measure.js'
 import { measureMemory } from './lib/memory.js'
-import allocate from './work/allocate.js'
 
 /** How far can the bench's own instruments be trusted? Each measures something whose true figure is known. */
 const bench: Bench = async (context) => {
@@ -30,7 +30,7 @@ const bench: Bench = async (context) => {
     await new Promise((resolve) => setTimeout(resolve, 500))
   })
   const memory = await measureMemory(() => allocate(block))
-  const child = await context.child<number>('work/allocate.ts', block)
+  const child = await context.child<number>('children/allocate.ts', block)
   const megabytes = (bytes: number) => bytes / 2 ** 20
   context.table([
     ['instrument', 'truth', 'reading'],

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { IngestResult, IngestTask } from './children/ingest-folder.js'
 import type { Bench } from './lib/bench.js'
 import { writeTextFiles } from './lib/text-files.js'
-import type { IngestResult, IngestTask } from './work/ingest-folder.js'
 
 /** Does memory grow with the input? 100 MB of text against 10 MB, each in a fresh process, storage on disk; and are reported index bytes true? */
 const bench: Bench = async (context) => {
@@ -11,8 +11,8 @@ const bench: Bench = async (context) => {
   const run = async (megabytes: number) => {
     const root = writeTextFiles(join(folder, `${megabytes}`), { megabytes, documentKilobytes: 250 })
     const task: IngestTask = { root, storage: join(folder, `store-${megabytes}`) }
-    const { result } = await context.child<IngestResult>('work/ingest-folder.ts', task)
-    const index = await context.child<{ reported: number; released: number }>('work/release-index.ts', task.storage)
+    const { result } = await context.child<IngestResult>('children/ingest-folder.ts', task)
+    const index = await context.child<{ reported: number; released: number }>('children/release-index.ts', task.storage)
     return { ...result, ...index.result, megabytes, net: result.peakBytes - result.indexBytes }
   }
   try {

@@ -12,10 +12,14 @@ const bench: Bench = async (context) => {
   try {
     const clean = join(folder, 'clean')
     const crashed = join(folder, 'crashed')
-    const { result: made } = await context.child<number>('work/fill-store.ts', { storage: clean, chunks, crash: false })
-    await context.child<number>('work/fill-store.ts', { storage: crashed, chunks, crash: true })
+    const { result: made } = await context.child<number>('children/fill-store.ts', {
+      storage: clean,
+      chunks,
+      crash: false,
+    })
+    await context.child<number>('children/fill-store.ts', { storage: crashed, chunks, crash: true })
     const open = async (storage: string) =>
-      (await context.child<{ firstQueryMs: number; hits: number }>('work/open-store.ts', { storage, kill: true }))
+      (await context.child<{ firstQueryMs: number; hits: number }>('children/open-store.ts', { storage, kill: true }))
         .result
     const afterCrash = await open(crashed)
     const times: number[] = []

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { type BadPdfOutcome, unhandledOutcomes } from './children/pdf-bad.js'
+import type { PdfReading, PdfReadingResult } from './children/pdf-read.js'
 import type { Bench, BenchContext } from './lib/bench.js'
-import { type BadPdfOutcome, unhandledOutcomes } from './work/pdf-bad.js'
-import type { PdfReading, PdfReadingResult } from './work/pdf-read.js'
 
 /** Files are read in so many groups; within each, ours and pdf-parse take turns, so that a busy spell of the machine hits both. */
 const groupCount = 4
@@ -39,7 +39,7 @@ function listPdfs(folder: string): readonly string[] {
 }
 
 function readIn(context: BenchContext, reading: PdfReading) {
-  return context.child<PdfReadingResult>('work/pdf-read.ts', reading)
+  return context.child<PdfReadingResult>('children/pdf-read.ts', reading)
 }
 
 async function compare(context: BenchContext, files: readonly string[], rival: string) {
@@ -125,7 +125,10 @@ function sum(counts: ReadonlyMap<string, number>): number {
 }
 
 async function readBad(context: BenchContext, files: readonly string[]) {
-  const { result } = await context.child<readonly BadPdfOutcome[]>('work/pdf-bad.ts', { files, limitMs: badLimitMs })
+  const { result } = await context.child<readonly BadPdfOutcome[]>('children/pdf-bad.ts', {
+    files,
+    limitMs: badLimitMs,
+  })
   const kinds = [...new Set(result.map(({ outcome }) => outcome))].sort()
   context.log(`${files.length} bad files:`)
   context.table([
