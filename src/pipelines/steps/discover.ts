@@ -64,7 +64,9 @@ async function* discoverPath(input: string, options: DiscoverOptions): AsyncGene
   }
   const path = resolve(root, input)
   const found = await stat(path).catch(() => undefined) // Whatever the reason, the glob or NOT_FOUND below tells it.
-  if (found?.isDirectory()) yield* walk(path, { ...options, within: await realpath(path) })
+  if (found !== undefined && (await leadsOut(path, root))) {
+    yield { kind: 'failed', source: input, error: leadsOutOfRoot(input, root) }
+  } else if (found?.isDirectory()) yield* walk(path, { ...options, within: await realpath(path) })
   else if (found !== undefined) yield toFile(path, found, root)
   else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, options)
   else yield { kind: 'failed', source: input, error: notFound(input, root) }
@@ -149,6 +151,24 @@ export function fileStamp(found: Stats): FileStamp {
 async function staysWithin(path: string, within: string): Promise<boolean> {
   const target = await realpath(path)
   return target === within || target.startsWith(within + sep)
+}
+
+/** Whether a path below `root` is, or goes through, a link to somewhere else. A path that is outside by its own words was meant. */
+async function leadsOut(path: string, root: string): Promise<boolean> {
+  if (path !== root && !path.startsWith(root.endsWith(sep) ? root : root + sep)) return false
+  try {
+    return !(await staysWithin(path, await realpath(root)))
+  } catch {
+    // It has vanished since it was seen: whoever reads it says so.
+    return false
+  }
+}
+
+function leadsOutOfRoot(input: string, root: string): RagError {
+  return new RagError('UNSUPPORTED', `"${input}" is a link that leads out of the root folder.`, {
+    data: { input, root },
+    hint: 'Name the place it leads to, or set "root" to a folder that holds both.',
+  })
 }
 
 function notFound(input: string, root: string): RagError {

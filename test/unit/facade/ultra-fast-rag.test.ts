@@ -281,7 +281,7 @@ describe('files', () => {
     expect(pear?.chunk).toMatchObject({ title: 'Pears', headings: ['Pears'], text: 'Pears are green.' })
   })
 
-  it('that links lead to outside of the walked folder are left alone', async () => {
+  it('that links lead to outside of the root are left alone, walked over or named', async () => {
     const root = makeFolder()
     const outside = makeFolder()
     writeFileSync(join(outside, 'secret.txt'), 'Secret.')
@@ -291,7 +291,10 @@ describe('files', () => {
     writeFileSync(join(root, 'docs/a.txt'), 'Open.')
     const rag = open({ root })
     expect(await rag.ingest(['docs'])).toMatchObject({ documents: 1 })
+    const named = await rag.ingest(['docs/secret.txt', 'docs/link', 'docs/link/secret.txt'])
+    expect(named.failed.map(({ error }) => error.code)).toEqual(['UNSUPPORTED', 'UNSUPPORTED', 'UNSUPPORTED'])
     expect(await rag.retrieve('secret')).toEqual([])
+    expect(await rag.ingest([join(outside, 'secret.txt')])).toMatchObject({ documents: 1 })
   })
 
   it('that fail are told by name and reason; the others are ingested', async () => {
