@@ -1,5 +1,6 @@
-/** Precision of a neural model's weights. */
-export type Quantization = 'fp32' | 'fp16' | 'int8' | 'int4'
+import type { Quantization } from '../models/types.js'
+
+export type { Quantization }
 
 /** Names of the presets. */
 export type PresetName = 'default' | 'kaggle' | 'production' | 'research' | 'extreme'

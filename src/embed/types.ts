@@ -14,6 +14,31 @@ export interface Embedder extends Closable {
    * when nothing could be done: with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
    */
   embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings>
+  /** Loads what the first call would load. Concurrent callers share one load; one that failed is tried again. Absent: nothing to load. */
+  warmUp?(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** What it did so far. Absent: it does not count. */
+  stats?(): EmbedderStats
+}
+
+/** What an {@link Embedder} did since it was made. */
+export interface EmbedderStats {
+  /** Texts embedded, and tokens the model saw of them. */
+  readonly texts: number
+  readonly tokens: number
+  readonly failed: number
+  /** Calls of the model. */
+  readonly batches: number
+  /** Share of what the model computed that was filling, 0 to 1. */
+  readonly paddingWaste: number
+  /** Texts that wait now. */
+  readonly queued: number
+  /** Milliseconds in which at least one call of the model ran. */
+  readonly busyMs: number
+  /** Share of the texts by device (`'cpu:0'`, `'cuda:1'`) or endpoint; they add up to 1. */
+  readonly devices: Readonly<Record<string, number>>
+  /** Devices that were given up for the next on their list, and calls that were tried again. */
+  readonly fallbacks: number
+  readonly retries: number
 }
 
 /** What the pipeline must know about an embedder to plan around it. */
@@ -22,6 +47,8 @@ export interface EmbedderCapabilities {
   readonly fitted: boolean
   /** Texts per call that it likes best. */
   readonly batchSize: number
+  /** Calls at once that keep it busy: the more, the better it can sort and fill its batches. Absent: 1. */
+  readonly concurrency?: number
 }
 
 /** Options of {@link Embedder.embed}. */

@@ -9,6 +9,8 @@ const portTypes = new RegExp(`^src/${ports}/types\\.ts$`)
 const core = /^src\/core\//
 const util = /^src\/util\//
 const text = /^src\/text\//
+const models = /^src\/models\//
+const onnx = /^src\/onnx\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
 const facade = /^src\/(?:index|ultra-fast-rag)\.ts$/
 
@@ -31,10 +33,28 @@ const rules: readonly Rule[] = [
   { files: core, may: [], node: false, why: 'core is the vocabulary and imports nothing' },
   { files: util, may: [core], why: 'helpers know the vocabulary only' },
   { files: text, may: [core, util], why: 'text is pure: any adapter may import it' },
-  { files: portTypes, may: [], types: [core], folder: false, node: false, why: 'a port is types over the vocabulary' },
+  {
+    files: models,
+    may: [core, util, text],
+    why: 'what is known of model files: where they are, what they say, their tokens',
+  },
+  {
+    files: onnx,
+    may: [core, util],
+    types: [/^src\/models\/types\.ts$/],
+    why: 'the runtime of neural models: sessions and devices, whatever the model is for',
+  },
+  {
+    files: portTypes,
+    may: [],
+    types: [core, /^src\/models\/types\.ts$/],
+    folder: false,
+    node: false,
+    why: 'a port is types over the vocabulary',
+  },
   {
     files: new RegExp(`^src/${ports}/`),
-    may: [core, util, text],
+    may: [core, util, text, models, onnx],
     types: [portTypes],
     why: 'an adapter never imports the adapter of another port; a second port arrives as an argument',
   },
@@ -48,12 +68,12 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/config\//,
     may: [core, util],
-    types: [portTypes, catalogue],
+    types: [portTypes, catalogue, /^src\/models\/types\.ts$/],
     why: 'options are checked before any adapter is loaded',
   },
   {
     files: /^src\/compose\//,
-    may: [core, util, text, new RegExp(`^src/(?:${ports}|pipelines|performance|config)/`)],
+    may: [core, util, text, new RegExp(`^src/(?:${ports}|models|onnx|pipelines|performance|config)/`)],
     why: 'the one composition root does not know who uses it',
   },
   {
@@ -89,6 +109,11 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'p-limit': { in: /^src\/(?:compose|pipelines|util)\// },
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
+  'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
+  '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },
+  '@huggingface/hub': { in: /^src\/models\//, optional: true },
+  ai: { in: /^src\/embed\/ai-sdk/, optional: true },
+  openai: { in: /^src\/embed\/openai-compatible/, optional: true },
   'sentence-splitter': { in: /^src\/chunk\/sentence-splitter\.ts$/, optional: true },
 }
 

@@ -1,0 +1,44 @@
+/** Precision of a model's weights. */
+export type Quantization = 'fp32' | 'fp16' | 'int8' | 'int4'
+
+/** How the vectors of tokens become the vector of a text. `'none'`: the model's graph does it. */
+export type Pooling = 'mean' | 'cls' | 'last-token' | 'none'
+
+/** A model on this machine, and all that must be known to embed texts with it. Plain data: it crosses threads. */
+export interface EmbeddingModel {
+  /** Hub id, or the name of the folder. */
+  readonly name: string
+  /** Absolute folder of `config.json` and `tokenizer.json`. */
+  readonly directory: string
+  /** Absolute path of the weights. */
+  readonly weights: string
+  /** Precision of the file at `weights`, which may be another than was asked for. */
+  readonly quantization: Quantization
+  /** Hash over weights, tokenizer and settings: two folders with the same content have the same. */
+  readonly contentHash: string
+  readonly pooling: Pooling
+  /** Put before every question and before every passage. May be empty. */
+  readonly prefixes: { readonly query: string; readonly passage: string }
+  /** Values per vector of the whole model. */
+  readonly dimensions: number
+  /** Tokens of a text that the model sees, the special ones included; the rest is cut off. */
+  readonly maxTokens: number
+}
+
+/** Texts as token ids: those of text `i` are `ids[offsets[i]]` to `ids[offsets[i + 1] - 1]`, special tokens included. */
+export interface TokenizedTexts {
+  readonly ids: Int32Array
+  /** One more than there are texts; the first is 0. */
+  readonly offsets: Int32Array
+}
+
+/** Turns texts into the token ids of one model. Pure and synchronous; one per thread. */
+export interface Tokenizer {
+  /**
+   * Encodes texts, each with the prefix before it and the model's special tokens around it, cut to `maxTokens` in all (a cut text
+   * keeps its closing special token). Accepts any string: unpaired surrogates, control characters, no characters at all.
+   */
+  encode(texts: readonly string[], options: { readonly maxTokens: number; readonly prefix?: string }): TokenizedTexts
+  /** The id that fills rows of a batch; masked out. */
+  readonly paddingId: number
+}
