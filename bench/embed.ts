@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { modelFolder } from '../test/fixtures/models/index.js'
+import { modelFolder } from '../test/fixtures/models/model-folder.js'
 import type { EmbedIngestResult, EmbedIngestTask } from './children/embed-ingest.js'
 import type { EmbedRun, OursTask } from './children/embed-ours.js'
 import type { RawResult, RawTask } from './children/embed-raw.js'
@@ -27,10 +27,10 @@ const bench: Bench = async (context) => {
     context.log('! skipped: everything (no measuring data)')
     return {}
   }
-  const directory = await modelFolder({
+  const directory = modelFolder({
     size: 'minilm',
     weights: ['fp32', 'int8'],
-    tokenizer: join(context.data as string, 'tokenizer', 'bert-base-uncased'),
+    tokenizer: { file: join(context.data as string, 'tokenizer', 'bert-base-uncased', 'tokenizer.json') },
   })
   return {
     ...(await compareWithTransformers('chunks', texts, directory, context)),
