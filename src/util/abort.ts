@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 
 /** The longest delay `setTimeout` keeps; beyond it fires at once. */
-const longestTimerMs = 2 ** 31 - 1
+export const longestTimerMs = 2 ** 31 - 1
 
 /** What {@link withDeadline} gives: `signal` is absent when nothing can end the call early. */
 export interface Deadline {
