@@ -17,6 +17,17 @@ export function anonymousBytes(processId: number | 'self' = 'self'): number | un
   return match === null ? undefined : Number(match[1]) * 1024
 }
 
+/** Highest resident memory of this process since it began, bytes (`VmHWM`): mapped files included. `NaN` without `/proc`. */
+export function peakResidentBytes(): number {
+  try {
+    const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    return match === null ? Number.NaN : Number(match[1]) * 1024
+  } catch {
+    // No /proc on this system.
+    return Number.NaN
+  }
+}
+
 export interface MemoryReading<Result> {
   readonly result: Result
   /** Bytes before, at the highest sample while it ran, and after a garbage collection (when `--expose-gc` is given). `NaN` off Linux. */

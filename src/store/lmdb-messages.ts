@@ -11,7 +11,7 @@ export interface WriterData {
   readonly endedSessions: readonly string[]
   /** Milliseconds that a replaced version stays readable. */
   readonly retireMs: number
-  /** See `exit-guard.ts`. */
+  /** See `util/thread-guard.ts`. */
   readonly exitGuard: Int32Array
 }
 

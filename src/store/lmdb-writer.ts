@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
+import { createThreadGuard } from '../util/thread-guard.js'
 import { smallYoungGeneration } from '../util/worker-pool.js'
 import { workerUrl } from '../util/worker-url.js'
-import { createExitGuard } from './exit-guard.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { storeClosed } from './validate.js'
 
@@ -79,7 +79,7 @@ class Thread {
   readonly #logger: Logger
   readonly #waiting = new Map<number, Waiting>()
   readonly #exited: Promise<unknown>
-  readonly #exitGuard = createExitGuard()
+  readonly #exitGuard = createThreadGuard()
   #nextId = 1
   #closed = false
 

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import { createScavenger } from '../util/scavenge.js'
-import { guarded } from './exit-guard.js'
+import { guarded } from '../util/thread-guard.js'
 import {
   completeFile,
   type Environment,

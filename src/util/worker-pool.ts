@@ -1,6 +1,7 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
+import { createThreadGuard, type ThreadGuard } from './thread-guard.js'
 import type { FromWorker, ToWorker, WireError } from './worker-serve.js'
 import { workerUrl } from './worker-url.js'
 
@@ -17,6 +18,18 @@ export interface WorkerPoolOptions {
   readonly workerData?: unknown
   /** Threads without work for this long are ended. Default 30,000 ms; 0 keeps them. */
   readonly idleMs?: number
+  /**
+   * Tasks handed to one thread at once. It serves them one after the other; with 2 it has the next at hand while the main thread is
+   * busy. A thread that dies takes them all with it. Not for streams: a slow reader holds up the next task. Default 1.
+   */
+  readonly depth?: number
+  /**
+   * Milliseconds an aborted task may take to stop by itself before its thread is ended. Default 500. `Infinity`: its answer is
+   * awaited and dropped, for threads that hold what is dear to load.
+   */
+  readonly abortGraceMs?: number
+  /** `'low'` (default) lets the application, or a question, have the core first; on Linux only. */
+  readonly priority?: 'low' | 'normal'
 }
 
 /** Each thread otherwise lets up to 48 MB of garbage gather before it looks; collecting 12 MB is as fast per byte. */
@@ -40,14 +53,14 @@ export interface TaskOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Milliseconds an aborted task may take to stop by itself before its thread is terminated. */
-const abortGraceMs = 500
+const defaultAbortGraceMs = 500
 /** Bytes a streaming task may be ahead of its reader. */
 const defaultCreditBytes = 1 << 20
 
 /**
  * Runs tasks in worker threads: each thread serves one task at a time, waiting tasks run in the order they came. A thread that
- * crashes, hangs or grows too large is replaced; only its own task fails. Threads never keep the process alive while idle.
+ * crashes, hangs or grows too large is replaced; only its own task fails. Threads never keep the process alive while idle. No thread
+ * is ended inside a critical section (`TaskContext.critical`): whoever ends it waits for up to 10 seconds and then leaves it behind.
  */
 export class WorkerPool implements Closable {
   readonly #options: WorkerPoolOptions
@@ -128,20 +141,32 @@ export class WorkerPool implements Closable {
 
   #dispatch(): void {
     while (this.#queue.length > 0) {
-      const thread = [...this.#threads].find((candidate) => candidate.job === undefined) ?? this.#start()
+      const thread = this.#choose()
       if (thread === undefined) return
       thread.assign(this.#queue.shift() as Job)
     }
   }
 
+  /** An idle thread, else a new one, else the one with the fewest tasks that takes another. */
+  #choose(): Thread | undefined {
+    let best: Thread | undefined
+    for (const thread of this.#threads) if (thread.hasRoom && thread.load < (best?.load ?? Infinity)) best = thread
+    return best?.load === 0 ? best : (this.#start() ?? best)
+  }
+
   #start(): Thread | undefined {
     if (this.#threads.size >= this.#options.size) return undefined
     const thread: Thread = new Thread(this.#options, {
-      idle: (heldBytes) => this.#release(thread, heldBytes),
+      answered: (heldBytes) => this.#release(thread, heldBytes),
       died: (error) => this.#buried(thread, error),
       hung: (error) => {
         this.replaced.timedOut++
         void this.#discard(thread, error)
+        this.#dispatch()
+      },
+      ignoredAbort: () => {
+        this.replaced.aborted++
+        void this.#discard(thread)
         this.#dispatch()
       },
     })
@@ -150,34 +175,30 @@ export class WorkerPool implements Closable {
   }
 
   #release(thread: Thread, heldBytes: number): void {
-    if (heldBytes > (this.#options.maxHeldBytes ?? Number.POSITIVE_INFINITY)) {
+    if (heldBytes > (this.#options.maxHeldBytes ?? Number.POSITIVE_INFINITY)) thread.retire()
+    if (thread.load === 0 && thread.retired) {
       this.replaced.recycled++
       void this.#discard(thread)
-    } else thread.rest(this.#options.idleMs ?? 30_000, () => void this.#discard(thread))
+    } else if (thread.load === 0) thread.rest(this.#options.idleMs ?? 30_000, () => void this.#discard(thread))
     this.#dispatch()
   }
 
   #buried(thread: Thread, error: Error): void {
     if (!this.#threads.delete(thread)) return
     this.replaced.crashed++
-    thread.job?.fail(error)
+    thread.fail(error)
     this.#dispatch()
   }
 
   #abort(job: Job): void {
     const place = this.#queue.indexOf(job)
     if (place >= 0) this.#queue.splice(place, 1)
-    const thread = [...this.#threads].find((candidate) => candidate.job === job)
-    thread?.abort(() => {
-      this.replaced.aborted++
-      void this.#discard(thread)
-      this.#dispatch()
-    })
+    else for (const thread of this.#threads) thread.abort(job)
   }
 
   async #discard(thread: Thread, error?: Error): Promise<void> {
     this.#threads.delete(thread)
-    if (error !== undefined) thread.job?.fail(error)
+    thread.fail(error)
     await thread.end()
   }
 }
@@ -274,25 +295,39 @@ class Job {
 }
 
 interface ThreadEvents {
-  idle(heldBytes: number): void
+  /** One more task is done. */
+  answered(heldBytes: number): void
   died(error: Error): void
   hung(error: Error): void
+  ignoredAbort(): void
+}
+
+/** A task that was handed to a thread. */
+interface Assigned {
+  readonly id: number
+  readonly job: Job
+  aborted: boolean
 }
 
 let nextTaskId = 1
 
-/** One worker thread and the task it serves. */
+/** One worker thread and the tasks it was given: it serves the first, the others wait there. */
 class Thread {
   readonly #worker: Worker
   readonly #events: ThreadEvents
-  job: Job | undefined
-  #taskId = 0
+  readonly #guard: ThreadGuard
+  readonly #depth: number
+  readonly #abortGraceMs: number
+  readonly #assigned: Assigned[] = []
   #timer: NodeJS.Timeout | undefined
+  #retired = false
   #ended = false
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
+    const { worker, priority = 'low', depth = 1, abortGraceMs = defaultAbortGraceMs } = options
     this.#events = events
-    const { worker } = options
+    this.#depth = depth
+    this.#abortGraceMs = abortGraceMs
     this.#worker = new Worker(typeof worker === 'string' ? workerUrl(worker) : worker, {
       workerData: options.workerData,
       name: typeof worker === 'string' ? `ufrag-${worker}` : 'ufrag',
@@ -300,28 +335,54 @@ class Thread {
       // Loaders and instrumentation of the application (`--import`) are none of our threads' business: they cost memory and time.
       execArgv: [],
     })
+    this.#guard = createThreadGuard()
     this.#worker.unref()
     this.#worker.on('message', (message: FromWorker) => this.#receive(message))
     this.#worker.on('error', (error) => this.#die(error))
-    this.#worker.on('exit', (code) => this.#die(new Error(`exit code ${code}`)))
+    this.#worker.on('exit', (code) => {
+      this.#guard.release()
+      this.#die(new Error(`exit code ${code}`))
+    })
+    this.#worker.postMessage({ kind: 'start', guard: this.#guard.cells, priority } satisfies ToWorker)
+  }
+
+  /** Tasks it was given and has not answered. */
+  get load(): number {
+    return this.#assigned.length
+  }
+
+  get hasRoom(): boolean {
+    return !this.#retired && this.load < this.#depth
+  }
+
+  get retired(): boolean {
+    return this.#retired
+  }
+
+  /** Takes no more tasks. */
+  retire(): void {
+    this.#retired = true
   }
 
   assign(job: Job): void {
-    clearTimeout(this.#timer)
-    this.job = job
-    this.#taskId = nextTaskId++
-    job.onCredit = (bytes) => this.#post({ kind: 'credit', id: this.#taskId, bytes }, job)
+    const assigned: Assigned = { id: nextTaskId++, job, aborted: false }
+    this.#assigned.push(assigned)
+    job.onCredit = (bytes) => {
+      if (this.#assigned.includes(assigned)) this.#post({ kind: 'credit', id: assigned.id, bytes }, assigned)
+    }
     this.#worker.ref()
+    if (this.load === 1) this.#attend()
     const { type, payload, transfer = [] } = job.task
-    this.#post({ kind: 'run', id: this.#taskId, type, payload, credit: job.credit }, job, transfer)
-    this.#watch()
+    this.#post({ kind: 'run', id: assigned.id, type, payload, credit: job.credit }, assigned, transfer)
   }
 
-  /** Asks the task to stop; calls `terminate` when it does not within the grace period. */
-  abort(terminate: () => void): void {
-    clearTimeout(this.#timer)
-    this.#worker.postMessage({ kind: 'abort', id: this.#taskId } satisfies ToWorker)
-    this.#timer = setTimeout(terminate, abortGraceMs).unref()
+  /** Asks a task to stop, if it is here; one that does not within the grace period is reported. */
+  abort(job: Job): void {
+    const assigned = this.#assigned.find((candidate) => candidate.job === job)
+    if (assigned === undefined) return
+    assigned.aborted = true
+    this.#post({ kind: 'abort', id: assigned.id }, assigned)
+    if (this.#assigned[0] === assigned) this.#attend()
   }
 
   rest(idleMs: number, end: () => void): void {
@@ -329,59 +390,91 @@ class Thread {
     if (idleMs > 0) this.#timer = setTimeout(end, idleMs).unref()
   }
 
+  /** Fails the tasks it has: the one it serves with `error`, those that wait with `WORKER`, as nothing is wrong with them. */
+  fail(error?: Error): void {
+    const closed = RagError.isInstance(error, 'CLOSED')
+    for (const [place, { job }] of this.#assigned.splice(0).entries()) {
+      if (place === 0 && error !== undefined) job.fail(error)
+      else job.fail(closed ? error : endedBefore(error))
+    }
+  }
+
   async end(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#timer)
     // Whoever awaits the end must not be outlived by it.
     this.#worker.ref()
-    await this.#worker.terminate()
+    if (await this.#guard.stop()) await this.#worker.terminate()
+    else {
+      this.#worker.unref()
+      void this.#guard.stop(Number.POSITIVE_INFINITY).then(() => this.#worker.terminate())
+    }
   }
 
-  #post(message: ToWorker, job: Job, transfer: readonly ArrayBuffer[] = []): void {
-    if (this.job !== job || this.#ended) return
+  #post(message: ToWorker, assigned: Assigned, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.#ended) return
     try {
       this.#worker.postMessage(message, [...transfer])
     } catch (error) {
       // A payload that cannot be cloned is a mistake of the caller; the thread itself is well.
-      job.fail(error)
-      this.#done(0)
+      assigned.job.fail(error)
+      this.#done(assigned, 0)
     }
   }
 
   #receive(message: FromWorker): void {
-    if (message.id !== this.#taskId || this.job === undefined) return
+    const assigned = this.#assigned.find(({ id }) => id === message.id)
+    if (assigned === undefined) return
+    const { job } = assigned
     switch (message.kind) {
       case 'emit':
-        if (!this.job.settled) this.job.push(message.value, message.bytes)
-        if (!this.job.settled) this.#watch()
+        if (job.settled) return
+        job.push(message.value, message.bytes)
+        this.#attend()
         return
       case 'done':
-        this.job.finish(message.value)
-        this.#done(message.heldBytes)
+        job.finish(message.value)
+        this.#done(assigned, message.heldBytes)
         return
       case 'failed':
-        this.job.fail(fromWire(message.error))
-        this.#done(message.heldBytes)
+        job.fail(fromWire(message.error))
+        this.#done(assigned, message.heldBytes)
         return
       default:
         message satisfies never
     }
   }
 
-  #done(heldBytes: number): void {
-    clearTimeout(this.#timer)
-    this.job = undefined
-    this.#events.idle(heldBytes)
+  #done(assigned: Assigned, heldBytes: number): void {
+    this.#assigned.splice(this.#assigned.indexOf(assigned), 1)
+    this.#attend()
+    this.#events.answered(heldBytes)
   }
 
-  #watch(): void {
-    const { job } = this
-    const timeoutMs = job?.options.timeoutMs
-    if (job === undefined || timeoutMs === undefined) return
+  /** Sets the timer for the task that is being served: how long it may be silent, or take to stop. */
+  #attend(): void {
     clearTimeout(this.#timer)
+    const first = this.#assigned[0]
+    if (first === undefined) return
+    if (first.aborted) this.#awaitStop()
+    else this.#watch(first.job)
+  }
+
+  #awaitStop(): void {
+    if (this.#abortGraceMs === Number.POSITIVE_INFINITY) return
+    this.#timer = setTimeout(() => {
+      // It cannot be ended now, and may well stop when it is out of there.
+      if (this.#guard.busy) this.#awaitStop()
+      else this.#events.ignoredAbort()
+    }, this.#abortGraceMs).unref()
+  }
+
+  #watch(job: Job): void {
+    const { timeoutMs } = job.options
+    if (timeoutMs === undefined) return
     this.#timer = setTimeout(() => {
       // A worker that waits for its reader is not hanging.
-      if (job.awaitsReader) return this.#watch()
+      if (job.awaitsReader) return this.#watch(job)
       this.#events.hung(
         new RagError('TIMEOUT', `A worker gave no sign of life for ${timeoutMs} ms and was ended.`, {
           data: { task: job.task.type, timeoutMs },
@@ -405,6 +498,10 @@ class Thread {
         : new RagError('WORKER', `A worker thread died: ${cause.message}`, { cause, retryable: true }),
     )
   }
+}
+
+function endedBefore(cause: Error | undefined): RagError {
+  return new RagError('WORKER', 'The worker thread ended before it came to this task.', { cause, retryable: true })
 }
 
 function fromWire(error: WireError): Error {

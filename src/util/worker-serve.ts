@@ -1,6 +1,7 @@
 import { setPriority } from 'node:os'
-import { parentPort } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { RagError, type SerializedRagError } from '../core/errors.js'
+import { guarded } from './thread-guard.js'
 
 /** What a task handler inside a worker receives beside its payload. */
 export interface TaskContext {
@@ -11,6 +12,11 @@ export interface TaskContext {
    * rejects when the task was aborted.
    */
   emit(value: unknown, options?: { readonly bytes?: number; readonly transfer?: readonly ArrayBuffer[] }): Promise<void>
+  /**
+   * Runs native code that would take the whole process down if its thread were stopped in the middle. Meanwhile neither the pool ends
+   * the thread nor does the process exit, for up to 10 seconds. Keep it short, and one at a time. Throws when the end has begun.
+   */
+  critical<Result>(section: () => Result): Result
 }
 
 /** A result whose buffers are moved to the caller, not copied. */
@@ -25,6 +31,7 @@ export type TaskHandler = (payload: never, context: TaskContext) => Promise<unkn
 
 /** Messages from the pool to a worker. */
 export type ToWorker =
+  | { readonly kind: 'start'; readonly guard: Int32Array; readonly priority: 'low' | 'normal' }
   | {
       readonly kind: 'run'
       readonly id: number
@@ -53,30 +60,54 @@ export type WireError =
 export function serveTasks(handlers: Readonly<Record<string, TaskHandler>>, heldBytes: () => number = () => 0): void {
   const port = parentPort
   if (port === null) throw new RagError('WORKER', 'serveTasks() was called outside a worker thread.')
-  let current: RunningTask | undefined
-  giveWay()
+  const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) => port.postMessage(message, [...transfer])
+  /** The first is being served, the others wait. */
+  const tasks: RunningTask[] = []
+  let guard: Int32Array = new Int32Array(2)
 
-  port.on('message', (message: ToWorker) => {
+  port.on('message', receive)
+
+  function receive(message: ToWorker): void {
     switch (message.kind) {
+      case 'start':
+        guard = message.guard
+        if (message.priority === 'low') giveWay()
+        return
       case 'run':
-        current = new RunningTask(message.credit)
-        void execute(message, current)
+        tasks.push(new RunningTask(message))
+        if (tasks.length === 1) void serve()
         return
       case 'abort':
-        current?.abort()
+        tasks.find(({ id }) => id === message.id)?.abort()
         return
       case 'credit':
-        current?.refill(message.bytes)
+        tasks.find(({ id }) => id === message.id)?.refill(message.bytes)
         return
       default:
         message satisfies never
     }
-  })
+  }
 
-  async function execute({ id, type, payload }: Extract<ToWorker, { kind: 'run' }>, task: RunningTask): Promise<void> {
-    const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) =>
-      (port as NonNullable<typeof port>).postMessage(message, [...transfer])
+  async function serve(): Promise<void> {
+    for (let task = tasks[0]; task !== undefined; task = tasks[0]) {
+      receiveArrived()
+      await execute(task)
+      tasks.shift()
+    }
+  }
+
+  /** Otherwise a task would begin before an abort of it, sent while this thread was busy, is seen. */
+  function receiveArrived(): void {
+    for (let next = receiveMessageOnPort(port as MessagePort); next !== undefined; ) {
+      receive(next.message)
+      next = receiveMessageOnPort(port as MessagePort)
+    }
+  }
+
+  async function execute(task: RunningTask): Promise<void> {
+    const { id, type, payload } = task
     try {
+      task.signal.throwIfAborted()
       const handler = handlers[type]
       if (handler === undefined) throw new RagError('WORKER', `The worker knows no task "${type}".`)
       const result = await handler(payload as never, {
@@ -85,6 +116,7 @@ export function serveTasks(handlers: Readonly<Record<string, TaskHandler>>, held
           await task.take(bytes)
           send({ kind: 'emit', id, value, bytes }, transfer)
         },
+        critical: (section) => guarded(guard, section),
       })
       if (result instanceof Transferred)
         send({ kind: 'done', id, value: result.value, heldBytes: heldBytes() }, result.transfer)
@@ -108,14 +140,20 @@ function giveWay(): void {
   }
 }
 
-/** The abort signal and the byte credit of the task being served. */
+/** A task with its abort signal and its byte credit. */
 class RunningTask {
+  readonly id: number
+  readonly type: string
+  readonly payload: unknown
   readonly #controller = new AbortController()
   readonly signal = this.#controller.signal
   #credit: number
   #waiting: (() => void) | undefined
 
-  constructor(credit: number) {
+  constructor({ id, type, payload, credit }: Extract<ToWorker, { kind: 'run' }>) {
+    this.id = id
+    this.type = type
+    this.payload = payload
     this.#credit = credit
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -142,8 +142,10 @@ describe('cancellation and limits', () => {
   it('ends a thread that ignores an abort', async () => {
     const pool = createPool({ size: 1 })
     const controller = new AbortController()
-    const spinning = pool.run(task('spin'), { signal: controller.signal })
-    setTimeout(() => controller.abort(new Error('stop')), 50)
+    const begun = new Int32Array(new SharedArrayBuffer(4))
+    const spinning = pool.run(task('spin', begun), { signal: controller.signal })
+    await expect.poll(() => Atomics.load(begun, 0), { interval: 1 }).toBe(1)
+    controller.abort(new Error('stop'))
     await expect(spinning).rejects.toThrow('stop')
     expect(await pool.run(task('echo', 1))).toBe(1)
     expect(pool.replaced.aborted).toBe(1)
@@ -188,6 +190,158 @@ describe('threads that die', () => {
     await pool.run(task('echo'))
     await expect.poll(() => pool.threads).toBe(0)
     expect(await pool.run(task('echo', 1))).toBe(1)
+  })
+})
+
+describe('two tasks per thread', () => {
+  it('hands a thread its next task while it serves the first, in order', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const tasks = [50, 0, 0].map((ms) => pool.run(task('block', ms)))
+    expect(pool.queued).toBe(1)
+    expect(await Promise.all(tasks)).toEqual([1, 2, 3])
+  })
+
+  it('gives work to idle and new threads first', async () => {
+    const pool = createPool({ size: 2, depth: 2 })
+    const tasks = [pool.run(task('sleep', 50)), pool.run(task('sleep', 50))]
+    expect(pool.threads).toBe(2)
+    tasks.push(...[1, 2, 3].map(() => pool.run(task('sleep', 1))))
+    expect(pool.queued).toBe(1)
+    await Promise.all(tasks)
+  })
+
+  it('never begins a task that was aborted while the thread served another', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const controller = new AbortController()
+    const first = pool.run(task('block', 100))
+    const second = pool.run(task('block', 0), { signal: controller.signal })
+    controller.abort(new Error('not needed'))
+    await expect(second).rejects.toThrow('not needed')
+    expect(await first).toBe(1)
+    expect(await pool.run(task('served'))).toBe(2)
+  })
+
+  it('lets the second go on when the first is aborted', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const controller = new AbortController()
+    const first = pool.run(task('sleep', 60_000), { signal: controller.signal })
+    const second = pool.run(task('echo', 2))
+    controller.abort(new Error('enough'))
+    await expect(first).rejects.toThrow('enough')
+    expect(await second).toBe(2)
+    expect(pool.replaced.aborted).toBe(0)
+  })
+
+  it('fails both with WORKER, to be tried again, when their thread dies', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const results = await Promise.allSettled([pool.run(task('exit')), pool.run(task('echo', 1))])
+    for (const result of results) expect(result).toMatchObject({ reason: { code: 'WORKER', retryable: true } })
+    expect(pool.replaced.crashed).toBe(1)
+    expect(await pool.run(task('echo', 'alive'))).toBe('alive')
+  })
+
+  it('fails only the first with TIMEOUT when their thread hangs', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const hanging = pool.run(task('spin'), { timeoutMs: 100 })
+    const waiting = pool.run(task('echo'), { timeoutMs: 100 })
+    const results = await Promise.allSettled([hanging, waiting])
+    expect(results).toMatchObject([{ reason: { code: 'TIMEOUT' } }, { reason: { code: 'WORKER', retryable: true } }])
+  })
+
+  it('measures the time limit of a task from when it is served', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    await pool.run(task('echo'))
+    const first = pool.run(task('block', 1500))
+    const second = pool.run(task('echo', 2), { timeoutMs: 1000 })
+    expect(await Promise.all([first, second])).toEqual([1, 2])
+  })
+
+  it('replaces a thread that holds too much only after its last task', async () => {
+    const pool = createPool({ size: 1, depth: 2, maxHeldBytes: 1000 })
+    const results = [pool.run(task('hold', 1001)), pool.run(task('served')), pool.run(task('served'))]
+    expect(await Promise.all(results)).toEqual([1, 2, 1])
+    expect(pool.replaced).toMatchObject({ recycled: 1, crashed: 0 })
+  })
+
+  it('fails all with CLOSED when the pool is closed', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const settled = Promise.allSettled([1, 2, 3].map(() => pool.run(task('sleep', 60_000))))
+    await pool.close()
+    for (const result of await settled) expect(result).toMatchObject({ reason: { code: 'CLOSED' } })
+  })
+})
+
+describe('aborted tasks of threads that are dear', () => {
+  it('are awaited and dropped, however long they take', async () => {
+    const pool = createPool({ size: 1, abortGraceMs: Number.POSITIVE_INFINITY })
+    const controller = new AbortController()
+    const running = pool.run(task('block', 900), { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await expect(running).rejects.toThrow('enough')
+    expect(await pool.run(task('served'))).toBeGreaterThan(0)
+    expect(pool.replaced.aborted).toBe(0)
+  })
+})
+
+describe('critical sections', () => {
+  const begin = async (
+    pool: WorkerPool,
+    { ms = 700, type = 'critical', signal = undefined as AbortSignal | undefined },
+  ) => {
+    const state = new Int32Array(new SharedArrayBuffer(4))
+    const result = pool.run(task(type, { state, ms }), { signal })
+    const settled = Promise.allSettled([result])
+    await expect.poll(() => Atomics.load(state, 0), { interval: 1 }).toBe(1)
+    return { state, settled }
+  }
+
+  it.each(['critical', 'criticalLater'])('are not cut short by closing the pool (%s)', async (type) => {
+    const pool = createPool({ size: 1 })
+    const { state, settled } = await begin(pool, { type })
+    await pool.close()
+    expect(state[0]).toBe(2)
+    expect(await settled).toMatchObject([{ reason: { code: 'CLOSED' } }])
+    expect(pool.threads).toBe(0)
+  })
+
+  it('do not begin once the thread is about to end', async () => {
+    const pool = createPool({ size: 1, depth: 2 })
+    const { settled } = await begin(pool, { ms: 300 })
+    const state = new Int32Array(new SharedArrayBuffer(4))
+    const second = Promise.allSettled([pool.run(task('critical', { state, ms: 1 }))])
+    await pool.close()
+    expect(await Promise.all([settled, second])).toMatchObject([[{ status: 'rejected' }], [{ status: 'rejected' }]])
+    expect(state[0]).toBe(0)
+  })
+
+  it('are waited for by an abort, and the thread serves on', async () => {
+    const pool = createPool({ size: 1 })
+    const controller = new AbortController()
+    const { state, settled } = await begin(pool, { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    expect(await settled).toMatchObject([{ reason: { message: 'enough' } }])
+    expect(await pool.run(task('echo', 1))).toBe(1)
+    expect(state[0]).toBe(2)
+    expect(pool.replaced.aborted).toBe(0)
+  })
+
+  it('outlive a time limit, which their caller sees at once', async () => {
+    const pool = createPool({ size: 1 })
+    const state = new Int32Array(new SharedArrayBuffer(4))
+    const hanging = pool.run(task('critical', { state, ms: 1500 }), { timeoutMs: 700 })
+    await expect(hanging).rejects.toMatchObject({ code: 'TIMEOUT' })
+    expect(state[0]).toBe(1)
+    expect(await pool.run(task('echo', 'another thread'))).toBe('another thread')
+    await expect.poll(() => Atomics.load(state, 0), { timeout: 5000 }).toBe(2)
+  })
+})
+
+describe('priority', () => {
+  it.skipIf(process.platform !== 'linux')('is low unless it is asked for, and that of the process stays', async () => {
+    const own = getPriority()
+    expect(await createPool().run(task('priority'))).toBe(10)
+    expect(await createPool({ priority: 'normal' }).run(task('priority'))).toBe(own)
+    expect(getPriority()).toBe(own)
   })
 })
 

@@ -1,0 +1,84 @@
+import { join } from 'node:path'
+import { stableJson } from '../util/stable-json.js'
+import { contentHashOf } from './content-hash.js'
+import { listModelFiles } from './files.js'
+import { type LocatedModel, locateModel, type ModelNeeds, type ModelRequest } from './locate.js'
+import { inspectOnnxFile, requireExternalData } from './onnx-file.js'
+import { readSettings, type SettingsOverrides } from './settings.js'
+import type { EmbeddingModel, Quantization } from './types.js'
+import { chooseWeights, detectProcessor, type Processor, type WeightsChoice, weightsPaths } from './weights.js'
+
+/** Options of {@link openEmbeddingModel}. */
+export interface EmbeddingModelRequest extends ModelRequest, SettingsOverrides {
+  /** Precision of the weights. Default `'fp32'`. Where it is not to be had, another is taken, and the logger is warned. */
+  readonly quantization?: Quantization | undefined
+  /** What 8-bit weights are chosen for. Default: this machine's. */
+  readonly processor?: Processor | undefined
+}
+
+/**
+ * Finds an embedding model and everything that must be known to use it; loads nothing. What the caller says wins over what is known of
+ * the model, and that over what its files say. Precisions that are not there are replaced, with one warning: `int8` by fp32, fp16,
+ * int4; `int4` by int8, fp32, fp16; `fp16` and `fp32` by one another, then int8, int4; `quantization` of the result is the truth.
+ *
+ * Rejects with `NOT_FOUND` (no such model, with the places that were looked in), `UNSUPPORTED` (a model that needs more than pooling),
+ * `INTEGRITY` (a damaged file, by name) or `BAD_OPTION`.
+ */
+export async function openEmbeddingModel(request: EmbeddingModelRequest): Promise<EmbeddingModel> {
+  const { quantization = 'fp32', logger, signal } = request
+  const processor = request.processor ?? (await detectProcessor())
+  const located = await locateModel(request, onnxNeeds(quantization, processor))
+  const { name, directory, weights } = located
+  const { poolingGuessed, ...settings } = await readSettings(located, request)
+  warnOfSubstitute(located, quantization, logger)
+  if (poolingGuessed) {
+    logger?.warn('The model does not say how its token vectors become one; their mean is taken.', {
+      model: name,
+      directory,
+    })
+  }
+  const contentHash = await hashOf(located, { settings: stableJson(settings), signal })
+  return {
+    name,
+    directory,
+    weights: join(directory, weights.path),
+    quantization: weights.quantization,
+    contentHash,
+    ...settings,
+  }
+}
+
+/** An ONNX file of one precision with tokenizer and configuration. */
+export function onnxNeeds(quantization: Quantization, processor: Processor): ModelNeeds<WeightsChoice> {
+  return {
+    choose: (files) => chooseWeights(files, { quantization, processor }),
+    wanted: weightsPaths(quantization, processor),
+    required: ['config.json', 'tokenizer.json'],
+    async complete(directory, { path }) {
+      const weights = join(directory, path)
+      return [weights, ...(await requireExternalData(weights, await inspectOnnxFile(weights)))]
+    },
+  }
+}
+
+function warnOfSubstitute(
+  { name, weights }: LocatedModel<WeightsChoice>,
+  wanted: Quantization,
+  logger: ModelRequest['logger'],
+): void {
+  const { path, quantization, exact, saturates } = weights
+  const data = { model: name, wanted, quantization, file: path }
+  if (!exact) logger?.warn(`The model "${name}" has no ${wanted} weights; ${quantization} is used.`, data)
+  else if (saturates) {
+    logger?.warn(`The 8-bit weights of "${name}" are made for other processors: on this one they are less exact.`, data)
+  }
+}
+
+async function hashOf(
+  { directory, files }: LocatedModel<WeightsChoice>,
+  { settings, signal }: { readonly settings: string; readonly signal: AbortSignal | undefined },
+): Promise<string> {
+  const present = await listModelFiles(directory)
+  const tokenizer = ['tokenizer.json', 'tokenizer_config.json'].filter((file) => present.includes(file))
+  return contentHashOf({ whole: tokenizer.map((file) => join(directory, file)), sampled: files, settings }, signal)
+}

@@ -1,0 +1,38 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Folders within a model's that matter: ONNX files, and the steps of sentence-transformers (`1_Pooling`). */
+const innerFolder = /^(?:onnx|\d+_\w+)$/
+
+/** Files of a model that matter, as paths within its folder with `/`; empty when there is no such folder. Broken links do not count. */
+export async function listModelFiles(directory: string): Promise<readonly string[]> {
+  const names = await readFolder(directory)
+  const folders = names.filter((name) => innerFolder.test(name))
+  const inner = await Promise.all(
+    folders.map(async (folder) => (await readFolder(join(directory, folder))).map((name) => `${folder}/${name}`)),
+  )
+  const paths = [...names, ...inner.flat()]
+  const present = await Promise.all(paths.map((path) => isFile(join(directory, path))))
+  return paths.filter((_, index) => present[index])
+}
+
+async function readFolder(directory: string): Promise<readonly string[]> {
+  return readdir(directory).catch((error) => {
+    if (isAbsent(error)) return []
+    throw error
+  })
+}
+
+/** Follows links, as the hub cache is made of them. */
+export async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch (error) {
+    if (isAbsent(error)) return false
+    throw error
+  }
+}
+
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+}

@@ -1,0 +1,53 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/** Environment variables, usually `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A folder that models are looked for in. */
+export interface ModelPlace {
+  /** `'folder'`: of models by their names, put there by hand. `'cache'`: the hub cache, in the layout that Python's tools share. */
+  readonly kind: 'folder' | 'cache'
+  /** Absolute. */
+  readonly path: string
+  /** The option or variable that names it; `'default'` when none does. */
+  readonly from: string
+}
+
+/** Where hub ids are looked for, in this order: the option, the variable `UFRAG_MODELS`, the hub cache (always last, always one). */
+export function modelPlaces(
+  options: { readonly modelsDir?: string; readonly environment?: Environment } = {},
+): readonly [...ModelPlace[], ModelPlace] {
+  const { modelsDir, environment = process.env } = options
+  const places = new Map<string, ModelPlace>()
+  const add = (path: string | undefined, from: string): void => {
+    if (path === undefined || path === '') return
+    const place: ModelPlace = { kind: 'folder', path: resolve(expandHome(path)), from }
+    if (!places.has(place.path)) places.set(place.path, place)
+  }
+  add(modelsDir, 'modelsDir')
+  add(environment.UFRAG_MODELS, 'UFRAG_MODELS')
+  return [...places.values(), hubCache(environment)]
+}
+
+/** The hub cache, by the same variables and in the same order of precedence as in `huggingface_hub` of Python. */
+function hubCache(environment: Environment): ModelPlace {
+  const candidates: readonly (readonly [from: string, ...path: string[]])[] = [
+    ['HF_HUB_CACHE'],
+    ['HUGGINGFACE_HUB_CACHE'],
+    ['HF_HOME', 'hub'],
+    ['XDG_CACHE_HOME', 'huggingface', 'hub'],
+  ]
+  for (const [from, ...rest] of candidates) {
+    const value = environment[from]
+    if (value !== undefined && value !== '') {
+      return { kind: 'cache', path: resolve(join(expandHome(value), ...rest)), from }
+    }
+  }
+  return { kind: 'cache', path: join(homedir(), '.cache', 'huggingface', 'hub'), from: 'default' }
+}
+
+/** Variables in a service file or a Dockerfile are not expanded by a shell. */
+function expandHome(path: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
+}
