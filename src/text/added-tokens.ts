@@ -46,9 +46,9 @@ export function beginningsOf(
 /** Finds added tokens in a text, at places where {@link BertCharacters} says that one may begin. */
 export class AddedTokens {
   readonly #characters: BertCharacters
-  readonly #raw: TokenTable
-  readonly #normalized: TokenTable
-  readonly #whole: TokenTable
+  readonly #raw = new TokenTable()
+  readonly #normalized = new TokenTable()
+  readonly #whole = new TokenTable()
   /** Scratch: the stretch of text that may be a token, and one around it. */
   readonly #candidate: Uint16Array
   readonly #stretch: Uint16Array
@@ -58,9 +58,6 @@ export class AddedTokens {
 
   constructor(tokens: readonly AddedToken[], normalization: BertNormalization, characters: BertCharacters) {
     this.#characters = characters
-    this.#raw = new TokenTable(tokens.length)
-    this.#normalized = new TokenTable(tokens.length)
-    this.#whole = new TokenTable(tokens.length)
     for (const token of tokens) {
       if (token.normalized !== undefined) this.#normalized.set(token.normalized, token.id)
       else this.#raw.set(token.content, token.id)

@@ -12,27 +12,15 @@ export function hashUnit(hash: number, unit: number): number {
  */
 export class TokenTable {
   /** The units of all tokens, one after the other. */
-  #units: Uint16Array
+  #units = new Uint16Array(1024)
   /** Where each token begins; one more than there are tokens. */
-  readonly #starts: Uint32Array
-  readonly #ids: Int32Array
+  #starts = new Uint32Array(129)
+  #ids = new Int32Array(128)
   #count = 0
   /** Open addressing, at most half full: number of the token plus one, 0 for none; and beside it the hash of the token. */
-  readonly #slots: Int32Array
-  readonly #hashes: Int32Array
-  readonly #mask: number
+  #slots = new Int32Array(256)
+  #hashes = new Int32Array(256)
   #longest = 0
-
-  /** A table for at most so many tokens. */
-  constructor(capacity: number) {
-    const size = 2 ** Math.ceil(Math.log2(Math.max(8, capacity * 2)))
-    this.#units = new Uint16Array(capacity * 8)
-    this.#starts = new Uint32Array(capacity + 1)
-    this.#ids = new Int32Array(capacity)
-    this.#slots = new Int32Array(size)
-    this.#hashes = new Int32Array(size)
-    this.#mask = size - 1
-  }
 
   /** Units of the longest token. */
   get longest(): number {
@@ -41,9 +29,10 @@ export class TokenTable {
 
   /** Gives `token`, without its first `from` units, an id; one that it had is forgotten. */
   set(token: string, id: number, from = 0): void {
+    if (this.#count === this.#ids.length) this.#grow()
     const start = this.#starts[this.#count] as number
     const length = token.length - from
-    this.#reserve(start + length)
+    while (start + length > this.#units.length) this.#units = larger(this.#units)
     let hash = hashSeed
     for (let i = 0; i < length; i++) {
       const unit = token.charCodeAt(from + i)
@@ -61,6 +50,11 @@ export class TokenTable {
     this.#starts[this.#count] = start + length
     this.#slots[slot] = this.#count
     this.#longest = Math.max(this.#longest, length)
+  }
+
+  has(token: string): boolean {
+    const units = Uint16Array.from(token, (unit) => unit.charCodeAt(0))
+    return this.find(units, 0, units.length, units.reduce(hashUnit, hashSeed)) >= 0
   }
 
   /** The id of the token at `buffer[start]` to `buffer[end - 1]`, whose hash is `hash`; -1 when there is none. */
@@ -81,9 +75,8 @@ export class TokenTable {
   #slotOf(buffer: Uint16Array, start: number, end: number, hash: number): number {
     const slots = this.#slots
     const hashes = this.#hashes
-    const mask = this.#mask
-    // The low bits of FNV depend on the low bits of the units only.
-    let slot = (hash ^ (hash >>> 15)) & mask
+    const mask = slots.length - 1
+    let slot = firstSlot(hash, mask)
     for (;;) {
       const number = slots[slot] as number
       if (number === 0 || (hashes[slot] === hash && this.#holds(number - 1, buffer, start, end))) return slot
@@ -99,10 +92,35 @@ export class TokenTable {
     return true
   }
 
-  #reserve(length: number): void {
-    if (length <= this.#units.length) return
-    const larger = new Uint16Array(Math.max(length, this.#units.length * 2))
-    larger.set(this.#units)
-    this.#units = larger
+  #grow(): void {
+    this.#ids = larger(this.#ids)
+    this.#starts = larger(this.#starts, this.#ids.length + 1)
+    const slots = this.#slots
+    const hashes = this.#hashes
+    this.#slots = new Int32Array(slots.length * 2)
+    this.#hashes = new Int32Array(slots.length * 2)
+    const mask = this.#slots.length - 1
+    for (const [old, number] of slots.entries()) {
+      if (number === 0) continue
+      const hash = hashes[old] as number
+      let slot = firstSlot(hash, mask)
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
+      this.#slots[slot] = number
+      this.#hashes[slot] = hash
+    }
   }
+}
+
+/** The low bits of FNV depend on the low bits of the units only. */
+function firstSlot(hash: number, mask: number): number {
+  return (hash ^ (hash >>> 15)) & mask
+}
+
+function larger<Numbers extends Uint16Array | Int32Array | Uint32Array>(
+  numbers: Numbers,
+  length = numbers.length * 2,
+): Numbers {
+  const copy = new (numbers.constructor as new (length: number) => Numbers)(length)
+  copy.set(numbers)
+  return copy
 }

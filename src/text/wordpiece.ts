@@ -17,8 +17,8 @@ import { hashSeed, hashUnit, TokenTable } from './token-table.js'
 
 /** What makes one WordPiece tokenizer. */
 export interface WordPieceOptions {
-  /** Id by token; tokens are well-formed strings. */
-  readonly vocabulary: Readonly<Record<string, number>>
+  /** Tokens, well-formed strings, and their ids. */
+  readonly vocabulary: Iterable<readonly [token: string, id: number]>
   /** The id of a word that the vocabulary cannot spell. */
   readonly unknownId: number
   /** Stands before tokens that continue a word: `'##'`. May be empty. */
@@ -37,9 +37,9 @@ export interface WordPieceOptions {
 export class WordPiece {
   readonly #characters: BertCharacters
   /** Tokens as they are: words and their beginnings. */
-  readonly #beginnings: TokenTable
+  readonly #beginnings = new TokenTable()
   /** Tokens that continue a word, without their prefix. */
-  readonly #continuations: TokenTable
+  readonly #continuations = new TokenTable()
   readonly #cache = new PieceCache()
   readonly #added: AddedTokens
   readonly #unknownId: number
@@ -59,16 +59,13 @@ export class WordPiece {
 
   constructor(options: WordPieceOptions) {
     const { vocabulary, unknownId, continuingPrefix, maxWordLength, normalization, addedTokens } = options
-    const tokens = Object.keys(vocabulary)
     this.#unknownId = unknownId
     this.#maxWordLength = maxWordLength
-    this.#beginnings = new TokenTable(tokens.length + addedTokens.length)
-    this.#continuations = new TokenTable(tokens.length + addedTokens.length)
-    for (const token of tokens) this.#learn(token, vocabulary[token] as number, continuingPrefix)
+    for (const [token, id] of vocabulary) this.#learn(token, id, continuingPrefix)
     for (const { content, id } of addedTokens) this.#learn(content, id, continuingPrefix)
-    // A word that happens to look like an added token after normalization is that token.
-    for (const { normalized = '', id } of addedTokens) {
-      if (Object.hasOwn(vocabulary, normalized)) this.#learn(normalized, id, continuingPrefix)
+    // A word that happens to look as an added token does after normalization is that token.
+    for (const { normalized, id } of addedTokens) {
+      if (normalized !== undefined && this.#beginnings.has(normalized)) this.#learn(normalized, id, continuingPrefix)
     }
     this.#characters = new BertCharacters(normalization, beginningsOf(addedTokens, normalization))
     this.#added = new AddedTokens(addedTokens, normalization, this.#characters)
