@@ -3,7 +3,7 @@ import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
 import { type EmbeddingModelRequest, openEmbeddingModel } from '../../models/describe.js'
 import type { EmbeddingModel } from '../../models/types.js'
-import { type Device, planDevices } from '../../onnx/devices.js'
+import { planDevices } from '../../onnx/devices.js'
 import { abortable } from '../../util/abort.js'
 import { sha256Hex } from '../../util/hash.js'
 import { stableJson } from '../../util/stable-json.js'
@@ -169,8 +169,8 @@ function planLanes(
   { device = 'auto', workers, threads }: OnnxEmbedderOptions,
   { quantization }: EmbeddingModel,
 ): { readonly lanes: readonly LanePlan[]; readonly query: LanePlan } {
-  const plans = planDevices(device, { quantization }) as [Device, ...Device[]][]
-  const [first] = plans as [[Device, ...Device[]]]
+  const plans = planDevices(device, { quantization })
+  const [first] = plans
   const cores = availableParallelism()
   if (Array.isArray(device) && workers !== undefined && workers !== plans.length) {
     throw new RagError('BAD_OPTION', `A list of ${plans.length} devices has as many workers, not ${workers}.`, {
