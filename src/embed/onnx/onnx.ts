@@ -68,7 +68,7 @@ export interface OnnxEmbedderOptions
 export interface OnnxEmbedder extends Embedder {
   /**
    * Measures the speed of passes of 256 to 16,384 padded tokens on each kind of device and uses the best from then on. Takes some
-   * seconds on a CPU; call it when nothing else runs.
+   * ten seconds on a CPU; call it when nothing else runs.
    */
   autoTune(options?: AutoTuneOptions): Promise<AutoTuneResult>
 }
