@@ -12,6 +12,7 @@ export default defineConfig({
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
+    'embed.worker': 'src/embed/onnx/embed.worker.ts',
   },
   format: ['esm'],
   target: 'node20',

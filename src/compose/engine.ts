@@ -14,7 +14,7 @@ import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import type { DocumentRecord } from '../store/types.js'
-import { abortable, withDeadline } from '../util/abort.js'
+import { abortable, type FollowingAbort, followSignal, withDeadline } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import {
   checkIngestOptions,
@@ -61,7 +61,7 @@ export class Engine {
   readonly #parts: Parts
   readonly #namespaces: Namespaces
   /** Calls that `close()` must end. */
-  readonly #calls = new Set<AbortController>()
+  readonly #calls = new Set<FollowingAbort>()
   readonly #running = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
@@ -85,7 +85,7 @@ export class Engine {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
       if (this.#parts.embedder !== undefined) await runtime.freshen()
-      const { embedder, limit, preparation, tracker } = this.#parts
+      const { limits, passages, preparation, tracker } = this.#parts
       const { fingerprint, prepare } = await preparation()
       const { language, logger, maxTextLength, root } = this.#config
       const { directory: exclude } = await this.#parts.store()
@@ -97,9 +97,9 @@ export class Engine {
             namespace: runtime.namespace,
             prepare,
             preparation: fingerprint,
-            embedder,
+            passages: await passages(),
             maxTextLength,
-            limit,
+            limits,
             lastWrites: runtime.lastWrites,
             committed: () => runtime.committed(),
             recorder: tracker,
@@ -278,16 +278,13 @@ export class Engine {
   #deadline(options: WaitOptions): { readonly signal: AbortSignal; readonly dispose: () => void } {
     if (this.#closed !== undefined) throw closedError()
     const { signal, dispose } = withDeadline(options)
-    const call = new AbortController()
-    const follow = () => call.abort(signal?.reason)
-    if (signal?.aborted) follow()
-    signal?.addEventListener('abort', follow, { once: true })
+    const call = followSignal(signal)
     this.#calls.add(call)
     return {
       signal: call.signal,
       dispose: () => {
         this.#calls.delete(call)
-        signal?.removeEventListener('abort', follow)
+        call.dispose()
         dispose()
       },
     }
@@ -317,10 +314,10 @@ export class Engine {
     return { ...options, topK: options.topK ?? topK }
   }
 
-  async #reembed({ namespace }: NamespaceRuntime, signal: AbortSignal): Promise<void> {
+  async #reembed({ lastWrites, namespace }: NamespaceRuntime, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { maxTextLength } = this.#config
-    const { embedder: openEmbedder, store, tracker } = this.#parts
+    const { limits, passages: openPassages, store, tracker } = this.#parts
     const stepBack = await (await store()).acquireMaintenance()
     if (stepBack === undefined) {
       throw new RagError('LOCKED', 'Another process is maintaining this store.', {
@@ -329,9 +326,9 @@ export class Engine {
       })
     }
     try {
-      const embedder = await openEmbedder?.()
-      if (embedder === undefined) return
-      await reembedDocuments(embedder, namespace, { recorder: tracker, maxTextLength, now }, signal)
+      const passages = await openPassages()
+      if (passages === undefined) return
+      await reembedDocuments({ passages, namespace, lastWrites, limits, maxTextLength, recorder: tracker }, signal)
     } finally {
       await stepBack()
     }

@@ -47,7 +47,11 @@ export interface EmbedderCapabilities {
   readonly fitted: boolean
   /** Texts per call that it likes best. */
   readonly batchSize: number
-  /** Calls at once that keep it busy: the more, the better it can sort and fill its batches. Absent: 1. */
+  /**
+   * Calls of `batchSize` texts, at once, that keep it busy: the more, the better it can sort and fill its batches. Smaller calls count
+   * in proportion, so that documents of one chunk each come in greater number. What it must not be asked at once it bounds itself.
+   * Absent: as many calls of any size as documents are prepared at once.
+   */
   readonly concurrency?: number
 }
 

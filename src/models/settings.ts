@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { asObject, type Json, readJson } from './json-file.js'
 import { findKnownModel, type KnownEmbeddingModel, type KnownModel } from './registry.js'
 import type { EmbeddingModel, Pooling } from './types.js'
 
@@ -72,8 +72,6 @@ export async function readSettings(folder: ModelFolder, overrides: SettingsOverr
   }
 }
 
-type Json = Readonly<Record<string, unknown>>
-
 interface Files {
   readonly config: Json
   readonly modules: unknown
@@ -98,30 +96,6 @@ async function readFiles(directory: string): Promise<Files> {
     sentenceTransformers: asObject(sentenceTransformers),
     tokenizer: asObject(tokenizer),
   }
-}
-
-/** `undefined` when there is no such file. */
-async function readJson(path: string): Promise<unknown> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The parser's own message quotes the file; the name says enough.
-    throw new RagError('INTEGRITY', `The model file "${path}" is not JSON: it is cut off or was changed.`, {
-      data: { file: path },
-      hint: 'Delete the file and fetch the model again ("ufrag pull MODEL").',
-    })
-  }
-}
-
-function asObject(value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
 }
 
 /** Values per token, by the names that architectures give it. */

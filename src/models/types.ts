@@ -25,20 +25,37 @@ export interface EmbeddingModel {
   readonly maxTokens: number
 }
 
-/** Texts as token ids: those of text `i` are `ids[offsets[i]]` to `ids[offsets[i + 1] - 1]`, special tokens included. */
+/** Texts as token ids: those of text `i` are `ids[offsets[i]]` to `ids[offsets[i + 1] - 1]`. Both arrays have buffers of their own. */
 export interface TokenizedTexts {
-  readonly ids: Int32Array
+  readonly ids: Int32Array<ArrayBuffer>
   /** One more than there are texts; the first is 0. */
-  readonly offsets: Int32Array
+  readonly offsets: Int32Array<ArrayBuffer>
 }
 
 /** Turns texts into the token ids of one model. Pure and synchronous; one per thread. */
 export interface Tokenizer {
   /**
-   * Encodes texts, each with the prefix before it and the model's special tokens around it, cut to `maxTokens` in all (a cut text
-   * keeps its closing special token). Accepts any string: unpaired surrogates, control characters, no characters at all.
+   * Encodes texts. Accepts any string: unpaired surrogates, control characters, no characters at all. What the model calls special
+   * tokens are found in texts, too: `[SEP]` in a document is the separator. Throws `BAD_OPTION` when `maxTokens` has no room for the
+   * special tokens.
    */
-  encode(texts: readonly string[], options: { readonly maxTokens: number; readonly prefix?: string }): TokenizedTexts
+  encode(texts: readonly string[], options: EncodeOptions): TokenizedTexts
   /** The id that fills rows of a batch; masked out. */
   readonly paddingId: number
+  /** The id of what the vocabulary cannot spell; absent where it can spell everything. */
+  readonly unknownId?: number
+  /** The token of each id, special ones included; empty where an id has none. Made anew by each call. */
+  vocabulary(): string[]
+}
+
+/** Options of {@link Tokenizer.encode}. */
+export interface EncodeOptions {
+  /**
+   * Tokens of a text at most, the special ones included; the rest is cut off, the closing special token stays. `Infinity`: all.
+   */
+  readonly maxTokens: number
+  /** Put before each text. Default none. */
+  readonly prefix?: string
+  /** Whether the model's special tokens are put around each text. Default true; static models and vocabularies do without. */
+  readonly special?: boolean
 }

@@ -1,4 +1,5 @@
 import { dot } from '../util/vector-math.js'
+import { type WasmMemory, wasm, wasmKernel, wasmPageBytes } from '../util/wasm.js'
 
 /** `flat-kernel.wat`, compiled. It needs WebAssembly SIMD, which every Node we support has on common machines. */
 export const kernelBase64 =
@@ -10,26 +11,10 @@ export const kernelBase64 =
 const rowsPerScan = 1_024
 const valuesPerScan = 2 ** 19
 
-/** The part of WebAssembly that is used here; its types come with the DOM library only. Undefined under `--jitless`. */
-const wasm = (globalThis as unknown as { WebAssembly: WasmApi }).WebAssembly
-
-interface WasmApi {
-  readonly Memory: new (limits: { readonly initial: number; readonly maximum: number }) => WasmMemory
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (
-    module: object,
-    imports: { readonly host: { readonly memory: WasmMemory } },
-  ) => { readonly exports: { readonly scan: Scan } }
-}
-
-interface WasmMemory {
-  readonly buffer: ArrayBuffer
-  grow(pages: number): number
-}
+const kernel = wasmKernel<{ readonly scan: Scan }>(kernelBase64)
 
 type Scan = (query: number, rows: number, count: number, stride: number, out: number) => void
 
-const pageBytes = 65_536
 /** One page less than 4 GiB, so that the address after the last row fits 32 bits. */
 const maxPages = 65_535
 const largestByte = 127
@@ -85,8 +70,8 @@ export class QuantisedRows {
     this.#queryRange = Math.min(32_767, Math.floor(int32Max / (largestByte * this.#stride)))
     this.#sumsStart = this.#stride * 2
     this.#rowsStart = this.#sumsStart + rowsPerScan * 4
-    this.#memory = new wasm.Memory({ initial: Math.ceil(this.#rowsStart / pageBytes), maximum: maxPages })
-    this.#scan = new wasm.Instance(kernelModule(), { host: { memory: this.#memory } }).exports.scan
+    this.#memory = new wasm.Memory({ initial: Math.ceil(this.#rowsStart / wasmPageBytes), maximum: maxPages })
+    this.#scan = kernel(this.#memory).scan
   }
 
   get count(): number {
@@ -164,7 +149,7 @@ export class QuantisedRows {
 
   #reserve(): boolean {
     const needed = this.#rowsStart + (this.#count + 1) * this.#stride
-    const missing = Math.ceil((needed - this.#memory.buffer.byteLength) / pageBytes)
+    const missing = Math.ceil((needed - this.#memory.buffer.byteLength) / wasmPageBytes)
     try {
       // An eighth more than is needed: each growth makes new views, and untouched pages cost nothing but address space.
       if (missing > 0) this.#memory.grow(Math.min(missing + (this.#memory.buffer.byteLength >>> 19), maxPages))
@@ -178,14 +163,6 @@ export class QuantisedRows {
       return false
     }
   }
-}
-
-let compiled: object | undefined
-
-/** Compiled once per process, on first use: 240 bytes, well under a millisecond. */
-function kernelModule(): object {
-  compiled ??= new wasm.Module(Buffer.from(kernelBase64, 'base64'))
-  return compiled
 }
 
 /** What double precision itself may lose in the sums above and in the exact product, generously. */

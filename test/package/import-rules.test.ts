@@ -106,7 +106,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   htmlparser2: { in: /^src\/extract\/html/ },
   '@hyzyla/pdfium': { in: /^src\/extract\/pdf/ },
   'snowball-stemmers': { in: /^src\/text\// },
-  'p-limit': { in: /^src\/(?:compose|pipelines|util)\// },
+  'p-limit': { in: /^src\/(?:compose|pipelines|util|embed\/remote)\// },
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },

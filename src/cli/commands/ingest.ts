@@ -11,11 +11,15 @@ export const ingest: Command = (context, inputs) =>
     try {
       const report = await rag.ingest(inputs, { signal: context.environment.signal, onProgress: progress.update })
       progress.stop()
-      const { documents, unchanged, removed, chunks, failed, durationMs } = report
+      const { documents, unchanged, removed, chunks, failed, unembedded, embeddingFailures, durationMs } = report
       if (context.json) {
-        context.data({ ...report, failed: failed.map(({ source, error }) => ({ source, error: errorData(error) })) })
+        context.data({ ...report, failed: withErrorData(failed), embeddingFailures: withErrorData(embeddingFailures) })
       } else {
         for (const { source, error } of failed) context.note(`${source}: ${describeError(error)}`)
+        for (const { source, chunks, error } of embeddingFailures)
+          context.note(`${source}: ${chunks} chunks without vector: ${describeError(error)}`)
+        if (unembedded > 0)
+          context.note(`${unembedded} chunks could not be embedded; they are found by their words alone.`)
         const counts = [
           `${documents} stored`,
           `${unchanged} unchanged`,
@@ -30,6 +34,10 @@ export const ingest: Command = (context, inputs) =>
       progress.stop()
     }
   })
+
+function withErrorData(failures: readonly { readonly error: unknown }[]): object[] {
+  return failures.map((failure) => ({ ...failure, error: errorData(failure.error) }))
+}
 
 interface Display {
   update(progress: IngestProgress): void

@@ -37,7 +37,8 @@ const events: AnswerEvent[] = [
   { type: 'citation', citation },
   { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
 ]
-const report = { documents: 2, unchanged: 1, removed: 0, chunks: 9, failed: [], durationMs: 1500 }
+const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
+const report = { ...stored, failed: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
 
 /** A facade that answers as it is told and notes what it was asked. */
 function fakeRag(parts: Partial<CliRag> = {}) {
@@ -137,9 +138,24 @@ describe('ufrag ingest', () => {
     expect(JSON.parse(json.out).failed[0]).toMatchObject({ source: 'bad.pdf', error: { code: 'ENCRYPTED' } })
   })
 
+  it('tells of chunks without a vector, which is no failure', async () => {
+    const error = new RagError('PROVIDER', 'The service is away.')
+    const partly = { ...report, unembedded: 2, embeddingFailures: [{ source: 'a.md', chunks: 2, error }] }
+    const { exitCode, err } = await run(['ingest', 'x'], fakeRag({ ingest: async () => partly }))
+    expect(exitCode).toBe(0)
+    expect(err).toBe(
+      'a.md: 2 chunks without vector: The service is away.\n2 chunks could not be embedded; they are found by their words alone.\n',
+    )
+    const json = await run(['ingest', 'x', '--json'], fakeRag({ ingest: async () => partly }))
+    expect(JSON.parse(json.out)).toMatchObject({
+      unembedded: 2,
+      embeddingFailures: [{ source: 'a.md', chunks: 2, error: { code: 'PROVIDER' } }],
+    })
+  })
+
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
     const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
-    const rest = { unchanged: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
+    const rest = { unchanged: 0, unembedded: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
       for (const elapsedMs of [10, 1999, 2001, 2100, 3999, 4500]) {

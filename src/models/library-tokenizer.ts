@@ -1,0 +1,93 @@
+import { RagError } from '../core/errors.js'
+import type { TokenBuffer } from '../text/token-buffer.js'
+import { isWhiteSpace } from '../text/white-space.js'
+import { importOptional } from '../util/import-optional.js'
+import { createFramedTokenizer } from './framed-tokenizer.js'
+import type { TokenizerFiles } from './tokenizer-files.js'
+import type { Tokenizer } from './types.js'
+
+/**
+ * Opens a tokenizer of any kind by the optional package `@huggingface/tokenizers`. Rejects with `MISSING_PEER` without it, and with
+ * `UNSUPPORTED` for a tokenizer that it does not know.
+ */
+export async function openLibraryTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
+  const { Tokenizer: Library } = await importOptional(
+    '@huggingface/tokenizers',
+    () => import('@huggingface/tokenizers'),
+    'npm i @huggingface/tokenizers@0.2',
+  )
+  const { model, tokenizer, config, paddingId } = files
+  try {
+    const library = new Library({ ...absentMembers, ...tokenizer }, config)
+    const encode = (text: string) => library.encode(text, { add_special_tokens: false }).ids
+    const unknown = model.type === 'Unigram' ? model.unk_id : library.token_to_id(String(model.unk_token))
+    return createFramedTokenizer({
+      append: (text, output, limit) => appendIds(text, { encode, output, limit }),
+      ...frameOf((text) => library.encode(text).ids, encode),
+      paddingId,
+      unknownId: typeof unknown === 'number' ? unknown : undefined,
+      // Ids without a token are in there as one token `undefined`.
+      entries: () => [...library.get_vocab()].filter(([token]) => token !== undefined),
+    })
+  } catch (cause) {
+    throw new RagError('UNSUPPORTED', `"${files.path}" is a tokenizer that cannot be used, or is damaged.`, {
+      cause,
+      data: { file: files.path, model: model.type },
+      hint: 'Choose another model, or see whether a newer @huggingface/tokenizers knows its tokenizer.',
+    })
+  }
+}
+
+type Encode = (text: string) => readonly number[]
+
+/** The package wants all of these to be there. */
+const absentMembers = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] }
+
+/** What the package puts before and behind a text, told by a text with and without it. */
+function frameOf(encodeFramed: Encode, encode: Encode): { before: readonly number[]; after: readonly number[] } {
+  const text = 'a'
+  const framed = encodeFramed(text)
+  const ids = encode(text)
+  const place = framed.findIndex((_, start) => ids.every((id, i) => framed[start + i] === id))
+  if (ids.length === 0 || place < 0) throw new Error('The special tokens of the tokenizer cannot be told.')
+  return { before: framed.slice(0, place), after: framed.slice(place + ids.length) }
+}
+
+/** Characters that are read at first, for each token that is wanted: more than most texts take. */
+const charactersPerToken = 16
+/** Tokens at the end of a stretch that the characters behind it might change. */
+const uncertainTokens = 64
+
+/**
+ * Appends the first ids of a text. The package encodes all of a text, in milliseconds per 100 kB, so it is given a beginning that
+ * is long enough: the tokens of words depend on characters near them only.
+ */
+function appendIds(
+  text: string,
+  { encode, output, limit }: { readonly encode: Encode; readonly output: TokenBuffer; readonly limit: number },
+): void {
+  for (let length = (limit + uncertainTokens) * charactersPerToken; ; length *= 2) {
+    const isWhole = length >= text.length
+    const ids = encodeAny(isWhole ? text : text.slice(0, endOfWord(text, length)), encode)
+    if (!isWhole && ids.length < limit + uncertainTokens) continue
+    for (let i = 0; i < ids.length && i < limit; i++) output.push(ids[i] as number)
+    return
+  }
+}
+
+/** A place before which a word ends, at or not far before `place`; `place` itself in a text without white space. */
+function endOfWord(text: string, place: number): number {
+  for (let end = place; end > place / 2; end--) if (isWhiteSpace(text.charCodeAt(end))) return end
+  return place
+}
+
+/** The package passes the tokens of a word as arguments: a word of 100 kB is too many of them, so it is cut. */
+function encodeAny(text: string, encode: Encode): readonly number[] {
+  try {
+    return encode(text)
+  } catch (error) {
+    if (!(error instanceof RangeError) || text.length < 2) throw error
+    const middle = endOfWord(text, Math.floor(text.length / 2))
+    return [...encodeAny(text.slice(0, middle), encode), ...encodeAny(text.slice(middle), encode)]
+  }
+}

@@ -1,0 +1,273 @@
+import { type AddedToken, AddedTokens, beginningsOf, type FoundToken } from './added-tokens.js'
+import {
+  BertCharacters,
+  type BertNormalization,
+  beginsNormalized,
+  Kind,
+  kindBits,
+  plainBits,
+  type Spelling,
+  unitOf,
+  widthOf,
+  wordEnd,
+} from './bert-characters.js'
+import { PieceCache } from './piece-cache.js'
+import type { TokenBuffer } from './token-buffer.js'
+import { hashSeed, hashUnit, TokenTable } from './token-table.js'
+
+/** What makes one WordPiece tokenizer. */
+export interface WordPieceOptions {
+  /** Tokens, well-formed strings, and their ids. */
+  readonly vocabulary: Iterable<readonly [token: string, id: number]>
+  /** The id of a word that the vocabulary cannot spell. */
+  readonly unknownId: number
+  /** Stands before tokens that continue a word: `'##'`. May be empty. */
+  readonly continuingPrefix: string
+  /** Words of more code points are unknown. */
+  readonly maxWordLength: number
+  readonly normalization: BertNormalization
+  readonly addedTokens: readonly AddedToken[]
+}
+
+/**
+ * BERT's tokenizer: normalization, cut into words at white space and punctuation, and each word spelt from left to right with the
+ * longest tokens of the vocabulary (WordPiece). The ids are those of Hugging Face's tokenizers for JavaScript, whatever the text. It
+ * takes time linear in what it reads, and reads no further than the ids it is asked for.
+ */
+export class WordPiece {
+  readonly #characters: BertCharacters
+  /** Tokens as they are: words and their beginnings. */
+  readonly #beginnings = new TokenTable()
+  /** Tokens that continue a word, without their prefix. */
+  readonly #continuations = new TokenTable()
+  readonly #cache = new PieceCache()
+  readonly #added: AddedTokens
+  readonly #unknownId: number
+  readonly #maxWordLength: number
+  /** The word being read. What a typed array has no room for it drops: such a word is too long anyway, only its end is of interest. */
+  readonly #word: Uint16Array
+  #length = 0
+  #hash = hashSeed
+  /** Scratch: the ids of a word, and the hashes of its beginnings. */
+  readonly #pieces: Int32Array
+  readonly #hashes: Int32Array
+  #output!: TokenBuffer
+  /** Length of the output at which the text is done. */
+  #fullLength = 0
+  /** Where the text after the last added token begins. */
+  #sectionStart = 0
+
+  constructor(options: WordPieceOptions) {
+    const { vocabulary, unknownId, continuingPrefix, maxWordLength, normalization, addedTokens } = options
+    this.#unknownId = unknownId
+    this.#maxWordLength = maxWordLength
+    for (const [token, id] of vocabulary) this.#learn(token, id, continuingPrefix)
+    for (const { content, id } of addedTokens) this.#learn(content, id, continuingPrefix)
+    // A word that happens to look as an added token does after normalization is that token.
+    for (const { normalized, id } of addedTokens) {
+      if (normalized !== undefined && this.#beginnings.has(normalized)) this.#learn(normalized, id, continuingPrefix)
+    }
+    this.#characters = new BertCharacters(normalization, beginningsOf(addedTokens, normalization))
+    this.#added = new AddedTokens(addedTokens, normalization, this.#characters)
+    // One unit more than the longest word that is looked up: two units for each of its code points.
+    this.#word = new Uint16Array(maxWordLength * 2 + 1)
+    this.#pieces = new Int32Array(maxWordLength * 2 + 1)
+    this.#hashes = new Int32Array(maxWordLength * 2 + 2)
+  }
+
+  /** Each token of the vocabulary and its id, the added tokens included. */
+  entries(): Iterable<readonly [token: string, id: number]> {
+    return this.#beginnings.entries()
+  }
+
+  /** Appends the ids of the text to `output`, the first `limit` of them. */
+  append(text: string, output: TokenBuffer, limit: number): void {
+    this.#output = output
+    this.#fullLength = output.length + limit
+    this.#sectionStart = 0
+    const { entries } = this.#characters
+    const word = this.#word
+    let length = 0
+    let hash = hashSeed
+    for (let place = this.#skipWhole(text, 0); place < text.length && output.length < this.#fullLength; ) {
+      const entry = entries[text.charCodeAt(place)] as number
+      const kind = entry & plainBits
+      if (kind === Kind.word) {
+        const unit = unitOf(entry)
+        word[length++] = unit
+        hash = hashUnit(hash, unit)
+        place++
+      } else if (kind === Kind.space) {
+        if (length > 0) this.#emitWord(length, hash)
+        length = 0
+        hash = hashSeed
+        place++
+      } else if (kind === Kind.alone) {
+        if (length > 0) this.#emitWord(length, hash)
+        const unit = unitOf(entry)
+        word[0] = unit
+        this.#emitWord(1, hashUnit(hashSeed, unit))
+        length = 0
+        hash = hashSeed
+        place++
+      } else {
+        this.#length = length
+        this.#hash = hash
+        place = this.#readCharacter(text, place)
+        length = this.#length
+        hash = this.#hash
+      }
+    }
+    if (length > 0) this.#emitWord(length, hash)
+    this.#length = 0
+    this.#hash = hashSeed
+  }
+
+  #learn(token: string, id: number, continuingPrefix: string): void {
+    this.#beginnings.set(token, id)
+    if (token.startsWith(continuingPrefix)) this.#continuations.set(token, id, continuingPrefix.length)
+  }
+
+  /** Reads one character of any kind, or an added token. Returns the place after it. */
+  #readCharacter(text: string, place: number): number {
+    const raw = this.#added.findRaw(text, place)
+    if (raw !== undefined) {
+      this.#sectionStart = raw.end
+      return this.#emitAdded(text, raw)
+    }
+    const codePoint = text.codePointAt(place) as number
+    const entry = this.#characters.entry(codePoint)
+    if ((entry & beginsNormalized) !== 0) {
+      const found = this.#added.findNormalized(text, place)
+      if (found !== undefined) return this.#emitAdded(text, found)
+    }
+    const end = place + widthOf(codePoint)
+    const ends = (at: number) => this.#added.findRaw(text, at) !== undefined
+    const kind: Kind = entry & kindBits
+    switch (kind) {
+      case Kind.word:
+        this.#addUnit(unitOf(entry))
+        if (unitOf(entry) >= 0xdc00 && unitOf(entry) <= 0xdfff) this.#separateJoinedPair()
+        return end
+      case Kind.alone:
+        this.#addSpelling([wordEnd, unitOf(entry), wordEnd])
+        return end
+      case Kind.space:
+        this.#endWord()
+        return end
+      case Kind.nothing:
+        return end
+      case Kind.spelt:
+        this.#addSpelling(this.#characters.spelling(codePoint))
+        return end
+      case Kind.sigma:
+        this.#addUnit(this.#characters.smallSigma(text, place, this.#sectionStart, ends))
+        return end
+      case Kind.ordered: {
+        const limit = this.#maxWordLength + 1
+        const marks = this.#characters.orderedMarks(text, place, { limit, ends })
+        this.#addSpelling(marks.spelling)
+        return marks.end
+      }
+      case Kind.unknown:
+      case Kind.surrogate:
+        throw new Error('Every code point has an entry.')
+      default:
+        return kind satisfies never
+    }
+  }
+
+  #addSpelling(spelling: Spelling): void {
+    for (const unit of spelling) {
+      if (unit === wordEnd) this.#endWord()
+      else this.#addUnit(unit)
+    }
+  }
+
+  /** Halves of surrogate pairs that stood alone are one character when the marks between them are dropped, maybe a punctuation mark. */
+  #separateJoinedPair(): void {
+    const rest = this.#length - 2
+    const pair = String.fromCharCode(...this.#word.subarray(Math.max(0, rest), this.#length))
+    const codePoint = pair.codePointAt(0) as number
+    if (widthOf(codePoint) !== 2 || !this.#characters.standsAlone(codePoint)) return
+    this.#length = 0
+    this.#hash = hashSeed
+    for (let i = 0; i < rest; i++) this.#addUnit(this.#word[i] as number)
+    this.#addSpelling([wordEnd, pair.charCodeAt(0), pair.charCodeAt(1), wordEnd])
+  }
+
+  #addUnit(unit: number): void {
+    this.#word[this.#length++] = unit
+    this.#hash = hashUnit(this.#hash, unit)
+  }
+
+  #endWord(): void {
+    if (this.#length > 0) this.#emitWord(this.#length, this.#hash)
+    this.#length = 0
+    this.#hash = hashSeed
+  }
+
+  #emitAdded(text: string, token: FoundToken): number {
+    this.#endWord()
+    this.#emit(token.id)
+    return this.#skipWhole(text, token.end, token)
+  }
+
+  /** Emits an added token that all the text up to the next one is. Returns the place to go on from. */
+  #skipWhole(text: string, place: number, before?: FoundToken): number {
+    const whole = this.#added.findWhole(text, place, before)
+    if (whole === undefined) return place
+    this.#emit(whole.id)
+    return whole.end
+  }
+
+  /** Emits the ids of the first `length` units of the word buffer. */
+  #emitWord(length: number, hash: number): void {
+    const isTooLong = length > this.#maxWordLength && this.#isTooLong(length)
+    const id = isTooLong ? this.#unknownId : this.#beginnings.find(this.#word, 0, length, hash)
+    if (id >= 0) {
+      this.#emit(id)
+      return
+    }
+    let count = this.#cache.read(this.#word, length, hash, this.#pieces)
+    if (count === 0) {
+      count = this.#spell(length)
+      this.#cache.write(this.#word, length, hash, this.#pieces, count)
+    }
+    for (let i = 0; i < count; i++) this.#emit(this.#pieces[i] as number)
+  }
+
+  #emit(id: number): void {
+    if (this.#output.length < this.#fullLength) this.#output.push(id)
+  }
+
+  #isTooLong(length: number): boolean {
+    if (length >= this.#word.length) return true
+    return [...String.fromCharCode(...this.#word.subarray(0, length))].length > this.#maxWordLength
+  }
+
+  /** Writes the ids of the word to the scratch; returns how many. */
+  #spell(length: number): number {
+    const hashes = this.#hashes
+    let count = 0
+    for (let start = 0; start < length; ) {
+      const table = start === 0 ? this.#beginnings : this.#continuations
+      const reach = Math.min(length - start, table.longest)
+      hashes[0] = hashSeed
+      for (let i = 0; i < reach; i++) hashes[i + 1] = hashUnit(hashes[i] as number, this.#word[start + i] as number)
+      let size = reach
+      let id = -1
+      for (; size > 0; size--) {
+        id = table.find(this.#word, start, start + size, hashes[size] as number)
+        if (id >= 0) break
+      }
+      if (id < 0) {
+        this.#pieces[0] = this.#unknownId
+        return 1
+      }
+      this.#pieces[count++] = id
+      start += size
+    }
+    return count
+  }
+}
