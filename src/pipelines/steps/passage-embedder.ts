@@ -3,7 +3,6 @@ import type { Embedder, Embeddings } from '../../embed/types.js'
 import type { Recorder } from '../../performance/types.js'
 import { abortable } from '../../util/abort.js'
 import { Gate } from '../../util/gate.js'
-import { memoizeAsync } from '../../util/memoize-async.js'
 
 /** An embedder as ingests use it, all together: it is given as much as keeps it busy, and no more. */
 export interface PassageEmbedder {
@@ -42,16 +41,27 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
   const { batchSize, concurrency } = embedder.capabilities
   const gate = new Gate(concurrency === undefined ? defaultCalls : concurrency * batchSize)
   const weigh = (texts: number) => (concurrency === undefined ? 1 : Math.min(texts, batchSize))
-  // Loaded ahead of the first call, so that a model which cannot be loaded is told from a text which cannot be embedded. The load is
-  // everybody's: no caller's signal ends it.
-  const load = memoizeAsync(async () => embedder.warmUp?.())
   const loadFailures = new WeakSet<object>()
+  let loading: Promise<void> | undefined
 
-  async function embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings> {
-    await abortable(load(), signal).catch((error) => {
-      if (!signal.aborted) loadFailures.add(error)
+  /**
+   * Loads ahead of the first call, so that a model which cannot be loaded is told from a text which cannot be embedded. The load is
+   * everybody's: no caller's signal ends it.
+   */
+  function load(): Promise<void> {
+    loading ??= (async () => embedder.warmUp?.())().catch((error) => {
+      loadFailures.add(error)
+      // Forgotten only when the run has ended of it: the next one tries again, not the next document.
+      setImmediate(() => {
+        loading = undefined
+      })
       throw error
     })
+    return loading
+  }
+
+  async function embed(texts: readonly string[], signal: AbortSignal): Promise<Embeddings> {
+    await abortable(load(), signal)
     const began = now()
     const result = await embedder.embed(texts, { kind: 'passage', signal })
     recorder.stage('ingest.embed', now() - began)
