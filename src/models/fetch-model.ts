@@ -136,6 +136,13 @@ function failureOf<Choice extends WeightsPath>(
 ): unknown {
   const { model, revision = 'main' } = request
   const [id = model] = repositoriesOf(model)
+  if (RagError.isInstance(cause, 'MISSING_PEER')) {
+    return new RagError('MISSING_PEER', `The model "${id}" cannot be fetched. ${cause.message}`, {
+      cause: cause.cause,
+      data: { ...cause.data, model: id },
+      hint: `${cause.hint}. ${byHand(request, needs)}`,
+    })
+  }
   if (RagError.isInstance(cause)) return cause
   const status = statusOf(cause)
   const address = `${client.endpoint}/${id}`
