@@ -5,9 +5,12 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import { nearest } from '../util/nearest.js'
 import { isAbsent, listModelFiles } from './files.js'
+import type { PullProgress } from './hub.js'
 import { areMarkedAbsent, cachedCommit, cachedRepository, snapshotDirectory } from './hub-cache.js'
-import { type Environment, type ModelPlace, modelPlaces } from './places.js'
+import type { HubPatience } from './hub-client.js'
+import { type Environment, isOffline, type ModelPlace, modelPlaces } from './places.js'
 import { knownModels, nameOf, repositoriesOf } from './registry.js'
+import type { ModelFolder } from './settings.js'
 
 /** Which model, and where it may be. */
 export interface ModelRequest {
@@ -24,8 +27,12 @@ export interface ModelRequest {
   readonly logger?: Logger | undefined
   /** Ends waiting and downloads; the call rejects with its reason. */
   readonly signal?: AbortSignal | undefined
+  /** Told how a download goes on, several times a second. */
+  readonly onProgress?: ((progress: PullProgress) => void) | undefined
   /** Default `process.env`. */
   readonly environment?: Environment | undefined
+  /** How long to wait for the hub, and how often to ask again. */
+  readonly patience?: Partial<HubPatience> | undefined
 }
 
 /** What of a model is needed: how its weights are chosen, and what must lie beside them. */
@@ -36,6 +43,12 @@ export interface ModelNeeds<Choice extends WeightsPath> {
   readonly wanted: readonly string[]
   /** Files without which weights are of no use. */
   readonly required: readonly string[]
+  /** Whether a small file is fetched along. */
+  beside(path: string): boolean
+  /** Refuses a model by its small files, before its weights are fetched. */
+  check?(folder: ModelFolder): Promise<void>
+  /** Files that the weights refer to, within the model's folder. */
+  further?(directory: string, choice: Choice): Promise<readonly string[]>
   /** Checks chosen weights; resolves with all files they consist of, absolute. Rejects with `INTEGRITY` or `NOT_FOUND`. */
   complete(directory: string, choice: Choice): Promise<readonly string[]>
 }
@@ -48,22 +61,20 @@ export interface WeightsPath {
   readonly exact: boolean
 }
 
-/** A model on this machine. */
-export interface LocatedModel<Choice extends WeightsPath> {
-  /** Hub id, or the name of the folder. */
-  readonly name: string
-  /** Absolute. */
-  readonly directory: string
-  /** It was asked for by a hub id or a short name. */
-  readonly byId: boolean
+/** A model on this machine, with the weights that were chosen. */
+export interface LocatedModel<Choice extends WeightsPath> extends ModelFolder {
   readonly weights: Choice
   /** All files of the weights, absolute, the one at `weights.path` first. */
   readonly files: readonly string[]
 }
 
 /**
- * Finds a model on this machine, without network. Rejects with `NOT_FOUND` that lists where it was looked for and what was missing there;
- * with `BAD_OPTION` for a name that is neither folder nor id; with `INTEGRITY` for weights that are damaged.
+ * Finds a model on this machine; one that is asked for by its id and is not here is fetched from the hub into the hub cache. No
+ * request is made when the weights that are wanted are here, when a folder filled by hand has a substitute, when the hub is known
+ * to have no better ones, or when `HF_HUB_OFFLINE` is set. A substitute is also taken when the hub is out of reach.
+ *
+ * Rejects with `NOT_FOUND` that lists where it was looked for and what was missing there, `BAD_OPTION` for a name that is neither folder
+ * nor id, `INTEGRITY` for damaged files, and as `fetchModel` does.
  */
 export async function locateModel<Choice extends WeightsPath>(
   request: ModelRequest,
@@ -71,10 +82,31 @@ export async function locateModel<Choice extends WeightsPath>(
 ): Promise<LocatedModel<Choice>> {
   const folder = await folderOf(request.model)
   if (folder !== undefined) return openFolder(folder, needs)
-  requireId(request.model)
+  const { logger, signal, environment = process.env } = request
+  requireId(request)
   const { found, looked } = await search(request, needs)
-  if (found !== undefined) return found.model
-  throw notHere(request, needs, looked)
+  if (found?.isFinal) return found.model
+  if (isOffline(environment)) {
+    if (found !== undefined) return found.model
+    throw notHere(request, needs, looked)
+  }
+  // Loaded when something must be fetched, which is once in the life of most machines.
+  const { fetchModel } = await import('./fetch-model.js')
+  try {
+    return await fetchModel(request, needs, { verify: false })
+  } catch (error) {
+    if (found === undefined || signal?.aborted || !isOutOfReach(error)) throw withPlaces(error, looked)
+    logger?.warn('The hub cannot be asked for better weights; those at hand are used.', {
+      model: found.model.name,
+      reason: String(error),
+    })
+    return found.model
+  }
+}
+
+/** Whether the hub may have what is wanted, but not now or not for us. */
+function isOutOfReach(error: unknown): boolean {
+  return RagError.isInstance(error, 'MISSING_PEER') || (RagError.isInstance(error, 'PROVIDER') && error.retryable)
 }
 
 /** The folder that is meant, or `undefined` when an id is. */
@@ -90,9 +122,7 @@ async function folderOf(model: string): Promise<string | undefined> {
   if (model === '' || (await kindOf(path)) !== 'folder') return undefined
   // A folder that happens to have the name of a model is only meant when it holds one.
   const files = await listModelFiles(path)
-  return files.includes('config.json') || files.some((file) => /\.(?:onnx|safetensors)$/.test(file))
-    ? resolve(path)
-    : undefined
+  return files.includes('config.json') || files.some(isWeightsFile) ? resolve(path) : undefined
 }
 
 async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
@@ -119,7 +149,7 @@ async function openFolder<Choice extends WeightsPath>(
         directory,
         missing,
         lookedFor: needs.wanted,
-        found: files.filter((file) => /\.(?:onnx|safetensors)$/.test(file)),
+        found: files.filter(isWeightsFile),
       },
       hint: 'Put the files there, or give a hub id: it is fetched whole with "ufrag pull".',
     })
@@ -131,7 +161,13 @@ async function openFolder<Choice extends WeightsPath>(
 /** What the hub itself accepts; nothing that could lead out of a folder. */
 const idPattern = /^(?![.-])[\w.-]{1,96}(?:\/(?![.-])[\w.-]{1,96})?$/
 
-function requireId(model: string): void {
+/** Throws `BAD_OPTION` for what cannot be an id or a revision. */
+export function requireId({ model, revision = 'main' }: ModelRequest): void {
+  if (!/^(?!\/)[\w./-]{1,255}$/.test(revision) || revision.includes('..')) {
+    throw new RagError('BAD_OPTION', `The revision ${JSON.stringify(revision)} is no branch, tag or commit.`, {
+      data: { revision },
+    })
+  }
   if (idPattern.test(model) && !/--|\.\./.test(model)) return
   throw new RagError('BAD_OPTION', `"${model}" is neither a folder that exists nor a hub id.`, {
     data: { model },
@@ -140,7 +176,7 @@ function requireId(model: string): void {
 }
 
 /** What was found in one folder that was looked into. */
-export interface Looked {
+interface Looked {
   readonly path: string
   readonly from: string
   readonly problem: string
@@ -148,17 +184,17 @@ export interface Looked {
   readonly error?: unknown
 }
 
-export interface Found<Choice extends WeightsPath> {
+interface Found<Choice extends WeightsPath> {
   readonly model: LocatedModel<Choice>
   /** Nothing better is to be had, so nobody need ask the hub. */
-  readonly final: boolean
+  readonly isFinal: boolean
 }
 
 /**
  * Looks through the places. The first folder with exactly the weights that were asked for wins; else the first with a substitute,
  * folders that somebody filled by hand before the cache.
  */
-export async function search<Choice extends WeightsPath>(
+async function search<Choice extends WeightsPath>(
   request: ModelRequest,
   needs: ModelNeeds<Choice>,
 ): Promise<{ readonly found: Found<Choice> | undefined; readonly looked: readonly Looked[] }> {
@@ -175,8 +211,8 @@ export async function search<Choice extends WeightsPath>(
         else {
           const name = repositoriesOf(request.model)[0] as string
           const model = { name, directory: candidate.directory, byId: true, ...result }
-          if (result.weights.exact) return { found: { model, final: true }, looked }
-          substitutes.push({ model, final: await candidate.isFinal(needs.wanted) })
+          if (result.weights.exact) return { found: { model, isFinal: true }, looked }
+          substitutes.push({ model, isFinal: await candidate.isFinal(needs.wanted) })
         }
       }
     }
@@ -235,11 +271,12 @@ async function look<Choice extends WeightsPath>(
 }
 
 /** `NOT_FOUND`, or what is wrong with the files that are there. */
-export function notHere<Choice extends WeightsPath>(
-  { model }: ModelRequest,
+function notHere<Choice extends WeightsPath>(
+  request: ModelRequest,
   needs: ModelNeeds<Choice>,
   looked: readonly Looked[],
 ): unknown {
+  const { model } = request
   const broken = looked.find(({ error }) => error !== undefined)
   if (broken !== undefined) return broken.error
   const meant = nearest(
@@ -247,12 +284,47 @@ export function notHere<Choice extends WeightsPath>(
     knownModels.map(({ id }) => nameOf(id)),
   )
   const places = looked.map(({ path, problem }) => `${path} (${problem})`)
-  return new RagError('NOT_FOUND', `The model "${model}" is not on this machine. Looked in: ${places.join('; ')}.`, {
-    data: {
-      model,
-      looked: looked.map(({ path, from, problem }) => ({ path, from, problem })),
-      lookedFor: needs.wanted,
+  const suggestion = meant === undefined || meant === nameOf(model) ? '' : `Did you mean ${meant}? `
+  return new RagError(
+    'NOT_FOUND',
+    `The model "${model}" is not on this machine, and HF_HUB_OFFLINE forbids to fetch it. Looked in: ${places.join('; ')}.`,
+    {
+      data: { model, looked: placesOf(looked), lookedFor: needs.wanted },
+      hint: `${suggestion}Unset HF_HUB_OFFLINE and run "ufrag pull ${model}". ${byHand(request, needs)}`,
     },
-    hint: `${meant === undefined || meant === nameOf(model) ? '' : `Did you mean ${meant}? `}Run: ufrag pull ${model}`,
+  )
+}
+
+/** A failure of the hub tells also where on this machine was looked. */
+function withPlaces(error: unknown, looked: readonly Looked[]): unknown {
+  if (!RagError.isInstance(error)) return error
+  const { code, message, data, hint, retryable, cause } = error
+  return new RagError(code, message, {
+    data: { ...data, looked: placesOf(looked) },
+    retryable,
+    ...(cause === undefined ? {} : { cause }),
+    ...(hint === undefined ? {} : { hint }),
   })
+}
+
+function placesOf(looked: readonly Looked[]): readonly object[] {
+  return looked.map(({ path, from, problem }) => ({ path, from, problem }))
+}
+
+/** How to do without the hub: which files, from where, to where. */
+export function byHand<Choice extends WeightsPath>(
+  { model, modelsDir, environment = process.env }: ModelRequest,
+  { required, wanted }: ModelNeeds<Choice>,
+): string {
+  const [id = model] = repositoriesOf(model)
+  const endpoint = environment.HF_ENDPOINT ?? 'https://huggingface.co'
+  const folder = modelsDir ?? environment.UFRAG_MODELS
+  const target = folder === undefined ? `a folder FOLDER/${id} and set UFRAG_MODELS=FOLDER` : resolve(folder, id)
+  const files = [...required, wanted[0] ?? ''].join(', ')
+  return `By hand: put ${files} (and 1_Pooling/config.json, if there is one) from ${endpoint}/${id}/tree/main into ${target}.`
+}
+
+/** Whether a file holds weights of a kind that somebody might have meant. */
+export function isWeightsFile(path: string): boolean {
+  return /\.(?:onnx|safetensors)$/.test(path)
 }

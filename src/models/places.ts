@@ -31,7 +31,7 @@ export function modelPlaces(
 }
 
 /** The hub cache, by the same variables and in the same order of precedence as in `huggingface_hub` of Python. */
-function hubCache(environment: Environment): ModelPlace {
+export function hubCache(environment: Environment): ModelPlace {
   const candidates: readonly (readonly [from: string, ...path: string[]])[] = [
     ['HF_HUB_CACHE'],
     ['HUGGINGFACE_HUB_CACHE'],
@@ -48,6 +48,16 @@ function hubCache(environment: Environment): ModelPlace {
 }
 
 /** Variables in a service file or a Dockerfile are not expanded by a shell. */
-function expandHome(path: string): string {
+export function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
+}
+
+/** Whether the hub must not be asked. */
+export function isOffline(environment: Environment): boolean {
+  return isSet(environment.HF_HUB_OFFLINE) || isSet(environment.TRANSFORMERS_OFFLINE)
+}
+
+/** Switches, as Python's tools read them. */
+export function isSet(value: string | undefined): boolean {
+  return value !== undefined && /^(?:1|on|yes|true)$/i.test(value.trim())
 }

@@ -41,7 +41,7 @@ export function readWordPiece(files: TokenizerFiles): WordPieceFile | undefined 
   if (frame === undefined) return undefined
   return {
     options: {
-      vocabulary: entriesOf(vocab, path),
+      vocabulary: readVocabulary(vocab, path),
       unknownId,
       continuingPrefix: prefix,
       maxWordLength: length,
@@ -115,11 +115,14 @@ function readTemplate(single: readonly unknown[], idOf: (token: unknown) => numb
 
 const brokenCharacter = /\p{Surrogate}/u
 
-function* entriesOf(vocabulary: Json, path: string): Generator<readonly [token: string, id: number]> {
-  for (const token in vocabulary) {
-    const id = vocabulary[token]
+function readVocabulary(vocabulary: Json, path: string): WordPieceOptions['vocabulary'] {
+  const tokens = Object.keys(vocabulary)
+  const ids = new Int32Array(tokens.length)
+  for (let i = 0; i < tokens.length; i++) {
+    const id = vocabulary[tokens[i] as string]
     if (!isTokenId(id)) throw damagedTokenizer(path, 'its vocabulary holds an id that is none')
-    if (brokenCharacter.test(token)) throw damagedTokenizer(path, 'its vocabulary holds half a character')
-    yield [token, id]
+    ids[i] = id
   }
+  if (brokenCharacter.test(tokens.join('\n'))) throw damagedTokenizer(path, 'its vocabulary holds half a character')
+  return { tokens, ids }
 }

@@ -14,7 +14,12 @@ import { documentGate } from './steps/limits.js'
 import type { PassageEmbedder } from './steps/passage-embedder.js'
 import { planDocument } from './steps/plan-document.js'
 import { Tally } from './steps/tally.js'
-import { type DocumentOutcome, type WriteDocumentTools, writeDocument } from './steps/write-document.js'
+import {
+  type DocumentOutcome,
+  type WriteDocumentOptions,
+  type WriteDocumentTools,
+  writeDocument,
+} from './steps/write-document.js'
 
 /** What one `ingest()` did. */
 export interface IngestReport {
@@ -100,7 +105,7 @@ export async function* ingestDocuments(
   )
   const finished = runMany(
     found,
-    async (item) => progress.push(tally.add(await ingestOne(item, { ...options, signal }, tools))),
+    async (item) => progress.push(tally.add(await ingestOne(item, { ...options, signal, endRun: run.abort }, tools))),
     { admit: admission(tools.passages, signal), onFailure: run.abort },
   ).then(
     () => progress.end(signal.reason),
@@ -136,7 +141,7 @@ function admission(passages: PassageEmbedder | undefined, signal: AbortSignal) {
 /** One document from end to end. Rejects only for what ends the whole run. */
 async function ingestOne(
   item: Discovered,
-  options: IngestOptions & { readonly signal: AbortSignal },
+  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun'>,
   tools: IngestTools,
 ): Promise<DocumentOutcome> {
   const { source } = item
@@ -146,12 +151,11 @@ async function ingestOne(
     if (item.kind === 'failed') throw item.error
     const plan = planDocument(item, { preparation, language })
     return await inOrder(lastWrites, plan.request.documentId, () =>
-      writeDocument(plan, { source, language, passages, signal }, tools),
+      writeDocument(plan, { ...options, source, passages }, tools),
     )
   } catch (error) {
     signal.throwIfAborted()
     if (RagError.isInstance(error) && fatal.has(error.code)) throw error
-    if (passages?.isUnusable(error)) throw error
     recorder.count('ingest.failed')
     return { stage: 'failed', source, error: asRagError(error, source) }
   }

@@ -46,9 +46,9 @@ export function beginningsOf(
 /** Finds added tokens in a text, at places where {@link BertCharacters} says that one may begin. */
 export class AddedTokens {
   readonly #characters: BertCharacters
-  readonly #raw = new TokenTable()
-  readonly #normalized = new TokenTable()
-  readonly #whole = new TokenTable()
+  readonly #raw: TokenTable
+  readonly #normalized: TokenTable
+  readonly #whole: TokenTable
   /** Scratch: the stretch of text that may be a token, and one around it. */
   readonly #candidate: Uint16Array
   readonly #stretch: Uint16Array
@@ -58,11 +58,11 @@ export class AddedTokens {
 
   constructor(tokens: readonly AddedToken[], normalization: BertNormalization, characters: BertCharacters) {
     this.#characters = characters
-    for (const token of tokens) {
-      if (token.normalized !== undefined) this.#normalized.set(token.normalized, token.id)
-      else this.#raw.set(token.content, token.id)
-      if (mayBeWhole(token, normalization)) this.#whole.set(token.content, token.id)
-    }
+    const raw = tokens.filter(isRaw)
+    const normalized = tokens.filter((token) => !isRaw(token))
+    this.#raw = tableOf(raw)
+    this.#normalized = tableOf(normalized)
+    this.#whole = tableOf(raw.filter((token) => mayBeWhole(token, normalization)))
     this.#candidate = new Uint16Array(Math.max(this.#raw.longest, this.#normalized.longest))
     this.#spaceBefore = new Set(tokens.filter(({ takesSpaceBefore }) => takesSpaceBefore).map(({ id }) => id))
     this.#spaceAfter = new Set(tokens.filter(({ takesSpaceAfter }) => takesSpaceAfter).map(({ id }) => id))
@@ -139,6 +139,13 @@ export class AddedTokens {
     const next = this.findRaw(text, skipWhiteSpace(text, place))
     return next !== undefined && this.#spaceBefore.has(next.id)
   }
+}
+
+function tableOf(tokens: readonly AddedToken[]): TokenTable {
+  return new TokenTable(
+    tokens.map(({ content, normalized = content }) => normalized),
+    tokens.map(({ id }) => id),
+  )
 }
 
 function isRaw({ normalized }: AddedToken): boolean {

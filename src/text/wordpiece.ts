@@ -17,8 +17,8 @@ import { hashSeed, hashUnit, TokenTable } from './token-table.js'
 
 /** What makes one WordPiece tokenizer. */
 export interface WordPieceOptions {
-  /** Tokens, well-formed strings, and their ids. */
-  readonly vocabulary: Iterable<readonly [token: string, id: number]>
+  /** Tokens, well-formed strings, and the ids of each. */
+  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: ArrayLike<number> }
   /** The id of a word that the vocabulary cannot spell. */
   readonly unknownId: number
   /** Stands before tokens that continue a word: `'##'`. May be empty. */
@@ -37,9 +37,9 @@ export interface WordPieceOptions {
 export class WordPiece {
   readonly #characters: BertCharacters
   /** Tokens as they are: words and their beginnings. */
-  readonly #beginnings = new TokenTable()
+  readonly #beginnings: TokenTable
   /** Tokens that continue a word, without their prefix. */
-  readonly #continuations = new TokenTable()
+  readonly #continuations: TokenTable
   readonly #cache = new PieceCache()
   readonly #added: AddedTokens
   readonly #unknownId: number
@@ -61,12 +61,9 @@ export class WordPiece {
     const { vocabulary, unknownId, continuingPrefix, maxWordLength, normalization, addedTokens } = options
     this.#unknownId = unknownId
     this.#maxWordLength = maxWordLength
-    for (const [token, id] of vocabulary) this.#learn(token, id, continuingPrefix)
-    for (const { content, id } of addedTokens) this.#learn(content, id, continuingPrefix)
-    // A word that happens to look as an added token does after normalization is that token.
-    for (const { normalized, id } of addedTokens) {
-      if (normalized !== undefined && this.#beginnings.has(normalized)) this.#learn(normalized, id, continuingPrefix)
-    }
+    const all = withAddedTokens(vocabulary, addedTokens)
+    this.#beginnings = new TokenTable(all.tokens, all.ids)
+    this.#continuations = continuationsOf(all, continuingPrefix)
     this.#characters = new BertCharacters(normalization, beginningsOf(addedTokens, normalization))
     this.#added = new AddedTokens(addedTokens, normalization, this.#characters)
     // One unit more than the longest word that is looked up: two units for each of its code points.
@@ -121,11 +118,6 @@ export class WordPiece {
     if (length > 0) this.#emitWord(length, hash)
     this.#length = 0
     this.#hash = hashSeed
-  }
-
-  #learn(token: string, id: number, continuingPrefix: string): void {
-    this.#beginnings.set(token, id)
-    if (token.startsWith(continuingPrefix)) this.#continuations.set(token, id, continuingPrefix.length)
   }
 
   /** Reads one character of any kind, or an added token. Returns the place after it. */
@@ -270,4 +262,30 @@ export class WordPiece {
     }
     return count
   }
+}
+
+type Vocabulary = WordPieceOptions['vocabulary']
+
+/** Added tokens are words like others, too; and a word that looks as one does after normalization is that one. */
+function withAddedTokens({ tokens, ids }: Vocabulary, added: readonly AddedToken[]): Vocabulary {
+  const disguised = added.filter(({ normalized }) => normalized !== undefined && tokens.includes(normalized))
+  return {
+    tokens: tokens.concat(
+      added.map(({ content }) => content),
+      disguised.map(({ normalized = '' }) => normalized),
+    ),
+    ids: Array.from(ids).concat([...added, ...disguised].map(({ id }) => id)),
+  }
+}
+
+function continuationsOf({ tokens, ids }: Vocabulary, prefix: string): TokenTable {
+  const continuations: string[] = []
+  const theirIds: number[] = []
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as string
+    if (!token.startsWith(prefix)) continue
+    continuations.push(token.slice(prefix.length))
+    theirIds.push(ids[i] as number)
+  }
+  return new TokenTable(continuations, theirIds)
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 
@@ -25,6 +26,8 @@ export interface FollowingAbort {
  */
 export function followSignal(signal: AbortSignal | undefined): FollowingAbort {
   const controller = new AbortController()
+  // A run of a thousand documents has a thousand listeners: Node takes more than ten for a leak, and says so to the user.
+  setMaxListeners(0, controller.signal)
   const follow = () => controller.abort(signal?.reason)
   if (signal?.aborted) follow()
   else signal?.addEventListener('abort', follow, { once: true })

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads'
-import { openTokenizer } from '../../models/stand-in.js'
+import { openTokenizer } from '../../models/tokenizer.js'
 import type { EmbeddingModel, TokenizedTexts, Tokenizer } from '../../models/types.js'
 import { type Device, deviceName, openOnFirst } from '../../onnx/devices.js'
 import { openSession } from '../../onnx/session.js'

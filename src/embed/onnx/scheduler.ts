@@ -331,14 +331,15 @@ export class Scheduler {
     return passes.flatMap(({ texts }) => texts.filter(isWanted))
   }
 
-  /** Loads further lanes when there is more to do than a small pass for each that is loaded. */
+  /** Loads further lanes when there is more to do than half a pass for each that is loaded: they would not be idle. */
   #wakeLanes(): void {
-    if (this.#backlog.isEmpty && this.#window.size === 0 && this.#again.length === 0) return
+    const now = this.#now()
+    const work = this.#lanes.reduce((sum, lane) => sum + lane.outstanding(now), this.#waitingTokens())
     let awake = this.#lanes.filter(({ state }) => state === 'ready' || state === 'loading').length
-    const waiting = this.#waitingTokens()
     for (const lane of this.#lanes) {
       if (lane.state !== 'cold') continue
-      if (awake > 0 && waiting <= awake * this.#budget(lane) * smallestShare) return
+      const isNeeded = awake === 0 ? this.#open.size > 0 : work > awake * this.#budget(lane) * aheadShare
+      if (!isNeeded) return
       awake++
       this.#load(lane).catch(() => {
         // Whoever waits is told by it.

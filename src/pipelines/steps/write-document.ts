@@ -38,6 +38,8 @@ export interface WriteDocumentOptions {
   readonly language: string
   readonly passages: PassageEmbedder | undefined
   readonly signal: AbortSignal
+  /** Ends the whole run, at once; it fires `signal`. */
+  readonly endRun: (reason: unknown) => void
 }
 
 export interface WriteDocumentTools {
@@ -125,14 +127,14 @@ async function writeVersion(options: VersionOptions, tools: WriteDocumentTools):
         embedding,
         dimensions: passages?.embedder.dimensions ?? 0,
         signal: own.signal,
-        stop: own.abort,
+        // The documents behind this one must not be tried with an embedder that cannot work.
+        stop: (error) => (passages?.isUnusable(error) ? options.endRun(error) : own.abort(error)),
       })
       const document = toDocument(opening, prepared.summary(), written, options)
       return { writer, document, unembedded: toUnembedded(written) }
     } catch (error) {
       // What ends the whole run is no fact about this document.
-      const isOurs = !signal.aborted && passages?.isUnusable(error) !== true
-      await writer.abort(isOurs ? asRagError(error, source) : undefined)
+      await writer.abort(signal.aborted ? undefined : asRagError(error, source))
       throw error
     }
   } finally {
