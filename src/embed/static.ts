@@ -42,9 +42,9 @@ const precisions: Readonly<Record<Quantization, RowPrecision>> = {
 }
 
 const maxWorkers = 256
-/** Calls of so many texts and characters at most are embedded at once, in the calling thread: a fraction of a millisecond, less than a hop. */
+/** Calls of so many texts and characters at most are embedded at once, in the calling thread: 0.05 ms for a question, less than a hop. */
 const inlineTexts = 8
-const inlineCharacters = 2_000
+const inlineCharacters = 1_000
 /** What a thread gets at once: some five milliseconds of work, so that an abort, or the last slice of a call, is not waited for. */
 const sliceTexts = 512
 const sliceCharacters = 1 << 16
