@@ -48,9 +48,8 @@ export interface EmbedderCapabilities {
   /** Texts per call that it likes best. */
   readonly batchSize: number
   /**
-   * Calls of `batchSize` texts, at once, that keep it busy: the more, the better it can sort and fill its batches. Smaller calls count
-   * in proportion, so that documents of one chunk each come in greater number. What it must not be asked at once it bounds itself.
-   * Absent: as many calls of any size as documents are prepared at once.
+   * Calls at once, of up to `batchSize` texts or a larger piece of one document, that keep it busy: the more, the better it can sort and
+   * fill its batches. Small documents share calls. Absent: one more than there are worker threads.
    */
   readonly concurrency?: number
 }

@@ -2,7 +2,7 @@ import { RagError } from '../../core/errors.js'
 import { decodePiece, indexedText, pieceChunkText } from '../../core/piece.js'
 import type { Recorder } from '../../performance/types.js'
 import type { DocumentRecord, StoreNamespace } from '../../store/types.js'
-import type { PassageEmbedder } from './passage-embedder.js'
+import type { EmbeddedTexts, PassageEmbedder } from './passage-embedder.js'
 import type { PreparedPiece } from './prepare.js'
 
 export interface PassageEmbeddingOptions {
@@ -18,17 +18,11 @@ export interface PassageEmbeddingOptions {
   readonly recorder: Recorder
 }
 
-/** The vectors of a piece: `chunks x dimensions`, a row of zeros for each chunk that could not be embedded, and why. */
-export interface PieceVectors {
-  readonly vectors: Float32Array
-  readonly failures: readonly unknown[]
-}
-
-/** Begins the embedding of one piece after the other. Resolves when the embedder takes it; the vectors follow. */
+/** Begins the embedding of one piece after the other. Resolves when the embedder takes it; the vectors of its chunks follow. */
 export type PassageEmbedding = (
   piece: PreparedPiece,
   signal: AbortSignal,
-) => Promise<{ readonly result: Promise<PieceVectors> }>
+) => Promise<{ readonly result: Promise<EmbeddedTexts> }>
 
 /** Up to this many chunks the vectors of an old version are held in memory for reuse. */
 export const maxReusedChunks = 20_000
@@ -65,14 +59,11 @@ export function createPassageEmbedding(options: PassageEmbeddingOptions): Passag
     if (missing.length === 0)
       return { result: Promise.resolve({ vectors: toVectors(new Float32Array()), failures: [] }) }
 
-    const { embeddings } = await passages.submit(
+    const { embedded } = await passages.submit(
       missing.map(({ text }) => text),
       signal,
     )
-    const result = embeddings.then(({ vectors, failed }): PieceVectors => {
-      return { vectors: toVectors(vectors), failures: failed.map(({ error }) => error) }
-    })
-    return { result }
+    return { result: embedded.then(({ vectors, failures }) => ({ vectors: toVectors(vectors), failures })) }
   }
 }
 

@@ -1,8 +1,9 @@
 import { RagError } from '../../core/errors.js'
 import type { DocumentWriter } from '../../store/types.js'
 import { readAhead } from '../../util/read-ahead.js'
-import type { PassageEmbedding, PieceVectors } from './embed-passages.js'
+import type { PassageEmbedding } from './embed-passages.js'
 import type { Unwritten, WriteLimits } from './limits.js'
+import type { EmbeddedTexts } from './passage-embedder.js'
 import type { PreparedPiece } from './prepare.js'
 
 export interface WritePiecesOptions {
@@ -81,7 +82,7 @@ export async function writePieces(
 interface PieceUnderWay {
   readonly piece: PreparedPiece
   readonly weight: number
-  readonly result: Promise<PieceVectors> | undefined
+  readonly result: Promise<EmbeddedTexts> | undefined
 }
 
 const weightOf = ({ weight }: PieceUnderWay): number => weight

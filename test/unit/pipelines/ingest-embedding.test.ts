@@ -48,8 +48,8 @@ describe('lanes of an embedder', () => {
     const { facts } = embedder
     expect(facts.passes).toBeGreaterThanOrEqual(120)
     expect(facts.starved / facts.passes).toBeLessThanOrEqual(0.03)
-    expect(facts.mostTexts).toBeGreaterThan(window - 2)
-    expect(facts.mostTexts).toBeLessThanOrEqual(window + 1)
+    expect(facts.mostTexts).toBe(window)
+    expect(facts.calls).toBeLessThan(100)
     expect(preparing.mostOpen).toBeLessThanOrEqual(atOnce)
     expect([limits.preparing.inside, limits.pieces.inside, limits.unwritten.inside]).toEqual([0, 0, 0])
     expect(namespace.counts()).toEqual({ documents: 600, chunks: 1_200 })
@@ -92,8 +92,28 @@ describe('lanes of an embedder', () => {
   it('get as many calls as documents are prepared at once when they do not say what they want', async () => {
     const embedder = createLaneEmbedder({ pass: () => turns(5), capabilities: { batchSize: 32 } })
     const { ingest } = pipelineOf({ embedder })
-    await ingest(Array.from({ length: 60 }, (_, i) => documentOf(`${i}`, 2)))
+    await ingest(Array.from({ length: 60 }, (_, i) => documentOf(`${i}`, 20)))
     expect(embedder.facts.mostCalls).toBe(atOnce)
+  })
+
+  it('get the texts of small documents in calls of the size they like', async () => {
+    const sizes: number[] = []
+    const fake = createFakeEmbedder()
+    const embedder: Embedder = {
+      ...fake,
+      capabilities: { fitted: false, batchSize: 100, concurrency: 2 },
+      async embed(texts, options) {
+        sizes.push(texts.length)
+        await turns(300)
+        return fake.embed(texts, options)
+      },
+    }
+    const { ingest, namespace } = pipelineOf({ embedder })
+    await ingest(Array.from({ length: 500 }, (_, i) => documentOf(`${i}`, 1 + (i % 3))))
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(100)
+    // 1,000 texts: ten calls, if the first ones had not to do with what there was.
+    expect(sizes.length).toBeLessThanOrEqual(20)
+    await expectTrueVectors(namespace, embedder)
   })
 
   it('get what they want also when that is more than the documents that may wait for the disk', async () => {
@@ -114,8 +134,8 @@ describe('memory', () => {
     const { ingest, preparing } = pipelineOf({ embedder })
     const ingested = ingest(Array.from({ length: 40 }, (_, i) => documentOf(`${i}`, 800)))
     await turns(500)
-    // Four calls, and of each document that is being prepared the piece that waits for its place.
-    expect(preparing.pieces).toBe(4 + atOnce)
+    // Four calls, the next one, and of each document that is being prepared the piece that waits for its place.
+    expect(preparing.pieces).toBe(4 + 1 + atOnce)
     answer()
     await ingested
     expect(preparing.pieces).toBe(400)
@@ -312,11 +332,14 @@ describe('an embedder that cannot work', () => {
     await reembedDocuments({ ...tools, passages }, new AbortController().signal)
   })
 
-  it('for one call alone fails the documents of that call alone', async () => {
+  it('with one document fails that one alone, not those whose texts shared its call', async () => {
     const fake = createFakeEmbedder()
+    let calls = 0
     const embedder: Embedder = {
       ...fake,
+      capabilities: { fitted: false, batchSize: 50 },
       async embed(texts, options) {
+        calls++
         if (texts.some((text) => text.includes('Document 7 '))) throw new RagError('PROVIDER', 'Too odd.')
         return fake.embed(texts, options)
       },
@@ -325,6 +348,37 @@ describe('an embedder that cannot work', () => {
       documents: 299,
       failed: [{ source: 'memory:7', error: { code: 'PROVIDER' } }],
     })
+    // A call in 25 documents, and one for each of those that shared the one that failed.
+    expect(calls).toBeLessThan(300)
+  })
+
+  it('is told when nobody waits for a call any more, and not before', async () => {
+    const fake = createFakeEmbedder()
+    const signals: AbortSignal[] = []
+    const embedder: Embedder = {
+      ...fake,
+      capabilities: { fitted: false, batchSize: 50, concurrency: 1 },
+      async embed(texts, options) {
+        signals.push(options.signal as AbortSignal)
+        await turns(50)
+        return fake.embed(texts, options)
+      },
+    }
+    const pipeline = pipelineOf({ embedder })
+    const controller = new AbortController()
+    const aborted = pipeline.ingest([documentOf('a', 2)], controller.signal)
+    const others = pipeline.ingest([documentOf('b', 2)])
+    await turns(20)
+    controller.abort(new Error('enough'))
+    await expect(aborted).rejects.toThrow('enough')
+    expect(signals.map((signal) => signal.aborted)).toEqual([false])
+    expect(await others).toMatchObject({ documents: 1 })
+    const last = new AbortController()
+    const alone = pipeline.ingest([documentOf('c', 2)], last.signal)
+    await turns(20)
+    last.abort(new Error('enough'))
+    await expect(alone).rejects.toThrow('enough')
+    expect(signals.map((signal) => signal.aborted)).toEqual([false, true])
   })
 })
 
