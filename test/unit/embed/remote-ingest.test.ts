@@ -48,12 +48,22 @@ describe('an ingest over a service', () => {
     await close()
   })
 
-  it('that is down fails every document, stores none without vectors, and goes on when it is back', async () => {
+  it('that is down ends before anything is stored, and works when the service is back', async () => {
     api.reply = () => ({ status: 503, headers: { 'retry-after-ms': '1' }, body: {} })
+    const { rag, close } = await open(2)
+    await expect(rag.ingest(documents)).rejects.toMatchObject({ code: 'PROVIDER', data: { status: 503 } })
+    api.reply = () => undefined
+    expect(await rag.ingest(documents)).toMatchObject({ documents: 12, failed: [] })
+    await close()
+  })
+
+  it('that goes down meanwhile fails the documents, stores none without vectors, and the next ingest has them all', async () => {
+    api.reply = (_, place) => (place === 0 ? undefined : { status: 503, headers: { 'retry-after-ms': '1' }, body: {} })
     const { rag, close } = await open(2)
     const report = await rag.ingest(documents)
     expect(report.documents).toBe(0)
     expect(report.failed.map(({ error }) => error.code)).toEqual(Array(12).fill('PROVIDER'))
+    expect(await rag.stats()).toMatchObject({ documents: 0 })
     api.reply = () => undefined
     expect(await rag.ingest(documents)).toMatchObject({ documents: 12, failed: [] })
     await close()
