@@ -13,6 +13,7 @@ export default defineConfig({
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
+    'static.worker': 'src/embed/static/static.worker.ts',
   },
   format: ['esm'],
   target: 'node20',

@@ -55,6 +55,8 @@ export type {
   WarmUpOptions,
 } from './embed/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export type { PullProgress } from './models/hub.js'
+export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
+import type { PulledModel, PullOptions } from '../index.js'
 import type { RagNamespace } from '../ultra-fast-rag.js'
 
 /** How a command ended, for the shell. */
@@ -42,6 +43,8 @@ export interface CliEnvironment {
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
   open(options: UltraFastRAGOptions): Promise<CliRag>
+  /** Fetches a model. */
+  pull(model: string, options: PullOptions): Promise<PulledModel>
 }
 
 /** Options every command has. */

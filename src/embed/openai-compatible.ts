@@ -71,8 +71,8 @@ const services: readonly (ServiceDefaults & { readonly host: RegExp })[] = [
 ]
 const otherService: ServiceDefaults = { maxItemsPerCall: 32, maxTokensPerCall: 32_768 }
 
-/** Values that the main thread reads in less than 10 ms (measured: 0.08 µs each as a JSON number, 0.012 µs as base64). */
-const valuesPerCall = { float: 98_304, base64: 524_288 }
+/** Values that the main thread reads in about 5 ms (measured: 0.08 µs each as a JSON number, 0.012 µs as base64). */
+const valuesPerCall = { float: 49_152, base64: 393_216 }
 
 /**
  * Opens an embedder over any service with OpenAI's embeddings API: OpenAI, Azure (by `client`), Gemini, Mistral, Ollama, LM Studio, vLLM,
@@ -151,11 +151,29 @@ function keyOf({ apiKey, baseURL, client }: OpenAiCompatibleEmbedderOptions): st
   return key === '' ? undefined : key
 }
 
+/** A header of null is not sent. */
 function headersOf(options: OpenAiCompatibleEmbedderOptions): Record<string, string | null> {
-  const { headers = {}, client } = options
+  const { headers = {}, client, baseURL } = options
   const hasOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')
   const isOpen = client === undefined && keyOf(options) === undefined && !hasOwn
-  return { ...(isOpen ? { authorization: null } : {}), ...headers }
+  const foreign = baseURL === undefined ? [] : environmentHeaders()
+  return Object.fromEntries([
+    ...(isOpen ? [...foreign, 'authorization'] : foreign).map((name) => [name, null]),
+    ...Object.entries(headers),
+  ])
+}
+
+/** The package sends the headers of this variable (lines of `name: value`) to any address; they were meant for OpenAI's. */
+function environmentHeaders(): string[] {
+  const lines = process.env.OPENAI_CUSTOM_HEADERS?.split('\n') ?? []
+  return lines
+    .map((line) =>
+      line
+        .slice(0, Math.max(0, line.indexOf(':')))
+        .trim()
+        .toLowerCase(),
+    )
+    .filter((name) => name !== '')
 }
 
 /** How a service is asked. */

@@ -10,8 +10,8 @@ export interface Embedder extends Closable {
   readonly dimensions: number
   readonly capabilities: EmbedderCapabilities
   /**
-   * Embeds any number of texts, in their order. One text that cannot be embedded fails alone (see `failed`); the call rejects only
-   * when nothing could be done: with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
+   * Embeds any number of texts, in their order. One text that cannot be embedded fails alone (see `failed`); the call rejects when
+   * the fault is no text's (an outage, a wrong key): with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
    */
   embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings>
   /**

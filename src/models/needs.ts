@@ -12,6 +12,9 @@ export interface OnnxNeedsOptions {
   readonly processor: Processor
 }
 
+/** What a tokenizer is read from. */
+export const tokenizerFiles: readonly string[] = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']
+
 /** A transformer: an ONNX file of one precision, what it refers to, tokenizer and configuration. */
 export function onnxNeeds({ quantization, processor }: OnnxNeedsOptions): ModelNeeds<WeightsChoice> {
   return {
@@ -83,8 +86,8 @@ export function locateStaticModel(request: ModelRequest): Promise<LocatedModel<W
   return locateModel(request, staticNeeds)
 }
 
-/** What is read of a model beside its weights: settings, the tokenizer, and the settings of its steps. */
+/** What is read of a model beside its weights: settings and tokenizer, also those of its steps. */
 function isSmallFile(path: string): boolean {
   const name = /^(?:\d+_\w+\/)?([\w.-]+)$/.exec(path)?.[1]
-  return name === 'tokenizer.json' || name === 'config.json' || settingsFiles.some((file) => file === path)
+  return name !== undefined && (tokenizerFiles.includes(name) || settingsFiles.some((file) => file === name))
 }

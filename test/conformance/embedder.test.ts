@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, it } from 'vitest'
 import { createAiSdkEmbedder } from '../../src/embed/ai-sdk.js'
 import { createHashingEmbedder } from '../../src/embed/hashing.js'
 import { createOpenAiCompatibleEmbedder } from '../../src/embed/openai-compatible.js'
+import { createStaticEmbedder } from '../../src/embed/static.js'
 import { createFakeEmbedder, embedderConformance } from '../../src/testing/index.js'
+import { staticModelFolder } from '../fixtures/models/static-model-folder.js'
 import { type EmbeddingsApi, startEmbeddingsApi } from '../lib/embeddings-api.js'
 
 describe('hashing embedder', () => {
@@ -63,6 +65,26 @@ describe('ai-sdk embedder', () => {
     create: () => create(64),
     createOther: () => create(32),
     unembeddable: ['', ' \n', '\t\u3000'],
+    minCosine: 1,
+  })
+})
+
+describe('static embedder', () => {
+  const model = staticModelFolder()
+  embedderConformance(it, {
+    create: () => createStaticEmbedder({ model, workers: 2 }),
+    createOther: () => createStaticEmbedder({ model, dimensions: 32 }),
+    unembeddable: ['', ' \n', '\u{1F600}'],
+    minCosine: 1,
+  })
+})
+
+describe('static embedder in 8 bits', () => {
+  const model = staticModelFolder({ layout: 'sentence-transformers' })
+  embedderConformance(it, {
+    create: () => createStaticEmbedder({ model, workers: 1, quantization: 'int8' }),
+    createOther: () => createStaticEmbedder({ model }),
+    unembeddable: ['', ' \n', '\u{1F600}'],
     minCosine: 1,
   })
 })

@@ -1,15 +1,17 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EmbeddingModel } from '../../src/models/types.js'
 import { type ModelFolderOptions, modelFolder, weightFiles } from '../fixtures/models/model-folder.js'
 
-/** A test model as `openEmbeddingModel` would describe it; the first of its `weights` is the one that is used (default fp32). */
+/** A test model, described without reading more than its sizes; the first of its `weights` is the one that is used (default fp32). */
 export function embeddingModel(
   options: ModelFolderOptions = {},
   overrides: Partial<EmbeddingModel> = {},
 ): EmbeddingModel {
-  const { weights = ['fp32'], weightsFolder = 'onnx', pooling, hidden, size = 'tiny', maxTokens } = options
+  const { weights = ['fp32'], weightsFolder = 'onnx', pooling } = options
   const [kind = 'fp32'] = weights
   const directory = modelFolder({ ...options, weights })
+  const read = (name: string) => JSON.parse(readFileSync(join(directory, name), 'utf8'))
   return {
     name: 'test-model',
     directory,
@@ -18,8 +20,8 @@ export function embeddingModel(
     contentHash: 'test',
     pooling: pooling ?? 'mean',
     prefixes: { query: '', passage: '' },
-    dimensions: hidden ?? { tiny: 32, minilm: 384 }[size],
-    maxTokens: maxTokens ?? { tiny: 128, minilm: 512 }[size],
+    dimensions: read('config.json').hidden_size,
+    maxTokens: read('sentence_bert_config.json').max_seq_length,
     ...overrides,
   }
 }

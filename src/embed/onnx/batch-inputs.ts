@@ -15,15 +15,15 @@ export interface BatchInputs {
  */
 export function createBatchInputs(
   { inputs, Tensor }: Pick<Session, 'inputs' | 'Tensor'>,
-  paddingId: number,
+  { paddingId, file }: { readonly paddingId: number; readonly file: string },
 ): (batch: TokenizedTexts) => BatchInputs {
   if (!inputs.some(({ name }) => name === 'input_ids')) {
     throw new RagError('INTEGRITY', 'The model takes no token ids: it is not one that embeds texts.', {
-      data: { inputs: inputs.map(({ name }) => name) },
+      data: { file, inputs: inputs.map(({ name }) => name) },
       hint: 'Give a model whose graph has an input "input_ids".',
     })
   }
-  const columns = inputs.map((input) => ({ ...input, fill: fillerOf(input), memory: new Integers(input.type) }))
+  const columns = inputs.map((input) => ({ ...input, fill: fillerOf(input, file), memory: new Integers(input.type) }))
   return (batch) => {
     const rows = batch.offsets.length - 1
     const sequence = longest(batch)
@@ -45,11 +45,11 @@ interface Filling extends TokenizedTexts {
   readonly stride: number
 }
 
-function fillerOf({ name, type }: TensorInfo): (filling: Filling) => void {
+function fillerOf({ name, type }: TensorInfo, file: string): (filling: Filling) => void {
   const filler = Object.hasOwn(fillers, name) ? fillers[name] : undefined
   if (filler !== undefined && (type === 'int64' || type === 'int32')) return filler
   throw new RagError('UNSUPPORTED', `The model wants an input "${name}" (${type}), which is not known here.`, {
-    data: { input: name, type, known: Object.keys(fillers) },
+    data: { file, input: name, type, known: Object.keys(fillers) },
     hint: 'Take another export of the model.',
   })
 }

@@ -35,8 +35,6 @@ const callsPerLane = 2
 const sliceCharacters = { least: 8_192, most: 65_536 }
 /** Tokens that wait beside those in work, in full passes: enough to find texts of like length, little enough to hold. */
 const windowPasses = 128
-/** Cost of a pass beside its rows, as a part of a full one: 2 ms of 100 where a full one is 1,024 tokens of MiniLM-L6 in int8. */
-const passShare = 1 / 32
 /** The least of a full pass that is split off so that lanes end together; smaller ones would cost more than they save. */
 const smallestShare = 1 / 4
 /** The least of a full pass that a busy lane is given ahead: what is smaller waits, and may yet be joined by others. */
@@ -102,10 +100,13 @@ export class Scheduler {
     return call.result
   }
 
-  /** Loads the first lane, unless one is. Rejects with why it cannot. */
+  /** Loads every lane that is not loaded. Rejects with why they cannot, when none can. */
   async load(): Promise<void> {
     if (this.#closed) throw closedError()
-    if (!this.#lanes.some(({ state }) => state === 'ready')) await this.#load(this.#lanes[0] as LaneState)
+    for (const lane of this.#lanes) lane.forgive()
+    const loads = await Promise.allSettled(this.#lanes.map((lane) => lane.state === 'ready' || this.#load(lane)))
+    if (loads.some(({ status }) => status === 'fulfilled')) return
+    throw loads.find((load) => load.status === 'rejected')?.reason
   }
 
   /** Fails every call with texts that are in no pass with `CLOSED`, and waits for the rest. Safe twice. */
@@ -178,7 +179,7 @@ export class Scheduler {
 
   #formPass(lane: LaneState): Work | undefined {
     if (this.#window.size === 0) return undefined
-    const { deterministic, maxRows } = this.#options
+    const { budgets, deterministic, maxRows } = this.#options
     const full = this.#budget(lane)
     const share = fairShare(lane, this.#readyLanes(), {
       waiting: this.#waitingTokens(),
@@ -189,7 +190,7 @@ export class Scheduler {
     const texts = this.#window.take({
       maxTokens: Math.min(full, share),
       maxRows: deterministic ? 1 : maxRows,
-      passTokens: full * passShare,
+      passTokens: budgets.passTokens(lane.lane.device),
     })
     for (const text of texts) this.#open.get(text.call)?.delete(text)
     return { phase: 'run', texts, age: 0, crashes: 0 }

@@ -26,7 +26,7 @@ export interface SentenceModel {
  */
 export function createSentenceModel(session: Session, options: SentenceModelOptions): SentenceModel {
   const { model, dimensions, paddingId } = options
-  const toInputs = createBatchInputs(session, paddingId)
+  const toInputs = createBatchInputs(session, { paddingId, file: model.weights })
   const { output, pooling } = chooseOutput(session.outputs, model)
   const checkWidth = (width: number | string | undefined) => {
     if (typeof width === 'number' && width !== model.dimensions) throw wrongWidth(width, model)

@@ -55,11 +55,11 @@ class Connection {
   /** Aborts with `CLOSED` when the embedder is closed. */
   readonly closing = new AbortController()
   readonly #endpoint: EmbeddingEndpoint
-  readonly #prefix: string
+  readonly #prefixes: RemoteSettings['prefixes']
 
   constructor({ endpoint, settings, tools: { clock = systemClock, random = Math.random } }: RemoteEmbedderParts) {
     this.#endpoint = endpoint
-    this.#prefix = settings.prefixes.passage
+    this.#prefixes = settings.prefixes
     allowListeners(this.closing.signal)
     this.window = new CallWindow(settings.maxConcurrency)
     this.caller = new EndpointCaller({ endpoint, settings, window: this.window, clock, random })
@@ -68,15 +68,15 @@ class Connection {
   /** Embeds a text of ours and returns the width of its vector. The error users see says what the service said. */
   async open(dimensions: number | undefined): Promise<number> {
     try {
-      return await this.probe({ dimensions, patience: 'whole', quote: true })
+      return await this.probe({ kind: 'passage', dimensions, patience: 'whole', quote: true })
     } catch (error) {
       throw this.shown(error)
     }
   }
 
-  async probe(how: Pick<Call, 'dimensions' | 'patience' | 'quote'>): Promise<number> {
-    const texts = [this.#prefix + probeText]
-    const call: Call = { ...how, texts, tokens: probeTokens, kind: 'passage', signal: this.closing.signal }
+  async probe(how: Pick<Call, 'kind' | 'dimensions' | 'patience' | 'quote'>): Promise<number> {
+    const texts = [this.#prefixes[how.kind] + probeText]
+    const call: Call = { ...how, texts, tokens: probeTokens, signal: this.closing.signal }
     return (await this.caller.call(call)).vectors.length
   }
 
@@ -113,8 +113,8 @@ class RemoteEmbedder implements Embedder {
   readonly #connection: Connection
   readonly #counts = { texts: 0, tokens: 0, failed: 0, queued: 0 }
   readonly #warmUp: () => Promise<unknown>
-  /** One check at a time, whoever asks for it. */
-  #check: Promise<unknown> | undefined
+  /** One check of a kind at a time, whoever asks for it. */
+  readonly #checks = new Map<EmbedOptions['kind'], Promise<unknown>>()
   /** The service refused more at once. */
   #mostItems = Number.POSITIVE_INFINITY
 
@@ -257,7 +257,7 @@ class RemoteEmbedder implements Embedder {
       const { fault } = error
       const isAlone = texts.length === 1
       // A refusal is about what was sent; anything else may be the service itself, which may have gone since it was last asked.
-      if (!part.isPart || (isAlone && fault.kind !== 'refused')) await this.#checkService(error, signal)
+      if (!part.isPart || (isAlone && fault.kind !== 'refused')) await this.#checkService(error, order)
       if (!isAlone) return this.#embedHalves(order, part, error)
       if (!part.isPart && fault.kind !== 'refused') return this.#embedPart(order, { ...part, isPart: true })
       order.failed.push({ index: part.start, error: faultError(fault, this.#endpoint) })
@@ -279,12 +279,16 @@ class RemoteEmbedder implements Embedder {
   }
 
   /** Rejects with the failure that raised the doubt unless the service embeds a text that is known to be sound. */
-  async #checkService({ fault }: CallFailure, signal: AbortSignal): Promise<void> {
+  async #checkService({ fault }: CallFailure, { kind, signal }: Order): Promise<void> {
     const { dimensions } = this
-    this.#check ??= this.#connection.probe({ dimensions, patience: 'once' }).finally(() => {
-      this.#check = undefined
-    })
-    await abortable(this.#check, signal).catch(() => {
+    const running = this.#checks.get(kind)
+    const check =
+      running ??
+      this.#connection.probe({ kind, dimensions, patience: 'once' }).finally(() => {
+        this.#checks.delete(kind)
+      })
+    this.#checks.set(kind, check)
+    await abortable(check, signal).catch(() => {
       signal.throwIfAborted()
       throw new CallFailure(fault.kind === 'refused' ? { ...fault, hint: refusesEverything } : fault)
     })

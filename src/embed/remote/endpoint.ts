@@ -6,7 +6,7 @@ export interface EmbeddingEndpoint {
   readonly name: string
   /** Name of the model there. */
   readonly model: string
-  /** Values (texts x dimensions) that one answer may hold for the main thread to read it within about 10 ms. It may change. */
+  /** Values (texts x dimensions) that one answer may hold for the main thread to read it within 5 to 10 ms. It may change. */
   readonly valuesPerCall: number
   /** What must never be shown: keys, values of headers. */
   readonly secrets: readonly string[]

@@ -196,7 +196,10 @@ const likeKey =
 
 /** The outermost message without keys: those we know, and whatever looks like one. */
 function words(chain: readonly Cause[], { secrets }: Pick<EmbeddingEndpoint, 'secrets'>): string {
-  let text = String(chain[0]?.message ?? '').replace(/\s+/g, ' ')
+  // The status that the package openai puts in front is told already.
+  let text = String(chain[0]?.message ?? '')
+    .replace(/^\d{3} /, '')
+    .replace(/\s+/g, ' ')
   for (const secret of secrets) if (secret !== '') text = text.replaceAll(secret, '***')
   text = text.replace(/bearer\s+\S+/gi, 'Bearer ***').replace(likeKey, '***')
   return text.length > maxWords ? `${text.slice(0, maxWords)}…`.toWellFormed() : text

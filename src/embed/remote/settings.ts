@@ -33,7 +33,7 @@ export interface RemoteEmbedderOptions {
   /** UTF-8 bytes of text per call, at least 1. Default 524,288. A longer text goes alone. */
   readonly maxBytesPerCall?: number
 
-  /** Milliseconds for one call, 1 to 3,600,000. Default 60,000. */
+  /** Milliseconds for one call, 1 to 300,000 (Node's `fetch` waits no longer for an answer to begin). Default 60,000. */
   readonly timeoutMs?: number
   /** Attempts per call in all, 1 to 100. Default 5. 1: nothing is tried again. */
   readonly maxAttempts?: number
@@ -65,7 +65,6 @@ export interface RemoteSettings {
   readonly maxRetryAfterMs: number
 }
 
-const hourMs = 3_600_000
 const many = Number.MAX_SAFE_INTEGER
 
 /** Checks and completes options. Throws `BAD_OPTION`. */
@@ -96,8 +95,8 @@ export function resolveSettings(options: RemoteEmbedderOptions, defaults: Servic
     hasOwnMaxItems: options.maxItemsPerCall !== undefined,
     maxTokensPerCall: whole('maxTokensPerCall', 1, many) ?? defaults.maxTokensPerCall,
     maxBytesPerCall: whole('maxBytesPerCall', 1, many) ?? 524_288,
-    timeoutMs: whole('timeoutMs', 1, hourMs) ?? 60_000,
+    timeoutMs: whole('timeoutMs', 1, 300_000) ?? 60_000,
     maxAttempts: whole('maxAttempts', 1, 100) ?? 5,
-    maxRetryAfterMs: whole('maxRetryAfterMs', 0, hourMs) ?? 60_000,
+    maxRetryAfterMs: whole('maxRetryAfterMs', 0, 3_600_000) ?? 60_000,
   }
 }

@@ -40,6 +40,15 @@ const events: AnswerEvent[] = [
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
 const report = { ...stored, failed: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
 
+const pulled = {
+  model: 'acme/tiny',
+  kind: 'embedding',
+  directory: '/cache/tiny',
+  weights: '/cache/tiny/onnx/model.onnx',
+  quantization: 'int8',
+  bytes: 22_900_000,
+} as const
+
 /** A facade that answers as it is told and notes what it was asked. */
 function fakeRag(parts: Partial<CliRag> = {}) {
   const calls: unknown[][] = []
@@ -113,6 +122,10 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
     open: async (options) => {
       opened = options
       return rag
+    },
+    pull: async (model, { quantization, revision }) => {
+      calls.push(['pull', model, quantization, revision])
+      return pulled
     },
     ...extra,
   })
@@ -232,6 +245,58 @@ describe('ufrag query', () => {
   })
 })
 
+describe('ufrag pull', () => {
+  const progress = { file: 'onnx/model.onnx', receivedBytes: 5e6, totalBytes: 2e7 }
+
+  it('fetches a model and tells where it is', async () => {
+    const { exitCode, out, err, calls } = await run(['pull', 'tiny', '--quantization', 'int8', '--revision', 'v1'])
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toBe('acme/tiny: int8 weights of 22.9 MB in /cache/tiny\n')
+    expect(calls).toEqual([['pull', 'tiny', 'int8', 'v1']])
+    expect(JSON.parse((await run(['pull', 'tiny', '--json'])).out)).toEqual(pulled)
+  })
+
+  it('takes the precision that is configured, unless one is named', async () => {
+    const precision = async (line: string[], variables = {}) => {
+      const { calls } = await run(['pull', 'tiny', ...line], fakeRag(), { variables })
+      return calls[0]?.[2]
+    }
+    expect(await precision([])).toBeUndefined()
+    expect(await precision(['--preset', 'production'])).toBe('int8')
+    expect(await precision(['--preset', 'production'], { UFRAG_QUANTIZATION: 'fp16' })).toBe('fp16')
+    expect(await precision(['--quantization', 'int4'], { UFRAG_QUANTIZATION: 'fp16' })).toBe('int4')
+  })
+
+  it.each([['--quantization', 'int7'], ['--preset', 'fast'], ['--fast']])('refuses %s %s', async (...flags) => {
+    const { exitCode, calls } = await run(['pull', 'tiny', ...flags])
+    expect([exitCode, calls]).toEqual([2, []])
+  })
+
+  it('passes on what it is told, and keeps it apart from the result', async () => {
+    const telling: Partial<CliEnvironment> = {
+      pull: async (_, { onProgress, logger }) => {
+        logger?.warn('Not that precision.')
+        onProgress?.(progress)
+        return pulled
+      },
+    }
+    const lines = await run(['pull', 'tiny'], fakeRag(), telling)
+    expect(lines.err).toBe('Not that precision.\n')
+    const json = await run(['pull', 'tiny', '--json'], fakeRag(), telling)
+    expect(JSON.parse(json.out)).toEqual(pulled)
+  })
+
+  it('ends with 1 and the way out when it fails, and with 130 when interrupted', async () => {
+    const failing = (error: unknown): Partial<CliEnvironment> => ({ pull: () => Promise.reject(error) })
+    const error = new RagError('MISSING_PEER', 'Not installed.', { hint: 'Run: npm i it' })
+    const failed = await run(['pull', 'tiny'], fakeRag(), failing(error))
+    expect([failed.exitCode, failed.err]).toEqual([1, 'Not installed.\n  Run: npm i it\n'])
+    const signal = AbortSignal.abort()
+    const interrupted = await run(['pull', 'tiny'], fakeRag(), { ...failing(signal.reason), signal })
+    expect(interrupted.exitCode).toBe(130)
+  })
+})
+
 describe('the other commands', () => {
   it('list documents as lines or as JSON', async () => {
     expect((await run(['documents'])).out).toBe('a.md\t3\tA.MD\nb.md\t3\tB.MD\n')
@@ -311,6 +376,25 @@ describe('the other commands', () => {
     const { out } = await run(['doctor', '--json'])
     const names = JSON.parse(out).findings.map(({ name }: { name: string }) => name)
     expect(names).toEqual(expect.arrayContaining(['node', 'lmdb', 'pdf-parse', 'prepare worker', `storage ${storage}`]))
+    expect(names).toEqual(expect.arrayContaining(['onnxruntime-node', '@huggingface/tokenizers', '@huggingface/hub']))
+  })
+})
+
+describe('ufrag doctor', () => {
+  it('tells where models are looked for, in that order', async () => {
+    const variables = {
+      UFRAG_STORAGE: storage,
+      UFRAG_MODELS: join(storage, 'none'),
+      HF_HOME: storage,
+      HF_HUB_OFFLINE: '1',
+    }
+    const { out } = await run(['doctor'], fakeRag(), { variables })
+    const lines = out.split('\n').filter((line) => /^\w+ +models(?::| in )/.test(line))
+    expect(lines).toEqual([
+      `absent  models in ${join(storage, 'none')}: folder of UFRAG_MODELS does not exist`,
+      `absent  models in ${join(storage, 'hub')}: hub cache of HF_HOME is made by the first download`,
+      'ok      models: none are fetched: HF_HUB_OFFLINE is set',
+    ])
   })
 })
 

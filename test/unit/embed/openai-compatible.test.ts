@@ -123,10 +123,11 @@ describe('what is asked', () => {
     vi.stubEnv('OPENAI_ORG_ID', 'org-mine')
     vi.stubEnv('OPENAI_PROJECT_ID', 'project-mine')
     vi.stubEnv('OPENAI_ADMIN_KEY', 'admin-mine')
+    vi.stubEnv('OPENAI_CUSTOM_HEADERS', 'X-Proxy-Key: proxy-mine\nAuthorization: Bearer proxy-mine\nnonsense')
     const embedder = await createOpenAiCompatibleEmbedder({ model: 'm', baseURL: api.baseURL, dimensions })
     await embedder.embed(['a'], passage)
     const headers = JSON.stringify(api.requests[0]?.headers)
-    for (const value of [secret, 'org-mine', 'project-mine', 'admin-mine', 'authorization']) {
+    for (const value of [secret, 'org-mine', 'project-mine', 'admin-mine', 'proxy-mine', 'authorization']) {
       expect(headers).not.toContain(value)
     }
     await embedder.close()

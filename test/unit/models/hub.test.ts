@@ -732,10 +732,10 @@ describe('a hub', () => {
     expect(await fetchTiny({}, { environment: environment({ HF_HUB_OFFLINE: '1' }) })).toEqual(pulled)
   })
 
-  it.each(['ftp://x', 'not an address'])('at %s is BAD_OPTION', async (HF_ENDPOINT) => {
-    expect(await failure(fetchTiny({}, { environment: environment({ HF_ENDPOINT }) }))).toMatchObject({
-      code: 'BAD_OPTION',
-    })
+  it.each(['ftp://x', 'not an address', 'http://me:secret@127.0.0.1'])('at %s is BAD_OPTION', async (HF_ENDPOINT) => {
+    const error = await failure(fetchTiny({}, { environment: environment({ HF_ENDPOINT }) }))
+    expect(error).toMatchObject({ code: 'BAD_OPTION' })
+    expect(JSON.stringify(error)).not.toContain('secret')
   })
 
   it('whose address ends with a slash is the same hub', async () => {
