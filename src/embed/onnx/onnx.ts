@@ -115,9 +115,10 @@ export async function createOnnxEmbedder(
     },
     embed: (texts, how) => (how.kind === 'query' ? queries : passages).embed(texts, how),
 
-    async warmUp({ signal } = {}) {
+    async warmUp({ kind, signal } = {}) {
       signal?.throwIfAborted()
-      await abortable(Promise.all([queries.load(), passages.load()]), signal)
+      const schedulers = kind === undefined ? [queries, passages] : [kind === 'query' ? queries : passages]
+      await abortable(Promise.all(schedulers.map((scheduler) => scheduler.load())), signal)
     },
 
     stats: () => counters.stats(passages.queued + queries.queued),

@@ -5,7 +5,7 @@ import type { Embeddings, EmbedOptions } from '../types.js'
 import { Backlog } from './backlog.js'
 import type { TokenBudgets } from './budgets.js'
 import { Call } from './call.js'
-import type { EmbeddingCounters } from './counters.js'
+import type { EmbeddingCounters, Pass } from './counters.js'
 import type { Lane, LaneReport } from './lane.js'
 import { fairShare, LaneState } from './lane-state.js'
 import { LengthWindow } from './window.js'
@@ -203,15 +203,16 @@ export class Scheduler {
     const given = lane.give(work.phase === 'tokenize' ? 0 : expected, this.#now())
     if (work.phase !== 'tokenize') counters.begin()
     const finish = (done?: Done) => {
-      lane.take(given, { now: this.#now(), measured: done?.phase === 'run' })
+      const durationMs = lane.take(given, { now: this.#now(), measured: done?.phase === 'run' })
       this.#jobs.delete(job)
       if (work.phase !== 'tokenize') counters.end()
+      return durationMs
     }
     const ended = perform(work, lane.lane, { dimensions, signal: controller.signal }).then(
       (done) => {
-        finish(done)
+        const durationMs = finish(done)
         if (done.phase === 'tokenize') this.#acceptTokens(work, done.tokenized)
-        else this.#acceptVectors(work.texts, done, lane.lane.device)
+        else this.#acceptVectors(work.texts, done, { device: lane.lane.device, durationMs })
       },
       (error) => {
         const isDeadly = RagError.isInstance(error, 'WORKER') && lane.blames(given)
@@ -245,7 +246,11 @@ export class Scheduler {
     if (characters >= sliceCharacters.least) this.#tokensPerCharacter = ids.length / characters
   }
 
-  #acceptVectors(texts: readonly Text[], done: Exclude<Done, { phase: 'tokenize' }>, device: string): void {
+  #acceptVectors(
+    texts: readonly Text[],
+    done: Exclude<Done, { phase: 'tokenize' }>,
+    pass: Pick<Pass, 'device' | 'durationMs'>,
+  ): void {
     const { dimensions, counters } = this.#options
     const unusable = new Set(done.unusable)
     for (const [row, text] of texts.entries()) {
@@ -257,7 +262,7 @@ export class Scheduler {
       this.#release(text)
     }
     const paddedOf = done.phase === 'run' ? paddedTokens(texts) : done.tokens
-    counters.count({ device, texts: texts.length - unusable.size, tokens: done.tokens, paddedTokens: paddedOf })
+    counters.count({ ...pass, texts: texts.length - unusable.size, tokens: done.tokens, paddedTokens: paddedOf })
   }
 
   /** What failed is tried again, in a way that may succeed, or fails its texts. */
