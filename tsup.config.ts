@@ -12,6 +12,8 @@ export default defineConfig({
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
+    'embed.worker': 'src/embed/onnx/embed.worker.ts',
+    'static.worker': 'src/embed/static/static.worker.ts',
   },
   format: ['esm'],
   target: 'node20',

@@ -2,29 +2,35 @@ import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
+import { createCountedEmbedder } from '../embed/counted.js'
 import type { Embedder } from '../embed/types.js'
 import { createFunctionLlm } from '../llm/function.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
 import type { Fuse } from '../pipelines/retrieve.js'
+import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.js'
+import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
+import { reportEmbedder, toGauges } from './embedder-report.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
   readonly tracker: PerformanceTracker
   readonly turns: Turns
-  /** Bounds the documents in preparation, over all namespaces. */
-  readonly limit: <Result>(task: () => Promise<Result>) => Promise<Result>
+  /** Bounds what is prepared, embedded and written at once, over all namespaces. */
+  readonly limits: WriteLimits
   /** Runs maintenance of the store one at a time: its lock is between processes, and would turn our own namespaces away. */
   readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly store: () => Promise<Store>
   readonly preparation: () => Promise<Preparation>
   /** Absent: passages are found by their words alone. */
   readonly embedder: (() => Promise<Embedder>) | undefined
+  /** The embedder as everything that writes documents shares it; `undefined` without one. */
+  readonly passages: () => Promise<PassageEmbedder | undefined>
   readonly fuse: () => Promise<Fuse>
   readonly llm: () => Promise<Llm>
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
@@ -33,31 +39,45 @@ export interface Parts {
 
 /** The one place that knows which adapter stands behind which port. */
 export function composeParts(config: ResolvedConfig): Parts {
-  const opened: (() => Promise<unknown>)[] = []
+  const closers: (() => Promise<unknown>)[] = []
   const part = <Part extends Closable>(open: () => Promise<Part>): (() => Promise<Part>) =>
     memoizeAsync(async () => {
       const made = await open()
-      opened.push(() => made.close())
+      closers.push(() => made.close())
       return made
     })
   const embedder =
     config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config)))
 
+  const tracker = createPerformanceTracker()
+  const openChecked =
+    embedder &&
+    memoizeAsync(async () => {
+      const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
+      tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
+      return opened
+    })
+  // One more than there are threads, so that none waits for the next document.
+  const atOnce = config.maxWorkers + 1
+
   return {
-    tracker: createPerformanceTracker(),
+    tracker,
     turns: createTurns(),
-    // One more than there are threads, so that none waits for the next document.
-    limit: pLimit(config.maxWorkers + 1),
+    limits: createWriteLimits({ preparing: atOnce }),
     maintain: pLimit(1),
     store: brought(config.storage) ?? part(() => openStore(config)),
     preparation: part(() => openPreparation(config)),
-    embedder: embedder && memoizeAsync(async () => createCheckedEmbedder(await embedder())),
+    embedder: openChecked,
+    passages: memoizeAsync(async () => {
+      const opened = await openChecked?.()
+      return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
+    }),
     fuse: memoizeAsync(() => openFusion(config)),
     llm: part(() => openLlm(config)),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.
-      for (const close of opened.splice(0).reverse()) await close().catch((error) => failures.push(error))
+      for (const close of closers.splice(0).reverse()) await close().catch((error) => failures.push(error))
       if (failures.length > 0) throw failures[0]
     },
   }
@@ -114,4 +134,8 @@ async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
     default:
       return llm satisfies never
   }
+}
+
+function now(): number {
+  return performance.now()
 }

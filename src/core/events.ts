@@ -37,6 +37,8 @@ export interface IngestProgress {
   readonly failed: number
   readonly unchanged: number
   readonly chunks: number
+  /** Chunks that could not be embedded so far. */
+  readonly unembedded: number
   readonly pages: number
   /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number

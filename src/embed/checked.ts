@@ -1,10 +1,12 @@
 import { RagError } from '../core/errors.js'
 import { abortable } from '../util/abort.js'
 import { allFinite, dot, normalise } from '../util/vector-math.js'
-import type { Embedder, Embeddings } from './types.js'
+import type { Embedder, EmbedderCapabilities, Embeddings } from './types.js'
 
 /** How far the squared length of a row may be from 1 before it is scaled: what single precision leaves of a unit vector is closer. */
 const unitTolerance = 1e-4
+/** Texts per call for an embedder that does not say. */
+const defaultBatchSize = 32
 
 /**
  * Believes nothing of an embedder: what it returns is checked before anybody stores or compares it. Vectors of another number or
@@ -13,22 +15,43 @@ const unitTolerance = 1e-4
  * the call at once, even when the embedder does not listen. `close()` does nothing: the embedder belongs to whoever made it.
  */
 export function createCheckedEmbedder(embedder: Embedder): Embedder {
-  const { id, dimensions, fingerprint, capabilities } = embedder
+  const { id, dimensions, fingerprint, stats } = embedder
+  const guarded = <Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> =>
+    abortable(invoke(work), signal).catch((error) => {
+      if (signal?.aborted || RagError.isInstance(error)) throw error
+      throw new RagError('PROVIDER', `The embedder "${id}" failed.`, { data: { embedder: id }, cause: error })
+    })
   return {
     id,
     dimensions,
     fingerprint,
-    capabilities,
+    capabilities: checkedCapabilities(embedder.capabilities),
     async embed(texts, options) {
-      const work = async () => embedder.embed(texts, options)
-      const result = await abortable(work(), options.signal).catch((error) => {
-        if (options.signal?.aborted || RagError.isInstance(error)) throw error
-        throw new RagError('PROVIDER', `The embedder "${id}" failed.`, { data: { embedder: id }, cause: error })
-      })
-      return checked(result, texts.length, embedder)
+      return checked(await guarded(() => embedder.embed(texts, options), options.signal), texts.length, embedder)
     },
+    warmUp: async (options = {}) => guarded(async () => embedder.warmUp?.(options), options.signal),
+    ...(stats === undefined ? {} : { stats: stats.bind(embedder) }),
     async close() {},
   }
+}
+
+/** Turns what is thrown at once into a rejection. */
+async function invoke<Result>(work: () => Promise<Result>): Promise<Result> {
+  return work()
+}
+
+/** The caller's may be JavaScript and leave them out, or say nonsense. */
+function checkedCapabilities(given: Partial<EmbedderCapabilities> | undefined): EmbedderCapabilities {
+  const { batchSize, concurrency, fitted } = given ?? {}
+  return {
+    fitted: fitted === true,
+    batchSize: isCount(batchSize) ? batchSize : defaultBatchSize,
+    ...(isCount(concurrency) ? { concurrency } : {}),
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0
 }
 
 function checked(result: Embeddings, texts: number, { id, dimensions }: Embedder): Embeddings {

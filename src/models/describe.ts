@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { stableJson } from '../util/stable-json.js'
 import { contentHashOf } from './content-hash.js'
 import { listModelFiles } from './files.js'
-import { type LocatedModel, locateModel, type ModelNeeds, type ModelRequest } from './locate.js'
-import { inspectOnnxFile, requireExternalData } from './onnx-file.js'
+import { type LocatedModel, locateModel, type ModelRequest } from './locate.js'
+import { onnxNeeds, tokenizerFiles } from './needs.js'
 import { readSettings, type SettingsOverrides } from './settings.js'
 import type { EmbeddingModel, Quantization } from './types.js'
-import { chooseWeights, detectProcessor, type Processor, type WeightsChoice, weightsPaths } from './weights.js'
+import { detectProcessor, type Processor, type WeightsChoice } from './weights.js'
 
 /** Options of {@link openEmbeddingModel}. */
 export interface EmbeddingModelRequest extends ModelRequest, SettingsOverrides {
@@ -27,7 +27,10 @@ export interface EmbeddingModelRequest extends ModelRequest, SettingsOverrides {
 export async function openEmbeddingModel(request: EmbeddingModelRequest): Promise<EmbeddingModel> {
   const { quantization = 'fp32', logger, signal } = request
   const processor = request.processor ?? (await detectProcessor())
-  const located = await locateModel(request, onnxNeeds(quantization, processor))
+  const located = await locateModel(request, {
+    ...onnxNeeds({ quantization, processor }),
+    check: async (folder) => void (await readSettings(folder, request)),
+  })
   const { name, directory, weights } = located
   const { poolingGuessed, ...settings } = await readSettings(located, request)
   warnOfSubstitute(located, quantization, logger)
@@ -45,19 +48,6 @@ export async function openEmbeddingModel(request: EmbeddingModelRequest): Promis
     quantization: weights.quantization,
     contentHash,
     ...settings,
-  }
-}
-
-/** An ONNX file of one precision with tokenizer and configuration. */
-export function onnxNeeds(quantization: Quantization, processor: Processor): ModelNeeds<WeightsChoice> {
-  return {
-    choose: (files) => chooseWeights(files, { quantization, processor }),
-    wanted: weightsPaths(quantization, processor),
-    required: ['config.json', 'tokenizer.json'],
-    async complete(directory, { path }) {
-      const weights = join(directory, path)
-      return [weights, ...(await requireExternalData(weights, await inspectOnnxFile(weights)))]
-    },
   }
 }
 
@@ -79,6 +69,6 @@ async function hashOf(
   { settings, signal }: { readonly settings: string; readonly signal: AbortSignal | undefined },
 ): Promise<string> {
   const present = await listModelFiles(directory)
-  const tokenizer = ['tokenizer.json', 'tokenizer_config.json'].filter((file) => present.includes(file))
+  const tokenizer = tokenizerFiles.filter((file) => present.includes(file))
   return contentHashOf({ whole: tokenizer.map((file) => join(directory, file)), sampled: files, settings }, signal)
 }

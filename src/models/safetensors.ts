@@ -29,9 +29,9 @@ export interface SafetensorsFile {
 /** A tensor to be written: little-endian values in row-major order. */
 export interface TensorToWrite {
   readonly name: string
-  readonly type: 'F32' | 'I32'
+  readonly type: 'F32'
   readonly shape: readonly number[]
-  readonly values: Float32Array | Int32Array
+  readonly values: Float32Array
 }
 
 /** Bits per value of the types there are: https://github.com/huggingface/safetensors (enum Dtype). */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
 import { asObject, type Json, readJson } from './json-file.js'
-import { findKnownModel, type KnownEmbeddingModel } from './registry.js'
+import { findKnownModel, type KnownEmbeddingModel, type KnownModel } from './registry.js'
 import type { EmbeddingModel, Pooling } from './types.js'
 
 /** How a model wants to be used. */
@@ -48,7 +48,7 @@ export interface ModelFolder {
 export async function readSettings(folder: ModelFolder, overrides: SettingsOverrides): Promise<ModelSettings> {
   const { name, directory } = folder
   const files = await readFiles(directory)
-  refuseOtherKinds(files, folder)
+  refuseOtherKinds(folder, files)
   const width = widthOf(files.config)
   const modules = readModules(files.modules)
   const known = knownSettings(folder, files, width)
@@ -141,23 +141,36 @@ function knownSettings(
   return known?.kind === 'embedding' && (width === undefined || width === known.dimensions) ? known : undefined
 }
 
-function refuseOtherKinds({ config, modules }: Files, { name, byId }: ModelFolder): void {
+/** What kind of model lies in a folder. */
+export async function readKind(folder: ModelFolder): Promise<KnownModel['kind']> {
+  return kindOf(folder, await readFiles(folder.directory))
+}
+
+function kindOf({ name, byId }: ModelFolder, { config, modules }: Files): KnownModel['kind'] {
   const known = byId ? findKnownModel(name) : undefined
+  if (known !== undefined) return known.kind
   const hasTable = readModules(modules).some(({ type }) => type === 'StaticEmbedding')
-  const isStatic = known?.kind === 'static' || config.model_type === 'model2vec' || hasTable
-  if (isStatic) {
-    throw new RagError('UNSUPPORTED', `"${name}" is a static model: a table of token vectors, no transformer.`, {
-      data: { model: name },
-      hint: `Choose it with embedder: { kind: 'static', model: '${name}' }.`,
-    })
-  }
+  if (config.model_type === 'model2vec' || hasTable) return 'static'
   const architectures = Array.isArray(config.architectures) ? config.architectures.map(String) : []
   const classifies = architectures.length > 0 && architectures.every((one) => one.endsWith('ForSequenceClassification'))
-  if (known?.kind === 'reranker' || classifies) {
-    throw new RagError('UNSUPPORTED', `"${name}" scores pairs of texts; it does not embed.`, {
-      data: { model: name, architectures },
-      hint: 'Choose an embedding model, such as sentence-transformers/all-MiniLM-L6-v2.',
-    })
+  return classifies ? 'reranker' : 'embedding'
+}
+
+function refuseOtherKinds(folder: ModelFolder, files: Files): void {
+  const { name: model } = folder
+  switch (kindOf(folder, files)) {
+    case 'embedding':
+      return
+    case 'static':
+      throw new RagError('UNSUPPORTED', `"${model}" is a static model: a table of token vectors, no transformer.`, {
+        data: { model },
+        hint: `Choose it with embedder: { kind: 'static', model: '${model}' }.`,
+      })
+    case 'reranker':
+      throw new RagError('UNSUPPORTED', `"${model}" scores pairs of texts; it does not embed.`, {
+        data: { model },
+        hint: 'Choose an embedding model, such as sentence-transformers/all-MiniLM-L6-v2.',
+      })
   }
 }
 

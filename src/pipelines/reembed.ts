@@ -1,51 +1,124 @@
+import { RagError } from '../core/errors.js'
 import { decodePiece } from '../core/piece.js'
-import type { Embedder } from '../embed/types.js'
-import type { DocumentRecord, StoreNamespace } from '../store/types.js'
-import { createPassageEmbedding, type PassageEmbeddingOptions } from './steps/embed-passages.js'
+import type { Recorder } from '../performance/types.js'
+import type { DocumentRecord, DocumentWriter, NewDocument, StoreNamespace } from '../store/types.js'
+import { type FollowingAbort, followSignal } from '../util/abort.js'
+import { runMany } from '../util/run-many.js'
+import { createPassageEmbedding } from './steps/embed-passages.js'
+import { inOrder, type LastWrites } from './steps/in-order.js'
+import { isIncomplete, pipelineAfter } from './steps/incomplete.js'
+import { countUnwritten, documentGate, type Unwritten, type WriteLimits } from './steps/limits.js'
+import type { PassageEmbedder } from './steps/passage-embedder.js'
+import type { PreparedPiece } from './steps/prepare.js'
+import { writePieces } from './steps/write-pieces.js'
+
+export interface ReembedTools {
+  readonly namespace: StoreNamespace
+  readonly passages: PassageEmbedder
+  readonly lastWrites: LastWrites
+  readonly limits: WriteLimits
+  /** Characters of a chunk that are embedded; 0: all. */
+  readonly maxTextLength: number
+  readonly recorder: Recorder
+}
 
 /**
- * Gives every document whose vectors are missing or were made by another embedder new ones, from the text in the store. Each
- * document changes over as a whole; interrupted, the next call goes on with the rest.
+ * Gives every document whose vectors are missing or were made by another embedder new ones, from the text in the store, several
+ * documents at once. Each changes over as a whole; interrupted, the next call goes on with the rest.
  */
-export async function reembedDocuments(
-  embedder: Embedder,
-  namespace: StoreNamespace,
-  tools: PassageEmbeddingOptions['tools'],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const document of namespace.list()) {
-    signal.throwIfAborted()
-    if (document.embedder !== embedder.fingerprint) await reembed(document, embedder, namespace, tools, signal)
+export async function reembedDocuments(tools: ReembedTools, signal: AbortSignal): Promise<void> {
+  const { lastWrites, namespace, passages } = tools
+  const run = followSignal(signal)
+  const documents = documentGate(passages)
+  const isStale = (document: DocumentRecord) =>
+    document.embedder !== passages.embedder.fingerprint || isIncomplete(document)
+
+  async function* stale(): AsyncGenerator<DocumentRecord> {
+    for (const document of namespace.list()) {
+      run.signal.throwIfAborted()
+      if (isStale(document)) yield document
+    }
+  }
+
+  try {
+    await runMany(
+      stale(),
+      ({ id }) =>
+        inOrder(lastWrites, id, async () => {
+          const document = namespace.get(id)
+          // It may have been removed, or ingested anew, while it waited.
+          if (document !== undefined && isStale(document)) await reembed(document, tools, run.signal)
+        }),
+      {
+        admit: async () => {
+          await documents.enter(1, run.signal)
+          return () => documents.leave(1)
+        },
+        onFailure: run.abort,
+      },
+    )
+  } finally {
+    run.dispose()
   }
 }
 
-async function reembed(
-  document: DocumentRecord,
-  embedder: Embedder,
-  namespace: StoreNamespace,
-  tools: PassageEmbeddingOptions['tools'],
-  signal: AbortSignal,
-): Promise<void> {
-  const embed = createPassageEmbedding({
-    embedder,
-    namespace,
-    current: undefined,
-    title: document.title,
-    own: undefined,
-    tools,
-  })
-  const writer = namespace.begin(document.id)
+async function reembed(document: DocumentRecord, tools: ReembedTools, signal: AbortSignal): Promise<void> {
+  const own = followSignal(signal)
+  const unwritten = countUnwritten(tools.limits)
+  const writer = tools.namespace.begin(document.id)
+  const isCurrent = () => tools.namespace.get(document.id)?.generation === document.generation
   try {
-    for (const bytes of namespace.pieces(document)) {
-      const { firstOrdinal, chunks } = decodePiece(bytes)
-      const vectors = await embed({ type: 'piece', bytes, firstOrdinal, chunks: chunks.length }, signal)
-      await writer.write(bytes, chunks.length, vectors)
-    }
-    const { id: _id, chunks: _chunks, generation: _generation, base: _base, committedAt: _at, ...facts } = document
-    // The pipeline of the old version no longer describes this one: the next ingest of the document looks at it afresh.
-    await writer.commit({ ...facts, pipeline: `reembedded:${embedder.fingerprint}`, embedder: embedder.fingerprint })
+    const version = await writeVectors(document, { ...tools, writer, unwritten, own })
+    // Whoever replaced or removed it meanwhile came later, and wins.
+    if (isCurrent()) await writer.commit(version)
+    else await writer.abort()
   } catch (error) {
     await writer.abort()
-    throw error
+    // A version that is not current any more may vanish while it is read.
+    if (isCurrent() || !RagError.isInstance(error, 'NOT_FOUND')) throw error
+  } finally {
+    unwritten.end()
+    own.dispose()
+  }
+}
+
+interface VectorOptions extends ReembedTools {
+  readonly writer: DocumentWriter
+  readonly unwritten: Unwritten
+  readonly own: FollowingAbort
+}
+
+/** Writes the document's pieces again, with vectors of the embedder there is now. */
+async function writeVectors(document: DocumentRecord, options: VectorOptions): Promise<NewDocument> {
+  const { own, passages } = options
+  const { dimensions, fingerprint } = passages.embedder
+  const written = await writePieces(storedPieces(document, options, own.signal), {
+    ...options,
+    embedding: createPassageEmbedding({ ...options, current: document, title: document.title, own: undefined }),
+    dimensions,
+    signal: own.signal,
+    stop: own.abort,
+  })
+  const { id: _id, chunks, generation: _generation, base: _base, committedAt: _at, ...facts } = document
+  // The pipeline of the old version no longer describes this one: the next ingest of the document looks at it afresh.
+  const pipeline = pipelineAfter(written, chunks, `reembedded:${fingerprint}`)
+  return { ...facts, pipeline, embedder: fingerprint }
+}
+
+/** Read as documents are prepared: not before the pieces ahead of them were given to the embedder. */
+async function* storedPieces(
+  document: DocumentRecord,
+  { limits, namespace }: ReembedTools,
+  signal: AbortSignal,
+): AsyncGenerator<PreparedPiece> {
+  await limits.preparing.enter(1, signal)
+  try {
+    await limits.unwritten.enter(0, signal)
+    for (const bytes of namespace.pieces(document)) {
+      const { chunks, firstOrdinal } = decodePiece(bytes)
+      yield { type: 'piece', bytes, firstOrdinal, chunks: chunks.length }
+    }
+  } finally {
+    limits.preparing.leave(1)
   }
 }

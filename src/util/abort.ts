@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 
@@ -11,6 +12,32 @@ export interface Deadline {
   dispose(): void
 }
 
+/** Work that ends with its caller's signal, or before: see {@link followSignal}. */
+export interface FollowingAbort {
+  readonly signal: AbortSignal
+  abort(reason: unknown): void
+  /** Lets go of the caller's signal. Call it when the work is done; twice is fine. */
+  dispose(): void
+}
+
+/**
+ * A signal of one's own that also aborts, with the same reason, when `signal` does. Not `AbortSignal.any()`, which leaves something
+ * behind at a signal that lives long.
+ */
+export function followSignal(signal: AbortSignal | undefined): FollowingAbort {
+  const controller = new AbortController()
+  // A run of a thousand documents has a thousand listeners: Node takes more than ten for a leak, and says so to the user.
+  setMaxListeners(0, controller.signal)
+  const follow = () => controller.abort(signal?.reason)
+  if (signal?.aborted) follow()
+  else signal?.addEventListener('abort', follow, { once: true })
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    dispose: () => signal?.removeEventListener('abort', follow),
+  }
+}
+
 /**
  * One signal for a caller's `signal` and `deadlineMs`: it aborts with the caller's own reason, or with `RagError` `DEADLINE` when
  * the time is over. A deadline of 0 or less is over already, one of 25 days
@@ -22,30 +49,18 @@ export function withDeadline({ signal, deadlineMs }: WaitOptions): Deadline {
   if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) {
     throw new RagError('BAD_OPTION', 'deadlineMs is not a number.', { hint: 'Give milliseconds, or leave it out.' })
   }
-  const controller = new AbortController()
-  const expire = (): void => controller.abort(deadlineError(deadlineMs))
-  const follow = (): void => {
-    dispose()
-    controller.abort(signal?.reason)
-  }
+  const own = followSignal(signal)
+  const expire = (): void => own.abort(deadlineError(deadlineMs))
   let timer: NodeJS.Timeout | undefined
   const dispose = (): void => {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', follow)
+    own.dispose()
   }
+  own.signal.addEventListener('abort', dispose, { once: true })
 
-  if (signal?.aborted) controller.abort(signal.reason)
-  else if (deadlineMs <= 0) expire()
-  else {
-    signal?.addEventListener('abort', follow, { once: true })
-    if (deadlineMs <= longestTimerMs) {
-      timer = setTimeout(() => {
-        dispose()
-        expire()
-      }, deadlineMs).unref()
-    }
-  }
-  return { signal: controller.signal, dispose }
+  if (deadlineMs <= 0) expire()
+  else if (deadlineMs <= longestTimerMs && !own.signal.aborted) timer = setTimeout(expire, deadlineMs).unref()
+  return { signal: own.signal, dispose }
 }
 
 /**

@@ -31,7 +31,7 @@ export function normalise(vectors: Float32Array, start: number, dimensions: numb
 }
 
 /** Whether all values from `start` to `end` (exclusive) are finite. */
-export function allFinite(vectors: Float32Array, start: number, end: number): boolean {
+export function allFinite(vectors: Float32Array | Float64Array, start: number, end: number): boolean {
   // A difference of a finite value with itself is 0, of NaN or infinity NaN: one sum tells for all of them without
   // branches.
   let sum = 0

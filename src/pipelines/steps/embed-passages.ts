@@ -1,62 +1,75 @@
 import { RagError } from '../../core/errors.js'
 import { decodePiece, indexedText, pieceChunkText } from '../../core/piece.js'
-import type { Embedder } from '../../embed/types.js'
 import type { Recorder } from '../../performance/types.js'
 import type { DocumentRecord, StoreNamespace } from '../../store/types.js'
+import type { EmbeddedTexts, PassageEmbedder } from './passage-embedder.js'
 import type { PreparedPiece } from './prepare.js'
 
 export interface PassageEmbeddingOptions {
-  readonly embedder: Embedder
+  readonly passages: PassageEmbedder
   readonly namespace: StoreNamespace
   /** The version that is being replaced: chunks that stay the same keep their vectors. */
   readonly current: DocumentRecord | undefined
   readonly title: string
   /** Vectors the caller brought along, by ordinal. */
   readonly own: readonly (Float32Array | readonly number[] | undefined)[] | undefined
-  readonly tools: { readonly recorder: Recorder; readonly maxTextLength: number; readonly now: () => number }
+  /** Characters of a chunk that are embedded; 0: all. */
+  readonly maxTextLength: number
+  readonly recorder: Recorder
 }
 
-/** Above this many chunks the old version's vectors are not held in memory for reuse. */
-const maxReusedChunks = 20_000
+/** Begins the embedding of one piece after the other. Resolves when the embedder takes it; the vectors of its chunks follow. */
+export type PassageEmbedding = (
+  piece: PreparedPiece,
+  signal: AbortSignal,
+) => Promise<{ readonly result: Promise<EmbeddedTexts> }>
 
-/** Returns a function that gives the vectors (`chunks x dimensions`) of one piece after the other. A chunk that cannot be embedded gets a zero row. */
-export function createPassageEmbedding(
-  options: PassageEmbeddingOptions,
-): (piece: PreparedPiece, signal: AbortSignal) => Promise<Float32Array> {
-  const { embedder, title, own, tools } = options
-  const { dimensions } = embedder
-  const known = knownVectors(options)
+/** Up to this many chunks the vectors of an old version are held in memory for reuse. */
+export const maxReusedChunks = 20_000
+
+export function createPassageEmbedding(options: PassageEmbeddingOptions): PassageEmbedding {
+  const { maxTextLength, own, passages, recorder, title } = options
+  const { dimensions } = passages.embedder
+  // Read with the first piece: a document that waits for its turn holds nothing.
+  let known: ReadonlyMap<string, Float32Array> | undefined
 
   return async ({ bytes, firstOrdinal }, signal) => {
+    known ??= knownVectors(options)
     const piece = decodePiece(bytes)
-    const vectors = new Float32Array(piece.chunks.length * dimensions)
+    const given = new Map<number, Float32Array>()
     const missing: { readonly row: number; readonly text: string }[] = []
     for (const [row, chunk] of piece.chunks.entries()) {
       const vector = ownVector(own?.[firstOrdinal + row], dimensions, firstOrdinal + row) ?? known.get(chunk.id)
-      if (vector !== undefined) vectors.set(vector, row * dimensions)
+      if (vector !== undefined) given.set(row, vector)
       else {
         const text = indexedText(title, chunk.headings, pieceChunkText(piece, chunk))
-        missing.push({ row, text: tools.maxTextLength > 0 ? text.slice(0, tools.maxTextLength) : text })
+        missing.push({ row, text: maxTextLength > 0 ? text.slice(0, maxTextLength) : text })
       }
     }
-    tools.recorder.count('embed.reused', piece.chunks.length - missing.length)
-    if (missing.length === 0) return vectors
+    recorder.count('embed.reused', given.size)
 
-    const began = tools.now()
-    const texts = missing.map(({ text }) => text)
-    const result = await embedder.embed(texts, { kind: 'passage', signal })
-    tools.recorder.stage('ingest.embed', tools.now() - began)
-    tools.recorder.count('embed.passages', missing.length)
-    tools.recorder.count('embed.failed', result.failed.length)
-    for (const [index, { row }] of missing.entries()) {
-      vectors.set(result.vectors.subarray(index * dimensions, (index + 1) * dimensions), row * dimensions)
+    const toVectors = (made: Float32Array): Float32Array => {
+      if (given.size === 0) return made
+      const vectors = new Float32Array(piece.chunks.length * dimensions)
+      for (const [row, vector] of given) vectors.set(vector, row * dimensions)
+      for (const [index, { row }] of missing.entries())
+        vectors.set(made.subarray(index * dimensions, (index + 1) * dimensions), row * dimensions)
+      return vectors
     }
-    return vectors
+    if (missing.length === 0)
+      return { result: Promise.resolve({ vectors: toVectors(new Float32Array()), failures: [] }) }
+
+    const { embedded } = await passages.submit(
+      missing.map(({ text }) => text),
+      signal,
+    )
+    return { result: embedded.then(({ vectors, failures }) => ({ vectors: toVectors(vectors), failures })) }
   }
 }
 
 /** Vectors of the replaced version by chunk id. */
-function knownVectors({ embedder, namespace, current }: PassageEmbeddingOptions): Map<string, Float32Array> {
+function knownVectors({ passages, namespace, current }: PassageEmbeddingOptions): Map<string, Float32Array> {
+  const { embedder } = passages
   const known = new Map<string, Float32Array>()
   if (current === undefined || current.embedder !== embedder.fingerprint || current.chunks > maxReusedChunks)
     return known

@@ -4,7 +4,8 @@ import * as ort from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { inspectOnnxFile, requireExternalData } from '../../../src/models/onnx-file.js'
 import { randomNumbers } from '../../../src/testing/support.js'
-import { onnxFile, smallOnnxFile, temporaryFolder, varint, writeFiles } from './support.js'
+import { field, message } from '../../fixtures/models/protobuf.js'
+import { onnxFile, smallOnnxFile, temporaryFolder, writeFiles } from './support.js'
 
 const folder = temporaryFolder()
 
@@ -123,15 +124,8 @@ describe('an ONNX file', () => {
   it('of three gigabytes is walked through without reading them', async () => {
     const bytes = 3 * 2 ** 30
     // Model { opset, graph { initializer { raw_data } } }: only the beginning is written, the rest is a hole.
-    const lengths = [bytes, bytes + 6, bytes + 12].map(varint)
-    const start = Buffer.concat([
-      Buffer.from([0x42, 0x00, 0x3a]),
-      lengths[2] as Buffer,
-      Buffer.from([0x2a]),
-      lengths[1] as Buffer,
-      Buffer.from([0x4a]),
-      lengths[0] as Buffer,
-    ])
+    const hole = { byteLength: bytes, pieces: [] }
+    const start = Buffer.concat(message(field(8, ''), field(7, field(5, field(9, hole)))).pieces)
     const path = file('large.onnx', start)
     truncateSync(path, start.length + bytes)
     expect(await inspectOnnxFile(path)).toEqual({ size: start.length + bytes, externalData: [] })

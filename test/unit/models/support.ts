@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll } from 'vitest'
 import type { Logger } from '../../../src/core/lifecycle.js'
+import { type Encoded, field, integerField, message } from '../../fixtures/models/protobuf.js'
 
 /** An initializer of a model: its values, or where else they lie. */
 export type Initializer =
@@ -17,33 +18,36 @@ export function onnxFile(initializers: readonly Initializer[]): Buffer {
   const width = lengthOf(initializers[0])
   const nodes = initializers.map(({ name }, index) =>
     message(
-      text(1, index === 0 ? 'x' : `sum${index - 1}`),
-      text(1, name),
-      text(2, index === initializers.length - 1 ? 'y' : `sum${index}`),
-      text(4, 'Add'),
+      field(1, index === 0 ? 'x' : `sum${index - 1}`),
+      field(1, name),
+      field(2, index === initializers.length - 1 ? 'y' : `sum${index}`),
+      field(4, 'Add'),
     ),
   )
   const graph = message(
-    ...nodes.map((node) => bytes(1, node)),
-    text(2, 'g'),
-    ...initializers.map((initializer) => bytes(5, tensor(initializer))),
-    bytes(11, valueInfo('x', width)),
-    bytes(12, valueInfo('y', width)),
+    ...nodes.map((node) => field(1, node)),
+    field(2, 'g'),
+    ...initializers.map((initializer) => field(5, tensor(initializer))),
+    field(11, valueInfo('x', width)),
+    field(12, valueInfo('y', width)),
   )
-  return message(number(1, 8), bytes(7, graph), bytes(8, message(text(1, ''), number(2, 13))))
+  const opset = message(field(1, ''), integerField(2, 13))
+  return Buffer.concat(message(integerField(1, 8), field(7, graph), field(8, opset)).pieces)
 }
 
-function tensor(initializer: Initializer): Buffer {
-  const { name } = initializer
-  const head = [number(1, lengthOf(initializer)), number(2, 1), text(8, name)]
+function tensor(initializer: Initializer): Encoded {
+  const head = message(integerField(1, lengthOf(initializer)), integerField(2, 1), field(8, initializer.name))
   if ('values' in initializer) {
     const { buffer, byteOffset, byteLength } = initializer.values
-    return message(...head, bytes(9, Buffer.from(buffer, byteOffset, byteLength)))
+    return message(head, field(9, new Uint8Array(buffer, byteOffset, byteLength)))
   }
   const { location, count, offset = 0 } = initializer
-  const entries = { location, offset: String(offset), length: String(count * 4) }
-  const external = Object.entries(entries).map(([key, value]) => bytes(13, message(text(1, key), text(2, value))))
-  return message(...head, ...external, number(14, 1))
+  const entries = Object.entries({ location, offset: String(offset), length: String(count * 4) })
+  return message(
+    head,
+    ...entries.map(([key, value]) => field(13, message(field(1, key), field(2, value)))),
+    integerField(14, 1),
+  )
 }
 
 function lengthOf(initializer: Initializer | undefined): number {
@@ -51,35 +55,9 @@ function lengthOf(initializer: Initializer | undefined): number {
   return 'values' in initializer ? initializer.values.length : initializer.count
 }
 
-function valueInfo(name: string, width: number): Buffer {
-  const shape = bytes(2, message(bytes(1, message(number(1, width)))))
-  return message(text(1, name), bytes(2, message(bytes(1, message(number(1, 1), shape)))))
-}
-
-function message(...fields: readonly Buffer[]): Buffer {
-  return Buffer.concat(fields)
-}
-
-function number(field: number, value: number): Buffer {
-  return Buffer.concat([varint(field * 8), varint(value)])
-}
-
-function bytes(field: number, value: Buffer): Buffer {
-  return Buffer.concat([varint(field * 8 + 2), varint(value.length), value])
-}
-
-function text(field: number, value: string): Buffer {
-  return bytes(field, Buffer.from(value))
-}
-
-export function varint(value: number): Buffer {
-  const result: number[] = []
-  let rest = value
-  do {
-    result.push((rest % 128) + (rest >= 128 ? 128 : 0))
-    rest = Math.floor(rest / 128)
-  } while (rest > 0)
-  return Buffer.from(result)
+function valueInfo(name: string, width: number): Encoded {
+  const shape = field(2, message(field(1, integerField(1, width))))
+  return message(field(1, name), field(2, field(1, message(integerField(1, 1), shape))))
 }
 
 /** A small sound ONNX file. */

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
-import { abortable, withDeadline } from '../../../src/util/abort.js'
+import { abortable, followSignal, withDeadline } from '../../../src/util/abort.js'
 
 const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
@@ -127,5 +127,23 @@ describe('abortable', () => {
     await new Promise((resolve) => setTimeout(resolve, 5))
     process.off('unhandledRejection', unhandled)
     expect(unhandled).not.toHaveBeenCalled()
+  })
+})
+
+describe('a following signal', () => {
+  it('aborts with its caller, or alone, and lets go of the caller', () => {
+    const caller = new AbortController()
+    const first = followSignal(caller.signal)
+    const second = followSignal(caller.signal)
+    expect(listeners(caller.signal)).toBe(2)
+    first.abort('mine')
+    expect([first.signal.reason, second.signal.aborted, caller.signal.aborted]).toEqual(['mine', false, false])
+    first.dispose()
+    first.dispose()
+    expect(listeners(caller.signal)).toBe(1)
+    caller.abort('yours')
+    expect([first.signal.reason, second.signal.reason]).toEqual(['mine', 'yours'])
+    expect(followSignal(caller.signal).signal.reason).toBe('yours')
+    expect(followSignal(undefined).signal.aborted).toBe(false)
   })
 })
