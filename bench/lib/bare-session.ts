@@ -29,7 +29,7 @@ export async function openBareSession({ weights, options, runOptions, pools }: S
     if (!input.isTensor) throw new Error(`${input.name} is no tensor`)
     return { name: input.name, type: input.type as string, shape: input.shape }
   })
-  const inputsOf = createBatchInputs({ inputs, Tensor }, 0)
+  const inputsOf = createBatchInputs({ inputs, Tensor }, { paddingId: 0, file: weights })
   const [output = ''] = session.outputNames
   return {
     async vectors(batch) {
