@@ -32,7 +32,7 @@ const hub: HubServer = await startHub()
 const id = 'acme/tiny'
 const commit = 'ab'.repeat(20)
 /** As long as tests want to wait for what would take minutes. */
-const patience: Partial<HubPatience> = { attempts: 3, baseDelayMs: 5, stallMs: 2000, staleMs: 2000, pollMs: 10 }
+const patience: Partial<HubPatience> = { attempts: 3, baseDelayMs: 5, stallMs: 20_000, staleMs: 20_000, pollMs: 10 }
 const processor = { arch: 'x64', vnni: false }
 const random = randomNumbers(3)
 
@@ -386,13 +386,13 @@ describe('a connection', () => {
       response.write(weights.subarray(0, 3000))
       return true
     }
-    await fetchTiny({}, { patience: { ...patience, stallMs: 100 } })
+    await fetchTiny({}, { patience: { ...patience, attempts: 5, stallMs: 1000 } })
     expect(hub.filesSeen('onnx/model.onnx').at(-1)?.range).toBe('bytes=3000-')
   })
 
   it('that is slow is waited for as long as bytes come', async () => {
-    hub.bytesPerSecond = 800_000
-    await fetchTiny({}, { patience: { ...patience, stallMs: 150 } })
+    hub.bytesPerSecond = 200_000
+    await fetchTiny({}, { patience: { ...patience, stallMs: 1500 } })
     expect(hub.filesSeen('onnx/model.onnx')).toHaveLength(2)
   })
 
@@ -525,7 +525,7 @@ describe('several downloads at once', () => {
       onProgress: ({ receivedBytes }) => receivedBytes > 100_000 && controller.abort(new Error('enough')),
     })
     const logger = { ...warnings().logger, info: (message: string) => told.push(message) }
-    const others = [fetchTiny({ logger }), fetchTiny()]
+    const others = [fetchTiny({ logger }), fetchTiny({ logger })]
     await expect(first).rejects.toThrow('enough')
     await Promise.all(others)
     expectSame(join(snapshot(), 'onnx/model.onnx'))
@@ -551,7 +551,7 @@ describe('several downloads at once', () => {
 
   it('take over from one on another machine that has fallen silent', async () => {
     mkdirSync(join(repository(), 'blobs'), { recursive: true })
-    const part = join(repository(), 'blobs', `${sha256(weights)}.other-machine.1.0.0.incomplete`)
+    const part = join(repository(), 'blobs', `${sha256(weights)}.00000000000000000001.other-machine.1.0.incomplete`)
     writeFileSync(part, weights.subarray(0, 300_000))
     let asked = false
     hub.fault = () => {
@@ -561,7 +561,7 @@ describe('several downloads at once', () => {
     const fetched = fetchTiny()
     await until(() => asked)
     expect(existsSync(part)).toBe(true)
-    utimesSync(part, new Date(), new Date(Date.now() - 10_000))
+    utimesSync(part, new Date(), new Date(Date.now() - 60_000))
     await fetched
     expect(hub.filesSeen('onnx/model.onnx').map(({ range }) => range)).toEqual(['bytes=300000-', 'bytes=300000-'])
   })
@@ -572,7 +572,10 @@ describe('several downloads at once', () => {
     for (const left of [Buffer.alloc(1000), Buffer.concat([weights, weights])]) {
       rmSync(snapshot(), { recursive: true, force: true })
       rmSync(join(repository(), 'blobs', sha256(weights)), { force: true })
-      writeFileSync(join(repository(), 'blobs', `${sha256(weights)}.${host}.${process.pid}.0.999.incomplete`), left)
+      writeFileSync(
+        join(repository(), 'blobs', `${sha256(weights)}.00000000000000000001.${host}.${process.pid}.0.incomplete`),
+        left,
+      )
       await fetchTiny()
       expectSame(join(snapshot(), 'onnx/model.onnx'))
       expect(parts()).toEqual([])
