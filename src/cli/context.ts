@@ -20,7 +20,10 @@ export const exitCodes = {
 } as const
 
 /** What the commands need of one namespace. */
-export type CliDocuments = Pick<RagNamespace, 'ingest' | 'query' | 'stream' | 'documents' | 'remove' | 'stats'>
+export type CliDocuments = Pick<
+  RagNamespace,
+  'ingest' | 'query' | 'stream' | 'documents' | 'remove' | 'reindex' | 'stats'
+>
 
 /** What the commands need of the facade. */
 export interface CliRag extends CliDocuments {

@@ -8,6 +8,7 @@ import { documents } from './commands/documents.js'
 import { ingest } from './commands/ingest.js'
 import { pull } from './commands/pull.js'
 import { query } from './commands/query.js'
+import { reindex } from './commands/reindex.js'
 import { remove } from './commands/remove.js'
 import { stats } from './commands/stats.js'
 import {
@@ -71,6 +72,10 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .action(act(query))
   program.command('documents').description('list the stored documents').action(act(documents))
   program.command('remove <ids...>').description('remove documents by id').action(act(remove))
+  program
+    .command('reindex')
+    .description('embed anew what another embedder made, and rebuild the indexes')
+    .action(act(reindex))
   program.command('stats').description('tell what is stored and indexed').action(act(stats))
   program
     .command('pull <model>')

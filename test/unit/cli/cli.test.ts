@@ -82,6 +82,9 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       }
     },
     remove: async () => 1,
+    reindex: async () => {
+      calls.push(['reindex'])
+    },
     stats: async () => ({
       namespace: '',
       documents: 2,
@@ -310,8 +313,50 @@ describe('the other commands', () => {
     expect(JSON.parse((await run(['remove', 'a', 'b', '--json'])).out)).toEqual({ removed: 1, unknown: 1 })
   })
 
-  it('print statistics as names and values', async () => {
+  const embedder: NonNullable<Awaited<ReturnType<CliRag['stats']>>['embedder']> = {
+    id: 'onnx',
+    fingerprint: 'onnx/1',
+    dimensions: 384,
+    texts: 9,
+    tokens: 900,
+    failed: 0,
+    batches: 2,
+    paddingWaste: 0.0123,
+    queued: 0,
+    busyMs: 100,
+    textsPerSecond: 90,
+    tokensPerSecond: 9000,
+    devices: { 'cpu:0': 2 / 3, 'cuda:0': 1 / 3 },
+    fallbacks: 0,
+    retries: 0,
+  }
+  const embedding = () => {
+    const { rag, calls } = fakeRag()
+    const { stats } = rag
+    rag.stats = async () => ({ ...(await stats()), embedder })
+    return { rag, calls }
+  }
+
+  it('print statistics as names and values, of the embedder what lasts', async () => {
     expect((await run(['stats'])).out).toContain('indexes.lexical.bytes\t10\n')
+    const { out } = await run(['stats'], embedding())
+    expect(out).toContain('embedder.id\tonnx\nembedder.dimensions\t384\n')
+    expect(out).not.toContain('texts')
+  })
+
+  it('tell after an ingest how fast was embedded, and on what', async () => {
+    const { out } = await run(['ingest', 'x'], embedding())
+    expect(out.split('\n')[1]).toBe(
+      '9 texts embedded by onnx, 90/s (9000 tokens/s), 1.2% padding; cpu:0 67%, cuda:0 33%',
+    )
+    expect(JSON.parse((await run(['ingest', 'x', '--json'], embedding())).out).embedder).toEqual(embedder)
+  })
+
+  it('embed anew', async () => {
+    const { exitCode, out, calls } = await run(['reindex'])
+    expect([exitCode, out]).toEqual([0, '2 documents, 6 chunks indexed\n'])
+    expect(calls).toEqual([['reindex'], ['close']])
+    expect(JSON.parse((await run(['reindex', '--json'])).out)).toEqual({ documents: 2, chunks: 6 })
   })
 
   it('print a preset even when this version lacks a part of it', async () => {
