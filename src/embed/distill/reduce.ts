@@ -1,4 +1,4 @@
-import { principalComponents, project, type Rows } from '../../util/principal-components.js'
+import { createProjection, principalComponents, type Rows } from '../../util/principal-components.js'
 
 /** Rows to be reduced. Plain data: it crosses threads. */
 export interface ReduceRequest {
@@ -24,10 +24,11 @@ export interface ReducedRows {
 export function reduceRows({ values, taught, dimensions, components, weights }: ReduceRequest): ReducedRows {
   const rows = gathered(values, taught, dimensions)
   const found = principalComponents(rows, components)
+  const project = createProjection(found)
   const target = new Float32Array(weights.length * components)
   for (const [row, token] of taught.entries()) {
     const place = token * components
-    project(rows, row, found, { target, place })
+    project(values, row * dimensions, target, place)
     const weight = weights[token] as number
     for (let i = place; i < place + components; i++) target[i] = (target[i] as number) * weight
   }
