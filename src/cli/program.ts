@@ -6,7 +6,9 @@ import { config } from './commands/config.js'
 import { doctor } from './commands/doctor.js'
 import { documents } from './commands/documents.js'
 import { ingest } from './commands/ingest.js'
+import { pull } from './commands/pull.js'
 import { query } from './commands/query.js'
+import { reindex } from './commands/reindex.js'
 import { remove } from './commands/remove.js'
 import { stats } from './commands/stats.js'
 import {
@@ -70,7 +72,20 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .action(act(query))
   program.command('documents').description('list the stored documents').action(act(documents))
   program.command('remove <ids...>').description('remove documents by id').action(act(remove))
+  program
+    .command('reindex')
+    .description('embed anew what another embedder made, and rebuild the indexes')
+    .action(act(reindex))
   program.command('stats').description('tell what is stored and indexed').action(act(stats))
+  program
+    .command('pull <model>')
+    .description('fetch a model into the hub cache, for use without network')
+    .option(
+      '--quantization <precision>',
+      'fp32, fp16, int8 or int4 (default: UFRAG_QUANTIZATION, else of --preset, else fp32)',
+    )
+    .option('--revision <name>', 'branch, tag or commit (default: main)')
+    .action(act(pull))
   program.command('config').description('print the presets and what the options resolve to').action(act(config))
   program.command('doctor').description('check what is installed and what is missing').action(act(doctor))
   return program

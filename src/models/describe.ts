@@ -3,7 +3,7 @@ import { stableJson } from '../util/stable-json.js'
 import { contentHashOf } from './content-hash.js'
 import { listModelFiles } from './files.js'
 import { type LocatedModel, locateModel, type ModelRequest } from './locate.js'
-import { onnxNeeds } from './needs.js'
+import { onnxNeeds, tokenizerFiles } from './needs.js'
 import { readSettings, type SettingsOverrides } from './settings.js'
 import type { EmbeddingModel, Quantization } from './types.js'
 import { detectProcessor, type Processor, type WeightsChoice } from './weights.js'
@@ -69,6 +69,6 @@ async function hashOf(
   { settings, signal }: { readonly settings: string; readonly signal: AbortSignal | undefined },
 ): Promise<string> {
   const present = await listModelFiles(directory)
-  const tokenizer = ['tokenizer.json', 'tokenizer_config.json'].filter((file) => present.includes(file))
+  const tokenizer = tokenizerFiles.filter((file) => present.includes(file))
   return contentHashOf({ whole: tokenizer.map((file) => join(directory, file)), sampled: files, settings }, signal)
 }

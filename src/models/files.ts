@@ -36,3 +36,8 @@ export async function isFile(path: string): Promise<boolean> {
 export function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
+
+/** Whether a file holds weights of a kind that somebody might have meant. */
+export function isWeightsFile(path: string): boolean {
+  return /\.(?:onnx|safetensors)$/.test(path)
+}

@@ -9,6 +9,9 @@ export interface Device {
   readonly index: number
 }
 
+/** Devices to try in turn. */
+export type DeviceLadder = readonly [Device, ...Device[]]
+
 type DeviceKind = 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'dml'
 
 /** `true`: the runtime takes a number (`cuda:1`). */
@@ -42,6 +45,8 @@ export interface DeviceHost {
   readonly arch: string
   /** Whether the driver of an NVIDIA GPU is loaded. */
   readonly nvidia: boolean
+  /** Whether there is the library through which WebGPU reaches a GPU on Linux. */
+  readonly vulkan: boolean
 }
 
 /**
@@ -50,25 +55,33 @@ export interface DeviceHost {
  * - `'cpu'`: `[[cpu]]`, a plan for as many workers as are wanted.
  * - `'cuda'`, `'cuda:1'`, `'webgpu'`, `'coreml'`, `'dml:1'`: that device, then the CPU.
  * - a list of such names: one worker each.
- * - `'auto'`: what is there and known to be faster. Linux on x64 with an NVIDIA driver: CUDA, then WebGPU; Windows: DirectML; macOS
- *   on Apple silicon: WebGPU (CoreML compiles anew for every shape of batch). Dynamic int8 stays on the CPU: no accelerator has its
- *   operators, so every layer would travel back and forth.
+ * - `'auto'`: Linux on x64 with an NVIDIA driver: CUDA, then WebGPU where Vulkan is; Windows: DirectML; macOS on Apple silicon: WebGPU
+ *   (CoreML compiles anew for every shape of batch). Dynamic int8 stays on the CPU: no accelerator has its operators, so every layer
+ *   would travel back and forth. Without such a device nothing is tried and nothing said.
  *
  * Nothing is loaded: whether a device works shows when a session is opened. Throws `BAD_OPTION` for anything else.
  */
-export function planDevices(option: unknown, { quantization, host = thisHost() }: DevicePlanOptions): Device[][] {
-  if (option === 'auto') return [[...(quantization === 'int8' ? [] : accelerators(host)), cpu]]
-  const names = Array.isArray(option) ? option : [option]
-  if (names.length === 0) throw badDevice(option, 'a list of devices names at least one')
-  return names.map((name) => {
-    const device = parseDevice(name)
-    return device.kind === 'cpu' ? [cpu] : [device, cpu]
-  })
+export function planDevices(
+  option: unknown,
+  { quantization, host = thisHost() }: DevicePlanOptions,
+): readonly [DeviceLadder, ...DeviceLadder[]] {
+  if (option === 'auto') {
+    const [first, ...others] = quantization === 'int8' ? [] : accelerators(host)
+    return [first === undefined ? [cpu] : [first, ...others, cpu]]
+  }
+  const [first, ...others] = Array.isArray(option) ? option : [option]
+  if (first === undefined) throw badDevice(option, 'there is none in it')
+  return [ladderOf(first), ...others.map(ladderOf)]
 }
 
-function accelerators({ platform, arch, nvidia }: DeviceHost): Device[] {
+function ladderOf(name: unknown): DeviceLadder {
+  const device = parseDevice(name)
+  return device.kind === 'cpu' ? [cpu] : [device, cpu]
+}
+
+function accelerators({ platform, arch, nvidia, vulkan }: DeviceHost): Device[] {
   const kinds: DeviceKind[] = []
-  if (platform === 'linux' && arch === 'x64' && nvidia) kinds.push('cuda', 'webgpu')
+  if (platform === 'linux' && arch === 'x64' && nvidia) kinds.push('cuda', ...(vulkan ? ['webgpu' as const] : []))
   if (platform === 'win32') kinds.push('dml')
   if (platform === 'darwin' && arch === 'arm64') kinds.push('webgpu')
   return kinds.map((kind) => ({ kind, index: 0 }))
@@ -76,10 +89,18 @@ function accelerators({ platform, arch, nvidia }: DeviceHost): Device[] {
 
 function thisHost(): DeviceHost {
   const { platform, arch } = process
-  // The driver's own files; on WSL it has none, but a device through which it reaches the host's.
-  const nvidia = ['/proc/driver/nvidia/version', '/dev/dxg'].some((path) => platform === 'linux' && existsSync(path))
-  return { platform, arch, nvidia }
+  const isOneThere = (paths: readonly string[]) => platform === 'linux' && paths.some((path) => existsSync(path))
+  return {
+    platform,
+    arch,
+    // The driver's own files; on WSL it has none, but a device through which it reaches the host's.
+    nvidia: isOneThere(['/proc/driver/nvidia/version', '/dev/dxg']),
+    vulkan: isOneThere(libraryFolders.map((folder) => `${folder}/libvulkan.so.1`)),
+  }
 }
+
+/** Where distributions put shared libraries. */
+const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/lib/x86_64-linux-gnu', '/usr/lib64', '/lib64', '/usr/lib']
 
 function parseDevice(name: unknown): Device {
   const [, kind, digits] = /^([a-z]+)(?::(\d{1,3}))?$/.exec(typeof name === 'string' ? name : '') ?? []
@@ -124,7 +145,7 @@ const final = ['INTEGRITY', 'NOT_FOUND', 'MISSING_PEER', 'BAD_OPTION'] as const
  * the error is that of the last device.
  */
 export async function openOnFirst<Session>(
-  devices: readonly Device[],
+  devices: DeviceLadder,
   open: (device: Device) => Promise<Session>,
 ): Promise<OpenedOn<Session>> {
   const fallbacks: DeviceFallback[] = []
@@ -136,7 +157,7 @@ export async function openOnFirst<Session>(
       fallbacks.push({ device: deviceName(device), reason: reasonOf(error) })
     }
   }
-  throw new RagError('BAD_OPTION', 'There is no device to open a model on.')
+  throw new Error('A ladder of devices has no rungs.')
 }
 
 /** With the runtime's own words, which say more than ours, or with what to do. */

@@ -107,6 +107,8 @@ export class WordPiece {
         length = 0
         hash = hashSeed
         place++
+      } else if (kind === Kind.nothing) {
+        place++
       } else {
         this.#length = length
         this.#hash = hash
@@ -134,7 +136,6 @@ export class WordPiece {
       if (found !== undefined) return this.#emitAdded(text, found)
     }
     const end = place + widthOf(codePoint)
-    const ends = (at: number) => this.#added.findRaw(text, at) !== undefined
     const kind: Kind = entry & kindBits
     switch (kind) {
       case Kind.word:
@@ -153,20 +154,30 @@ export class WordPiece {
         this.#addSpelling(this.#characters.spelling(codePoint))
         return end
       case Kind.sigma:
-        this.#addUnit(this.#characters.smallSigma(text, place, this.#sectionStart, ends))
+        this.#addUnit(this.#characters.smallSigma(text, place, this.#sectionStart, (at) => this.#endsSection(text, at)))
         return end
-      case Kind.ordered: {
-        const limit = this.#maxWordLength + 1
-        const marks = this.#characters.orderedMarks(text, place, { limit, ends })
-        this.#addSpelling(marks.spelling)
-        return marks.end
-      }
+      case Kind.ordered:
+        return this.#addMarks(text, place)
       case Kind.unknown:
       case Kind.surrogate:
         throw new Error('Every code point has an entry.')
       default:
         return kind satisfies never
     }
+  }
+
+  #addMarks(text: string, place: number): number {
+    const { spelling, end } = this.#characters.orderedMarks(text, place, {
+      // One more than fits into a word: a longer row makes the word unknown.
+      limit: this.#maxWordLength + 1,
+      ends: (at) => this.#endsSection(text, at),
+    })
+    this.#addSpelling(spelling)
+    return end
+  }
+
+  #endsSection(text: string, place: number): boolean {
+    return this.#added.findRaw(text, place) !== undefined
   }
 
   #addSpelling(spelling: Spelling): void {

@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads'
 import { openTokenizer } from '../../models/tokenizer.js'
 import type { EmbeddingModel, TokenizedTexts, Tokenizer } from '../../models/types.js'
-import { type Device, deviceName, openOnFirst } from '../../onnx/devices.js'
+import { type DeviceLadder, deviceName, openOnFirst } from '../../onnx/devices.js'
 import { openSession } from '../../onnx/session.js'
 import { memoizeAsync } from '../../util/memoize-async.js'
 import { serveTasks, type TaskContext, Transferred } from '../../util/worker-serve.js'
@@ -11,7 +11,7 @@ import { createSentenceModel, type SentenceModel } from './sentence-model.js'
 /** What the thread of a lane is started with: one model for all its life. */
 export interface LaneData {
   readonly model: EmbeddingModel
-  readonly devices: readonly Device[]
+  readonly devices: DeviceLadder
   readonly threads: number
   readonly dimensions: number
 }

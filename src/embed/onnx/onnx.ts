@@ -3,7 +3,7 @@ import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
 import { type EmbeddingModelRequest, openEmbeddingModel } from '../../models/describe.js'
 import type { EmbeddingModel } from '../../models/types.js'
-import { type Device, planDevices } from '../../onnx/devices.js'
+import { planDevices } from '../../onnx/devices.js'
 import { abortable } from '../../util/abort.js'
 import { sha256Hex } from '../../util/hash.js'
 import { stableJson } from '../../util/stable-json.js'
@@ -68,7 +68,7 @@ export interface OnnxEmbedderOptions
 export interface OnnxEmbedder extends Embedder {
   /**
    * Measures the speed of passes of 256 to 16,384 padded tokens on each kind of device and uses the best from then on. Takes some
-   * seconds on a CPU; call it when nothing else runs.
+   * ten seconds on a CPU; call it when nothing else runs.
    */
   autoTune(options?: AutoTuneOptions): Promise<AutoTuneResult>
 }
@@ -115,9 +115,10 @@ export async function createOnnxEmbedder(
     },
     embed: (texts, how) => (how.kind === 'query' ? queries : passages).embed(texts, how),
 
-    async warmUp({ signal } = {}) {
+    async warmUp({ kind, signal } = {}) {
       signal?.throwIfAborted()
-      await abortable(Promise.all([queries.load(), passages.load()]), signal)
+      const schedulers = kind === undefined ? [queries, passages] : [kind === 'query' ? queries : passages]
+      await abortable(Promise.all(schedulers.map((scheduler) => scheduler.load())), signal)
     },
 
     stats: () => counters.stats(passages.queued + queries.queued),
@@ -169,8 +170,8 @@ function planLanes(
   { device = 'auto', workers, threads }: OnnxEmbedderOptions,
   { quantization }: EmbeddingModel,
 ): { readonly lanes: readonly LanePlan[]; readonly query: LanePlan } {
-  const plans = planDevices(device, { quantization }) as [Device, ...Device[]][]
-  const [first] = plans as [[Device, ...Device[]]]
+  const plans = planDevices(device, { quantization })
+  const [first] = plans
   const cores = availableParallelism()
   if (Array.isArray(device) && workers !== undefined && workers !== plans.length) {
     throw new RagError('BAD_OPTION', `A list of ${plans.length} devices has as many workers, not ${workers}.`, {

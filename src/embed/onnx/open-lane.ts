@@ -1,5 +1,5 @@
 import type { EmbeddingModel, TokenizedTexts } from '../../models/types.js'
-import { type Device, deviceName } from '../../onnx/devices.js'
+import { type DeviceLadder, deviceName } from '../../onnx/devices.js'
 import { abortable } from '../../util/abort.js'
 import { type Task, WorkerPool } from '../../util/worker-pool.js'
 import type { LaneData, TextsMessage } from './embed.worker.js'
@@ -8,8 +8,8 @@ import type { Lane, LaneReport, LaneVectors } from './lane.js'
 /** Options of {@link openLane}. */
 export interface LaneOptions {
   readonly model: EmbeddingModel
-  /** Devices to try in turn; at least one. See `planDevices`. */
-  readonly devices: readonly [Device, ...Device[]]
+  /** Devices to try in turn; see `planDevices`. */
+  readonly devices: DeviceLadder
   /** Threads of the runtime for one pass, beside which the lane has none of its own. */
   readonly threads: number
   /** Values per vector, at most those of the model: the first ones are kept. Default: all. */

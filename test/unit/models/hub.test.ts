@@ -20,6 +20,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type EmbeddingModelRequest, openEmbeddingModel } from '../../../src/models/describe.js'
 import type { PullProgress } from '../../../src/models/hub.js'
 import type { HubPatience } from '../../../src/models/hub-client.js'
+import { locateStaticModel } from '../../../src/models/needs.js'
 import type { PullOptions } from '../../../src/models/pull.js'
 import { type PullSurroundings, pull } from '../../../src/models/pull-model.js'
 import { randomNumbers } from '../../../src/testing/support.js'
@@ -280,6 +281,18 @@ describe('a model of another kind', () => {
     const { kind, weights: path } = await fetchTiny()
     expect([kind, path]).toEqual(['static', join(snapshot(), '0_StaticEmbedding/model.safetensors')])
     expect(readFileSync(join(snapshot(), '0_StaticEmbedding/tokenizer.json'), 'utf8')).toBe('{"a":1}')
+  })
+
+  it('that is static but has no tokenizer is NOT_FOUND, which names it', async () => {
+    publish({ 'config.json': { model_type: 'model2vec' }, 'tokenizer.json': undefined, 'model.safetensors': table })
+    expect(await failure(fetchTiny())).toMatchObject({ code: 'NOT_FOUND', data: { file: 'tokenizer.json' } })
+  })
+
+  it('that was asked for as a static one is refused before its weights are fetched', async () => {
+    publish({ 'model.safetensors': table })
+    const request = { model: id, environment: environment(), patience }
+    expect(await failure(locateStaticModel(request))).toMatchObject({ code: 'UNSUPPORTED' })
+    expect(hub.filesSeen('model.safetensors')).toEqual([])
   })
 
   it('that is a reranker is fetched like a transformer', async () => {
@@ -732,10 +745,10 @@ describe('a hub', () => {
     expect(await fetchTiny({}, { environment: environment({ HF_HUB_OFFLINE: '1' }) })).toEqual(pulled)
   })
 
-  it.each(['ftp://x', 'not an address'])('at %s is BAD_OPTION', async (HF_ENDPOINT) => {
-    expect(await failure(fetchTiny({}, { environment: environment({ HF_ENDPOINT }) }))).toMatchObject({
-      code: 'BAD_OPTION',
-    })
+  it.each(['ftp://x', 'not an address', 'http://me:secret@127.0.0.1'])('at %s is BAD_OPTION', async (HF_ENDPOINT) => {
+    const error = await failure(fetchTiny({}, { environment: environment({ HF_ENDPOINT }) }))
+    expect(error).toMatchObject({ code: 'BAD_OPTION' })
+    expect(JSON.stringify(error)).not.toContain('secret')
   })
 
   it('whose address ends with a slash is the same hub', async () => {

@@ -11,6 +11,8 @@ import type { ModelFolderOptions } from '../../../fixtures/models/model-folder.j
 import { embeddingModel } from '../../../lib/embedding-model.js'
 
 const cpu: Device = { kind: 'cpu', index: 0 }
+/** Of another system than this one. */
+const absent: Device = { kind: process.platform === 'darwin' ? 'dml' : 'coreml', index: 0 }
 const lanes: Lane[] = []
 
 afterEach(async () => {
@@ -250,13 +252,13 @@ describe('loading', () => {
 
   it('falls to the next device, and says which failed and why', async () => {
     const ours = lane(embeddingModel(), {
-      devices: [{ kind: 'cuda', index: 1 }, { kind: 'coreml', index: 0 }, { kind: 'dml', index: 0 }, cpu],
+      devices: [{ kind: 'cuda', index: 63 }, absent, cpu],
     })
-    expect(ours.device).toBe('cuda:1')
+    expect(ours.device).toBe('cuda:63')
     const { device, fallbacks } = await ours.load()
     expect(device).toBe('cpu:0')
     expect(ours.device).toBe('cpu:0')
-    expect(fallbacks.map(({ device }) => device)).toEqual(['cuda:1', 'coreml:0', 'dml:0'])
+    expect(fallbacks.map(({ device }) => device)).toEqual(['cuda:63', `${absent.kind}:0`])
     for (const { reason } of fallbacks) expect(reason).not.toBe('')
     expect((await ours.embed(['text'], { kind: 'query' })).unusable).toEqual([])
   })
