@@ -1,5 +1,6 @@
 import { join, posix, relative, sep } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { isFile } from './files.js'
 import { type LocatedModel, locateModel, type ModelNeeds, type ModelRequest, type WeightsPath } from './locate.js'
 import { externalPath, inspectOnnxFile, requireExternalData } from './onnx-file.js'
 import { openSafetensors } from './safetensors.js'
@@ -42,7 +43,7 @@ const staticWeights = ['model.safetensors', '0_StaticEmbedding/model.safetensors
 /** A static model: a table of token vectors, and its tokenizer beside it. */
 export const staticNeeds: ModelNeeds<WeightsPath> = {
   choose(files) {
-    const path = staticWeights.find((one) => files.includes(one) && files.includes(tokenizerOf(one)))
+    const path = staticWeights.find((one) => files.includes(one))
     return path === undefined ? undefined : { path, exact: true }
   },
   wanted: staticWeights,
@@ -55,11 +56,18 @@ export const staticNeeds: ModelNeeds<WeightsPath> = {
       hint: `Choose it with embedder: { kind: 'onnx', model: '${folder.name}' }.`,
     })
   },
+  // Fetched before, if it is there; if not, this says so.
+  further: async (_, { path }) => [tokenizerOf(path)],
   async complete(directory, { path }) {
     const weights = join(directory, path)
     const file = await openSafetensors(weights)
     await file.close()
-    return [weights]
+    const tokenizer = join(directory, tokenizerOf(path))
+    if (await isFile(tokenizer)) return [weights]
+    throw new RagError('NOT_FOUND', `There is no tokenizer at "${tokenizer}".`, {
+      data: { file: tokenizer },
+      hint: 'Put the tokenizer.json of the model there, or fetch the model with "ufrag pull".',
+    })
   },
 }
 

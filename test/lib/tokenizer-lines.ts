@@ -219,10 +219,10 @@ const fragments: Readonly<Record<string, readonly string[]>> = {
 const joints = ['', '', ' ', ' ', ' ', '\n', '.', '\u00ad', '\u0301']
 
 /**
- * Endless lines that a seed repeats: fragments of one kind or of several, words, their parts and capitals, any code point at all,
+ * Lines that a seed repeats: fragments of one kind or of several, words, their parts and capitals, any code point at all,
  * with and without white space between them, and the added tokens alone in odd company.
  */
-export function* tokenizerLines(seed: number): Generator<string> {
+export function* tokenizerLines(seed: number, lines: number): Generator<string> {
   const random = randomNumbers(seed)
   const upTo = (count: number) => Math.floor(random() * count)
   const pick = <Item>(items: readonly Item[]): Item => items[upTo(items.length)] as Item
@@ -232,7 +232,7 @@ export function* tokenizerLines(seed: number): Generator<string> {
     const text = pick(commonWords) + (random() < 0.3 ? pick(commonWords).slice(0, 1 + upTo(4)) : '')
     return random() < 0.3 ? text.toUpperCase() : text
   }
-  for (;;) {
+  for (let made = 0; made < lines; made++) {
     const kind = pick(kinds)
     const sources = [() => pick(kind), () => pick(pick(kinds)), word, codePoint].slice(0, 1 + upTo(4))
     const count = random() < 0.1 ? 1 : 1 + upTo(24)

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AutoTokenizer, env } from '@huggingface/transformers'
@@ -30,7 +30,7 @@ function folderOf(files: Readonly<Record<string, unknown>>): string {
 const tokens = ['un', '##aff', '##able', 'a', 'b', 'query', ':']
 const json = tokenizerJson({ normalizer: uncased, tokens })
 const wordPiece = () => openTokenizer(folderOf({ 'tokenizer.json': json }))
-const [unknown, start, end, firstToken] = [1, 2, 3, 5]
+const [unknown, start, end] = [1, 2, 3]
 const all = { maxTokens: Number.POSITIVE_INFINITY }
 
 function rows({ ids, offsets }: { ids: Int32Array; offsets: Int32Array }): number[][] {
@@ -175,9 +175,7 @@ describe.each(['wordpiece', 'wordpiece-cased', 'byte-bpe', 'unigram'] satisfies 
   it('gives the ids of @huggingface/transformers', async () => {
     const theirs = await AutoTokenizer.from_pretrained(folder)
     const ours = await openTokenizer(folder)
-    const lines = tokenizerLines(3)
-    for (let i = 0; i < 300; i++) {
-      const line = lines.next().value as string
+    for (const line of tokenizerLines(3, 200)) {
       expect(rows(ours.encode([line], all)), JSON.stringify(line)).toEqual([theirs.encode(line)])
     }
     expect(ours.paddingId).toBe(theirs.pad_token_id)
@@ -203,7 +201,7 @@ describe.each(['wordpiece', 'wordpiece-cased', 'byte-bpe', 'unigram'] satisfies 
   it('encodes a megabyte without spaces', async () => {
     const tokenizer = await openTokenizer(folder)
     expect(tokenizer.encode(['x'.repeat(1_000_000)], { maxTokens: 64 }).ids.length).toBeLessThanOrEqual(64)
-    const { ids } = tokenizer.encode([`${'x'.repeat(300_000)} the`], { ...all, special: false })
+    const { ids } = tokenizer.encode([`${'x'.repeat(140_000)} the`], { ...all, special: false })
     expect(tokenizer.vocabulary()[ids.at(-1) as number]).toMatch(/the$/)
   })
 })

@@ -49,14 +49,6 @@ function encode(model: WordPiece, text: string, limit = Number.POSITIVE_INFINITY
 
 const spelled = (text: string, model = wordPiece()) => encode(model, text).map((id) => tokens[id])
 
-function* take<Item>(items: Iterable<Item>, count: number): Generator<Item> {
-  let taken = 0
-  for (const item of items) {
-    if (taken++ === count) return
-    yield item
-  }
-}
-
 function* sampleOfBlocks(): Generator<string> {
   yield* codePointLines(0, 0x600)
   for (let block = 0; block < 0x110000; block += 0x800) yield* codePointLines(block, block + 32)
@@ -67,14 +59,14 @@ describe('ids', () => {
     ['uncased', uncased],
     ['cased', cased],
   ])('are those of @huggingface/transformers on lines of any kind, %s', (_, normalizer) => {
-    const { ids, unknown } = compareWithTransformers(tokenizerJson({ normalizer }), take(tokenizerLines(1), 3000))
-    expect(ids).toBeGreaterThan(60_000)
+    const { ids, unknown } = compareWithTransformers(tokenizerJson({ normalizer }), tokenizerLines(1, 1500))
+    expect(ids).toBeGreaterThan(30_000)
     expect(unknown / ids).toBeLessThan(0.2)
   })
 
   it('are those of @huggingface/transformers with every combination of options', () => {
     for (const [seed, normalizer] of allNormalizers.entries()) {
-      compareWithTransformers(tokenizerJson({ normalizer }), take(tokenizerLines(100 + seed), 150))
+      compareWithTransformers(tokenizerJson({ normalizer }), tokenizerLines(100 + seed, 60))
     }
   })
 
@@ -83,7 +75,7 @@ describe('ids', () => {
     const ours = allNormalizers.filter(({ lowercase, strip_accents: strips }) => !lowercase || strips !== false)
     expect(ours).toHaveLength(20)
     for (const [seed, normalizer] of ours.entries()) {
-      compareWithTransformers(tokenizerJson({ normalizer, moreAdded: true }), take(tokenizerLines(200 + seed), 150))
+      compareWithTransformers(tokenizerJson({ normalizer, moreAdded: true }), tokenizerLines(200 + seed, 60))
     }
   })
 
@@ -121,7 +113,7 @@ describe('words', () => {
   it('are spelt the same again, however many others came between', () => {
     const model = wordPiece()
     const words = Array.from(
-      { length: 40_000 },
+      { length: 20_000 },
       (_, i) => `a${i.toString(2).replaceAll('0', 'a').replaceAll('1', 'b')}x`,
     )
     const spellings = words.map((word) => encode(model, word).join())
@@ -143,7 +135,7 @@ describe('limits', () => {
       expect(encode(wordPiece(), text, limit)).toEqual(all.slice(0, limit))
   })
 
-  it.each(['a ', 'unaffable, ', 'x', '中', '😀 ', 'é ', '[UNK]', 'ΑΣ ', '한'])(
+  it.each(['a ', 'unaffable, ', 'x', '中', '😀 ', 'é ', '[UNK]', 'ΑΣ '])(
     'leave the rest of a long text of %j unread',
     (unit) => {
       const text = unit.repeat(1_000_000 / unit.length)
