@@ -111,9 +111,32 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
 }
 
-async function openEmbedder({ embedder }: ResolvedConfig): Promise<Embedder> {
-  if (embedder === false || embedder.kind === 'instance') throw new Error('There is no embedder to open.')
-  return catalogue.embedders[embedder.kind]({ dimensions: embedder.dimensions })
+async function openEmbedder({ embedder, logger }: ResolvedConfig): Promise<Embedder> {
+  if (embedder === false) throw new Error('There is no embedder to open.')
+  switch (embedder.kind) {
+    case 'instance':
+      return embedder.instance
+    case 'hashing':
+      return catalogue.embedders.hashing({ dimensions: embedder.dimensions })
+    case 'onnx': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind]({ ...options, logger })
+    }
+    case 'static': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind]({ ...options, logger })
+    }
+    case 'ai-sdk': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind](options)
+    }
+    case 'openai-compatible': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind](options)
+    }
+    default:
+      return embedder satisfies never
+  }
 }
 
 async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {

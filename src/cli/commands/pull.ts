@@ -54,7 +54,7 @@ function readQuantization(named: string | undefined): Quantization | undefined {
 /** The precision that embedders will look for, if anything says so. */
 function configuredQuantization(context: CommandContext): Quantization | undefined {
   const { quantization, preset } = context.options()
-  if (quantization !== undefined || preset === undefined) return quantization
+  if (quantization !== undefined || preset === undefined) return quantization === 'none' ? 'fp32' : quantization
   if (Object.hasOwn(presets, preset)) return presets[preset].quantization
   throw new RagError('BAD_OPTION', `There is no preset ${JSON.stringify(preset)}.`, {
     hint: `There are ${Object.keys(presets).join(', ')}.`,

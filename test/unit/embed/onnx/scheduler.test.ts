@@ -242,6 +242,7 @@ describe('scheduler, the work of it', () => {
       paddingWaste: 1 - 109 / 110,
       queued: 0,
       busyMs: expect.closeTo(110 + 4 * 10, 5),
+      batchMs: { p50: expect.closeTo(40, 5), p95: expect.closeTo(50, 5) },
       devices: { 'cpu:0': 1 },
       fallbacks: 0,
       retries: 0,
