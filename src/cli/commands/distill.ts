@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { RagError } from '../../core/errors.js'
 import type { DistillProgress } from '../../index.js'
-import { type Command, type CommandContext, exitCodes } from '../context.js'
+import { type Command, exitCodes } from '../context.js'
+import { type ProgressView, showProgress } from '../progress.js'
 
 interface Flags {
   readonly model: string
@@ -14,14 +15,11 @@ interface Flags {
   readonly tokenizer?: string
 }
 
-/** Milliseconds between two lines of progress where no bar can be drawn. */
-const lineEveryMs = 2000
-
 /** `ufrag distill --model MODEL --out FOLDER`: turns a model into a static one. */
 export const distill: Command<Flags> = async (context, _, flags) => {
   const { modelsDir } = context.options()
   const vocabulary = flags.vocabulary === undefined ? undefined : await readWords(flags.vocabulary)
-  const progress = await showProgress(context)
+  const progress = await showProgress(context, view)
   try {
     // In full precision, whatever precision embedders are to have: it is done once.
     const teacher = { model: flags.model, ...(modelsDir !== undefined && { modelsDir }) }
@@ -76,39 +74,13 @@ function unreadable(path: string, cause: unknown): RagError {
   })
 }
 
-interface Display {
-  update(progress: DistillProgress): void
-  /** Safe twice. */
-  stop(): void
-}
-
-async function showProgress(context: CommandContext): Promise<Display> {
-  if (context.json) return { update: () => {}, stop: () => {} }
-  return context.environment.terminal ? drawBar() : printLines(context)
-}
-
-async function drawBar(): Promise<Display> {
-  const { SingleBar } = (await import('cli-progress')).default
-  const bar = new SingleBar({ format: '{bar} {stage} {value}/{total}', hideCursor: true, clearOnComplete: true })
-  bar.start(1, 0, { stage: 'opening' })
-  return {
-    update: ({ stage, done, total }) => {
-      // What has no known end shows no end: the bar stays empty, the count goes on.
-      bar.setTotal(total ?? Number.MAX_SAFE_INTEGER)
-      bar.update(done, { stage })
-    },
-    stop: () => bar.stop(),
-  }
-}
-
-function printLines(context: CommandContext): Display {
-  let next = performance.now() + lineEveryMs
-  return {
-    update: ({ stage, done, total }) => {
-      if (performance.now() < next) return
-      next = performance.now() + lineEveryMs
-      context.note(`${stage}: ${done}${total === undefined ? '' : ` of ${total}`}`)
-    },
-    stop: () => {},
-  }
+const view: ProgressView<DistillProgress> = {
+  format: '{bar} {stage} {value}{of}',
+  start: { value: 0, total: undefined, details: { stage: 'opening', of: '' } },
+  bar: ({ stage, done, total }) => ({
+    value: done,
+    total,
+    details: { stage, of: total === undefined ? '' : `/${total}` },
+  }),
+  line: ({ stage, done, total }) => `${stage}: ${done}${total === undefined ? '' : ` of ${total}`}`,
 }
