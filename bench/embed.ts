@@ -2,13 +2,17 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { modelFolder } from '../test/fixtures/models/model-folder.js'
+import type { DriftTask } from './children/embed-drift.js'
 import type { EmbedIngestResult, EmbedIngestTask } from './children/embed-ingest.js'
 import type { EmbedRun, OursTask } from './children/embed-ours.js'
 import type { RawResult, RawTask } from './children/embed-raw.js'
 import type { TransformersTask } from './children/embed-transformers.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
+import type { Drift } from './lib/drift.js'
 import { type EmbeddingTexts, loadEmbeddingTexts } from './lib/embedding-texts.js'
 import { quantile } from './lib/measure.js'
+import { measureStaticSpeed } from './lib/static-speed.js'
+import { measureTokenizerSpeed } from './lib/tokenizer-speed.js'
 
 /** Texts of each kind; metric keys with `512` need as many. */
 const size = { chunks: 512, mixed: 256 }
@@ -37,6 +41,9 @@ const bench: Bench = async (context) => {
     ...(await compareWithTransformers('mixed', texts, directory, context)),
     ...(await compareWithRuntime(texts, directory, context)),
     ...(await watchIngest(texts, directory, context)),
+    ...(await showDrift(texts, directory, context)),
+    ...(await measureTokenizerSpeed(context)),
+    ...(await measureStaticSpeed(context)),
   }
 }
 
@@ -189,6 +196,30 @@ async function watchIngest(texts: EmbeddingTexts, directory: string, context: Be
     }
   } finally {
     if (existsSync(storage)) rmSync(storage, { recursive: true, force: true })
+  }
+}
+
+async function showDrift({ chunks }: EmbeddingTexts, directory: string, context: BenchContext): Promise<Metrics> {
+  const contenders: DriftTask['contenders'] = [
+    { quantization: 'fp32', deterministic: false },
+    { quantization: 'int8', deterministic: false },
+    { quantization: 'int8', deterministic: true },
+  ]
+  const task: DriftTask = { directory, texts: chunks.slice(0, 200), contenders }
+  const { result } = await context.child<Drift[]>('children/embed-drift.ts', task)
+  context.log('Vectors of texts alone and among others (random weights: this shows how it works, not how much it is):')
+  context.table([
+    ['weights', 'deterministic', 'least cosine', 'equal bits'],
+    ...contenders.map(({ quantization, deterministic }, place) => [
+      quantization,
+      String(deterministic),
+      result[place]?.minCosine.toFixed(7) ?? '-',
+      percent(result[place]?.bitEqual ?? Number.NaN),
+    ]),
+  ])
+  return {
+    'drift.minCosineInt8': result[1]?.minCosine ?? Number.NaN,
+    'drift.bitEqualDeterministic': result[2]?.bitEqual ?? Number.NaN,
   }
 }
 

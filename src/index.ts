@@ -1,4 +1,13 @@
+export { AsyncEmbedding, type AsyncEmbeddingOptions } from './async-embedding.js'
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
+export { distillStatic } from './compose/distill-static.js'
+export type { EmbedderReport } from './compose/embedder-report.js'
+export type {
+  AsyncEmbeddingStats,
+  EmbeddingBatch,
+  EmbeddingCallOptions,
+  EmbeddingStreamBatch,
+} from './compose/embedding-engine.js'
 export type { RagStats } from './compose/engine.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
@@ -38,10 +47,20 @@ export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './cor
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
 export type { Logger, WaitOptions } from './core/lifecycle.js'
 export type { Hit, LegScores, Question, RetrieveOptions } from './core/search.js'
-export type { Embedder, EmbedderCapabilities, Embeddings, EmbedOptions } from './embed/types.js'
+export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
+export type {
+  Embedder,
+  EmbedderCapabilities,
+  EmbedderStats,
+  Embeddings,
+  EmbedOptions,
+  WarmUpOptions,
+} from './embed/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export type { PullProgress } from './models/hub.js'
+export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
-export type { IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Store } from './store/types.js'
 export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'

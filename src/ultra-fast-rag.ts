@@ -47,7 +47,8 @@ export class RagNamespace {
   /**
    * Ingests files, folders, globs and objects, several at once, in constant memory. A document that fails becomes an entry of
    * `failed` and does not stop the others; unchanged ones cost next to nothing. Rejects only on abort, deadline, `close()`, or when
-   * the store itself cannot be written (`STORAGE_FULL`, `READ_ONLY`); what was committed until then stays.
+   * the store itself cannot be written (`STORAGE_FULL`, `READ_ONLY`) or the embedder cannot work (`MISSING_PEER`, `INTEGRITY`, …); what
+   * was committed until then stays.
    */
   async ingest(
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
@@ -131,7 +132,11 @@ export class UltraFastRAG extends RagNamespace {
     return new RagNamespace(this.engine, name)
   }
 
-  /** Opens the store, brings the indexes up to date and loads models ahead of the first question. */
+  /**
+   * Opens the store, brings the indexes up to date, loads models and what reads documents, ahead of the first question and the first
+   * ingest. Rejects with what keeps the embedder from loading (`MISSING_PEER`, `NOT_FOUND`, `INTEGRITY`, `UNSUPPORTED`); call it again
+   * when that is mended.
+   */
   async warmUp(options: WaitOptions = {}): Promise<void> {
     return this.engine.warmUp(options)
   }

@@ -1,6 +1,5 @@
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import { quantile } from '../lib/measure.js'
+import { type RawBatch, runBatches, startRawWorkers } from '../lib/raw-workers.js'
 
 export interface RawTask {
   /** Folder of the model, for its tokenizer. */
@@ -34,14 +33,14 @@ export default async function runRaw({ directory, weights, texts, maxTokens, rou
   const tokens = sequences.reduce((sum, { length }) => sum + length, 0)
   const rates = new Map<string, number[]>()
   for (const { workers, threads } of topologies) {
-    const pool = await Promise.all(Array.from({ length: workers }, () => start(weights, threads)))
+    const pool = await startRawWorkers({ weights, workers, threads })
     const order = Array.from({ length: rounds }, (_, round) =>
       round % 2 === 0 ? budgets : budgets.toReversed(),
     ).flat()
-    await run(pool, toBatches(sequences.slice(0, 32), 1024))
+    await runBatches(pool, toBatches(sequences.slice(0, 32), 1024))
     for (const budget of order) {
       const shape = `${workers} x ${threads} threads, ${budget} tokens`
-      const durationMs = await run(pool, toBatches(sequences, budget))
+      const durationMs = await runBatches(pool, toBatches(sequences, budget))
       rates.set(shape, [...(rates.get(shape) ?? []), (tokens * 1000) / durationMs])
     }
     await Promise.all(pool.map((worker) => worker.terminate()))
@@ -59,15 +58,8 @@ async function tokenize(directory: string, texts: readonly string[], maxTokens: 
   return texts.map(encode).toSorted((a, b) => b.length - a.length)
 }
 
-interface Batch {
-  readonly ids: BigInt64Array
-  readonly mask: BigInt64Array
-  readonly rows: number
-  readonly width: number
-}
-
-function toBatches(sequences: readonly (readonly number[])[], budget: number): Batch[] {
-  const batches: Batch[] = []
+function toBatches(sequences: readonly (readonly number[])[], budget: number): RawBatch[] {
+  const batches: RawBatch[] = []
   for (let start = 0; start < sequences.length; ) {
     const width = sequences[start]!.length
     const rows = Math.min(sequences.length - start, Math.max(1, Math.floor(budget / width)))
@@ -83,25 +75,4 @@ function toBatches(sequences: readonly (readonly number[])[], budget: number): B
     start += rows
   }
   return batches
-}
-
-async function start(weights: string, threads: number): Promise<Worker> {
-  const worker = new Worker(new URL('./raw-session.mjs', import.meta.url), {
-    workerData: { weights, threads },
-    execArgv: [],
-  })
-  await once(worker, 'message')
-  return worker
-}
-
-async function run(pool: readonly Worker[], batches: readonly Batch[]): Promise<number> {
-  const next = new Int32Array(new SharedArrayBuffer(4))
-  const began = performance.now()
-  await Promise.all(
-    pool.map((worker) => {
-      worker.postMessage({ batches, next })
-      return once(worker, 'message')
-    }),
-  )
-  return performance.now() - began
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
+import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
 import type { RagNamespace } from '../ultra-fast-rag.js'
 
 /** How a command ended, for the shell. */
@@ -19,7 +20,10 @@ export const exitCodes = {
 } as const
 
 /** What the commands need of one namespace. */
-export type CliDocuments = Pick<RagNamespace, 'ingest' | 'query' | 'stream' | 'documents' | 'remove' | 'stats'>
+export type CliDocuments = Pick<
+  RagNamespace,
+  'ingest' | 'query' | 'stream' | 'documents' | 'remove' | 'reindex' | 'stats'
+>
 
 /** What the commands need of the facade. */
 export interface CliRag extends CliDocuments {
@@ -39,6 +43,16 @@ export interface CliEnvironment {
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
   open(options: UltraFastRAGOptions): Promise<CliRag>
+  /** Fetches a model. */
+  pull(model: string, options: PullOptions): Promise<PulledModel>
+  /** Makes a static model. */
+  distill(teacher: DistillTeacher, options: DistillOptions): Promise<DistillReport>
+}
+
+/** The teacher of a distillation, by its model. */
+export interface DistillTeacher {
+  readonly model: string
+  readonly modelsDir?: string
 }
 
 /** Options every command has. */

@@ -1,5 +1,9 @@
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
+import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
+import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
+import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
+import type { StaticEmbedderOptions } from '../embed/static.js'
 import type { Embedder } from '../embed/types.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
@@ -39,6 +43,14 @@ export const catalogue = {
   embedders: {
     hashing: async (options: HashingEmbedderOptions): Promise<Embedder> =>
       (await import('../embed/hashing.js')).createHashingEmbedder(options),
+    onnx: async (options: OnnxEmbedderOptions): Promise<Embedder> =>
+      (await import('../embed/onnx/onnx.js')).createOnnxEmbedder(options),
+    static: async (options: StaticEmbedderOptions): Promise<Embedder> =>
+      (await import('../embed/static.js')).createStaticEmbedder(options),
+    'ai-sdk': async (options: AiSdkEmbedderOptions): Promise<Embedder> =>
+      (await import('../embed/ai-sdk.js')).createAiSdkEmbedder(options),
+    'openai-compatible': async (options: OpenAiCompatibleEmbedderOptions): Promise<Embedder> =>
+      (await import('../embed/openai-compatible.js')).createOpenAiCompatibleEmbedder(options),
   },
   vectorIndexes: {
     flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>

@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
+import { createCountedEmbedder } from '../embed/counted.js'
 import type { Embedder } from '../embed/types.js'
 import { createFunctionLlm } from '../llm/function.js'
 import type { Llm } from '../llm/types.js'
@@ -13,6 +14,7 @@ import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
+import { reportEmbedder, toGauges } from './embedder-report.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
@@ -48,7 +50,13 @@ export function composeParts(config: ResolvedConfig): Parts {
     config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config)))
 
   const tracker = createPerformanceTracker()
-  const openChecked = embedder && memoizeAsync(async () => createCheckedEmbedder(await embedder()))
+  const openChecked =
+    embedder &&
+    memoizeAsync(async () => {
+      const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
+      tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
+      return opened
+    })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
 
@@ -103,9 +111,32 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
 }
 
-async function openEmbedder({ embedder }: ResolvedConfig): Promise<Embedder> {
-  if (embedder === false || embedder.kind === 'instance') throw new Error('There is no embedder to open.')
-  return catalogue.embedders[embedder.kind]({ dimensions: embedder.dimensions })
+async function openEmbedder({ embedder, logger }: ResolvedConfig): Promise<Embedder> {
+  if (embedder === false) throw new Error('There is no embedder to open.')
+  switch (embedder.kind) {
+    case 'instance':
+      return embedder.instance
+    case 'hashing':
+      return catalogue.embedders.hashing({ dimensions: embedder.dimensions })
+    case 'onnx': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind]({ ...options, logger })
+    }
+    case 'static': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind]({ ...options, logger })
+    }
+    case 'ai-sdk': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind](options)
+    }
+    case 'openai-compatible': {
+      const { kind, ...options } = embedder
+      return catalogue.embedders[kind](options)
+    }
+    default:
+      return embedder satisfies never
+  }
 }
 
 async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {

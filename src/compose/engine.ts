@@ -14,7 +14,7 @@ import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import type { DocumentRecord } from '../store/types.js'
-import { abortable, type FollowingAbort, followSignal, withDeadline } from '../util/abort.js'
+import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import {
   checkIngestOptions,
@@ -23,7 +23,9 @@ import {
   checkQuestion,
   checkWaitOptions,
 } from './call-options.js'
+import { Calls } from './calls.js'
 import { composeParts, type Parts } from './compose.js'
+import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
 
@@ -35,6 +37,8 @@ export interface RagStats {
   /** Number of the last committed change. */
   readonly epoch: number
   readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
+  /** What the embedder did in this process, for all namespaces together; absent without one. */
+  readonly embedder?: EmbedderReport
   readonly indexes: {
     /** `bytes` is what the index holds in memory. */
     readonly lexical: {
@@ -60,9 +64,7 @@ export class Engine {
   readonly #config: ResolvedConfig
   readonly #parts: Parts
   readonly #namespaces: Namespaces
-  /** Calls that `close()` must end. */
-  readonly #calls = new Set<FollowingAbort>()
-  readonly #running = new Set<Promise<unknown>>()
+  readonly #calls = new Calls(closedError)
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
@@ -150,7 +152,7 @@ export class Engine {
 
   async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
     const checked = this.#checkRetrieval(question, options)
-    const { signal, dispose } = this.#deadline(options)
+    const { signal, dispose } = this.#calls.begin(options)
     try {
       const runtime = await this.#namespaces.acquire(name)
       try {
@@ -188,7 +190,7 @@ export class Engine {
     try {
       for (const document of runtime.namespace.list()) {
         if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
-        if (this.#closed !== undefined) throw closedError()
+        if (this.#calls.ended) throw closedError()
       }
     } finally {
       this.#namespaces.release(name)
@@ -215,6 +217,7 @@ export class Engine {
         ...runtime.namespace.counts(),
         epoch: runtime.namespace.epoch(),
         storage: { id, directory, readOnly: capabilities.readOnly },
+        ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
         indexes: {
           lexical: { chunks, segments, bytes, epoch: lexical.epoch },
           ...(vector === undefined
@@ -235,10 +238,12 @@ export class Engine {
   warmUp(options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
     return this.#call('', options, async (runtime, signal) => {
+      const { embedder, llm, preparation } = this.#parts
       await runtime.freshen()
-      // Loads what a search needs beside the indexes: analyzers, and a model where there is one.
+      await (await embedder?.())?.warmUp?.({ signal })
+      // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       await retrieve('warm up', { topK: 1, signal }, await this.#retrieveTools(runtime))
-      await this.#parts.llm()
+      await Promise.all([llm(), preparation()])
     })
   }
 
@@ -248,46 +253,23 @@ export class Engine {
   }
 
   async #shutDown(): Promise<void> {
-    for (const call of this.#calls) call.abort(closedError())
-    await Promise.allSettled(this.#running)
+    await this.#calls.end()
     await this.#namespaces.close()
     await this.#parts.close()
   }
 
   /** Runs a task in a namespace under the caller's signal and deadline; `close()` aborts it and waits for it. */
-  async #call<Result>(
+  #call<Result>(
     name: string,
     options: WaitOptions,
     task: (runtime: NamespaceRuntime, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
-    const { signal, dispose } = this.#deadline(options)
-    const running = this.#namespaces.use(name, async (runtime) => {
-      signal.throwIfAborted()
-      return task(runtime, signal)
-    })
-    this.#running.add(running)
-    try {
-      return await abortable(running, signal)
-    } finally {
-      running.catch(() => {}).finally(() => this.#running.delete(running)) // Its error went to the caller.
-      dispose()
-    }
-  }
-
-  /** One signal for the caller's signal, its deadline and `close()`. Listeners go with `dispose()`: the caller's signal may live long. */
-  #deadline(options: WaitOptions): { readonly signal: AbortSignal; readonly dispose: () => void } {
-    if (this.#closed !== undefined) throw closedError()
-    const { signal, dispose } = withDeadline(options)
-    const call = followSignal(signal)
-    this.#calls.add(call)
-    return {
-      signal: call.signal,
-      dispose: () => {
-        this.#calls.delete(call)
-        call.dispose()
-        dispose()
-      },
-    }
+    return this.#calls.run(options, (signal) =>
+      this.#namespaces.use(name, async (runtime) => {
+        signal.throwIfAborted()
+        return task(runtime, signal)
+      }),
+    )
   }
 
   async #retrieveTools(runtime: NamespaceRuntime): Promise<RetrieveTools> {

@@ -3,6 +3,14 @@ import * as z from 'zod/mini'
 const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
 const weight = between(0, 1_000)
+const text = z.string().check(z.minLength(1))
+const record = z.record(z.string(), z.unknown())
+
+/** Precision of weights; `'none'`, not quantized, is another word for `'fp32'`. */
+export const precision = z.pipe(
+  z.enum(['fp32', 'fp16', 'int8', 'int4', 'none']),
+  z.transform((value) => (value === 'none' ? 'fp32' : value)),
+)
 
 /**
  * What the caller may set of each adapter, with defaults where they are the library's and not the adapter's. An adapter of the
@@ -15,6 +23,37 @@ export const adapterOptions = {
   },
   embedders: {
     hashing: { dimensions: z._default(whole(1, 65_536), 256) },
+    onnx: {
+      ...modelOptions(),
+      revision: z.optional(text),
+      device: z.optional(z.custom(isDevice, 'must be a device such as "auto", "cpu" or "cuda:1", or a list of them')),
+      workers: z.optional(whole(1, 64)),
+      threads: z.optional(whole(1, 64)),
+      maxBatchTokens: z.optional(whole(1, 2 ** 20)),
+      batchSize: z.optional(whole(1, 4_096)),
+      deterministic: z.optional(z.boolean()),
+      pooling: z.optional(z.enum(['mean', 'cls', 'last-token', 'none'])),
+      queryPrefix: z.optional(z.string()),
+      passagePrefix: z.optional(z.string()),
+    },
+    static: { ...modelOptions(), workers: z.optional(whole(1, 256)) },
+    'ai-sdk': {
+      ...remoteOptions(),
+      model: z.custom(isAiSdkModel, 'must be an embedding model of the AI SDK, or the name of one for the AI Gateway'),
+      queryProviderOptions: z.optional(record),
+      passageProviderOptions: z.optional(record),
+    },
+    'openai-compatible': {
+      ...remoteOptions(),
+      model: text,
+      baseURL: z.optional(text),
+      apiKey: z.optional(z.custom(isFilled, 'must be a text and not empty')),
+      encodingFormat: z.optional(z.enum(['base64', 'float'])),
+      requestDimensions: z.optional(z.boolean()),
+      queryParameters: z.optional(record),
+      passageParameters: z.optional(record),
+      client: z.optional(z.custom(isOpenAiClient, 'must be a client of the package "openai"')),
+    },
   },
   lexicalIndexes: {
     bm25: {
@@ -48,4 +87,59 @@ export function chunkSizes() {
     minChunkSize: z.optional(whole(0, 60_000)),
     maxChunksPerPage: z.optional(whole(0, 1_000_000)),
   }
+}
+
+/** Of an embedder with a model of its own. */
+function modelOptions() {
+  return {
+    model: z.optional(text),
+    quantization: z.optional(precision),
+    dimensions: z.optional(whole(1, 65_536)),
+    maxTokens: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+  }
+}
+
+/** Of an embedder that asks a service. */
+function remoteOptions() {
+  const count = z.optional(whole(1, Number.MAX_SAFE_INTEGER))
+  return {
+    dimensions: z.optional(whole(1, 65_536)),
+    queryPrefix: z.optional(z.string()),
+    passagePrefix: z.optional(z.string()),
+    identity: z.optional(text),
+    headers: z.optional(z.record(z.string(), z.string())),
+    maxConcurrency: z.optional(whole(1, 1_000)),
+    requestsPerMinute: count,
+    tokensPerMinute: count,
+    delayMs: z.optional(whole(0, 600_000)),
+    maxItemsPerCall: z.optional(whole(1, 2_048)),
+    maxTokensPerCall: count,
+    maxBytesPerCall: count,
+    timeoutMs: z.optional(whole(1, 3_600_000)),
+    maxAttempts: z.optional(whole(1, 100)),
+    maxRetryAfterMs: z.optional(whole(0, 3_600_000)),
+  }
+}
+
+function isDevice(value: unknown): boolean {
+  const names = Array.isArray(value) ? value : [value]
+  return (
+    names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
+  )
+}
+
+function isFilled(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+function isAiSdkModel(value: unknown): boolean {
+  return isFilled(value) || hasFunction(value, 'doEmbed')
+}
+
+function isOpenAiClient(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'embeddings' in value && hasFunction(value.embeddings, 'create')
+}
+
+function hasFunction(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function'
 }

@@ -10,8 +10,8 @@ import type { ProfileName } from './profiles.js'
 /** Names of the adapters of a port. */
 export type AdapterName<Port extends keyof Catalogue> = Extract<keyof Catalogue[Port], string>
 
-/** Names that presets or later versions know and this one may not have: choosing one that is missing throws `UNSUPPORTED`. */
-export type EmbedderName = AdapterName<'embedders'> | 'latent-semantic' | 'onnx' | 'static'
+/** Embedders that can be chosen by their name alone. One that presets know and this version has not throws `UNSUPPORTED`. */
+export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 
 /**
  * Options of `new UltraFastRAG()`. Everything is optional. What is not given comes from the profile, then from the preset, then from
@@ -73,7 +73,10 @@ export interface UltraFastRAGOptions {
   /** Characters of sources shown to the model, at least 100. Default 4,000. */
   readonly maxContextChars?: number
 
-  /** Chunks per call of the embedder, 1 to 4,096. Default: the preset's (32). Costs memory in proportion. */
+  /**
+   * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own
+   * embedder (`kaggle` 32, `production` 64 …), else the embedder's own. Costs memory in proportion; on a CPU `maxBatchTokens` is met first.
+   */
   readonly batchSize?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
@@ -81,8 +84,8 @@ export interface UltraFastRAGOptions {
   readonly cacheEmbeddings?: boolean
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
-  /** Precision of a neural embedder. Default: the preset's. */
-  readonly quantization?: Quantization
+  /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
+  readonly quantization?: Quantization | 'none'
   /** Short form: `true` for a quantized neural embedder, `false` for `quantization: 'fp32'`. Without `preset` and `embedder` it means `preset: 'production'`. */
   readonly useQuantization?: boolean
   /** Short form of `preset: 'extreme'`; `false` means nothing. */
@@ -125,13 +128,51 @@ export interface ChunkerOptions {
   readonly maxChunksPerPage?: number
 }
 
-export type EmbedderOptions = HashingEmbedderOptions | PlannedEmbedderOptions
+export type EmbedderOptions =
+  | HashingEmbedderOptions
+  | OnnxEmbedderOptions
+  | StaticEmbedderOptions
+  | AiSdkEmbedderOptions
+  | OpenAiCompatibleEmbedderOptions
+  | PlannedEmbedderOptions
 
 /** Words and letter groups hashed into a vector: no model, no meaning; for tests and as the smallest example of an adapter. */
 export interface HashingEmbedderOptions {
   readonly kind: 'hashing'
   /** 1 to 65,536. Default 256. */
   readonly dimensions?: number
+}
+
+type OptionsOf<Kind extends AdapterName<'embedders'>> = Parameters<Catalogue['embedders'][Kind]>[0]
+/** What the options of the top level say. */
+type SaidAbove = 'modelsDir' | 'logger' | 'signal' | 'maxWorkers'
+
+/** A transformer model in the ONNX format, in worker threads of this process. Needs the optional package `onnxruntime-node`. */
+export interface OnnxEmbedderOptions extends Omit<OptionsOf<'onnx'>, 'model' | 'quantization' | SaidAbove> {
+  readonly kind: 'onnx'
+  /** Folder of the model, or a hub id. Default: the preset's, else `'sentence-transformers/all-MiniLM-L6-v2'`. */
+  readonly model?: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** A vector per token and their mean for a text, in worker threads of this process: a hundred times faster than a transformer, and coarser. */
+export interface StaticEmbedderOptions extends Omit<OptionsOf<'static'>, 'model' | 'quantization' | SaidAbove> {
+  readonly kind: 'static'
+  /** Folder of the model, or a hub id. Default: the preset's, else `'minishlab/potion-retrieval-32M'`. */
+  readonly model?: string
+  /** Precision of the matrix. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** Any embedding model of the AI SDK. */
+export interface AiSdkEmbedderOptions extends OptionsOf<'ai-sdk'> {
+  readonly kind: 'ai-sdk'
+}
+
+/** Any service with OpenAI's embeddings API: OpenAI, Azure, Gemini, Ollama, vLLM. Needs the optional package `openai`. */
+export interface OpenAiCompatibleEmbedderOptions extends OptionsOf<'openai-compatible'> {
+  readonly kind: 'openai-compatible'
 }
 
 /** An embedder of {@link presets} that may not be part of this version. */

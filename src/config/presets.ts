@@ -1,4 +1,5 @@
 import type { Quantization } from '../models/types.js'
+import { defaults } from './defaults.js'
 
 export type { Quantization }
 
@@ -47,7 +48,7 @@ export interface Preset {
   readonly frameSampleRate?: number
 }
 
-const miniLm = { kind: 'onnx', model: 'sentence-transformers/all-MiniLM-L6-v2' }
+const miniLm = { kind: 'onnx', model: defaults.models.onnx }
 const sentences = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0, maxChunksPerPage: 0 }
 
 /**
@@ -135,7 +136,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   },
   extreme: {
     for: 'maximum speed',
-    embedder: { kind: 'static', model: 'minishlab/potion-retrieval-32M' },
+    embedder: { kind: 'static', model: defaults.models.static },
     quantization: 'fp32',
     batchSize: 128,
     maxWorkers: 'cores',

@@ -6,16 +6,12 @@ import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Store } from '../store/types.js'
+import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
-import type {
-  AdapterName,
-  HashingEmbedderOptions,
-  LexicalIndexOptions,
-  LimitOptions,
-  UltraFastRAGOptions,
-} from './options.js'
+import type { AdapterName, LexicalIndexOptions, LimitOptions, UltraFastRAGOptions } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
+import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
 import {
   type AdapterNames,
   type GivenOptions,
@@ -66,9 +62,6 @@ export type ResolvedStorage =
   | { readonly kind: 'lmdb'; readonly directory: string; readonly readOnly: boolean }
   | Instance<Store>
 
-/** An embedder of the catalogue with its options. */
-export type ResolvedEmbedder = Required<HashingEmbedderOptions>
-
 /**
  * Checks options and fills in everything that was not given: the caller's options over the profile over the preset over the defaults.
  * Throws `RagError` `BAD_OPTION` for what is wrong or contradictory, `UNSUPPORTED` for an adapter that `catalogue` does not have.
@@ -81,7 +74,11 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const preset = presets[name]
   const profile = given.profile === undefined ? undefined : profiles[given.profile]
   const use = profile ?? preset
-  const embedder = resolveEmbedder(given, name, catalogue)
+  const quantization = resolveQuantization(given, preset)
+  const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
+  const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
+  const batchSize = given.batchSize ?? profile?.batchSize
+  const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
   requireReranker(given, name)
   return freeze({
     preset: name,
@@ -102,13 +99,13 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     topK: given.topK ?? preset.topK,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
-    batchSize: given.batchSize ?? use.batchSize,
-    maxWorkers: countWorkers(given.maxWorkers ?? use.maxWorkers),
+    batchSize: batchSize ?? preset.batchSize,
+    maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
     cacheMaxEntries: preset.cacheMaxEntries,
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,
-    quantization: resolveQuantization(given, preset),
-    modelsDir: given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir),
+    quantization,
+    modelsDir,
     limits: {
       ...defaults.limits,
       ...(profile === undefined ? {} : { maxOpenNamespaces: profile.maxOpenNamespaces }),
@@ -120,23 +117,9 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
 
 /** Options that say two things at once. */
 function refuseContradictions(given: GivenOptions): void {
-  const { quantization, useQuantization, extremeMode, preset, embedder, chunker, storage, readOnly } = given
+  const { extremeMode, preset, chunker, storage, readOnly } = given
   if (extremeMode === true && preset !== undefined && preset !== 'extreme') contradiction('extremeMode', 'preset')
-  if (useQuantization === true && quantization === 'fp32') contradiction('useQuantization', 'quantization')
-  if (useQuantization === false && quantization !== undefined && quantization !== 'fp32') {
-    contradiction('useQuantization', 'quantization')
-  }
-  const precision = quantization !== undefined ? 'quantization' : useQuantization !== undefined ? 'useQuantization' : ''
-  if (precision !== '' && (embedder === false || embedder?.kind === 'instance' || embedder?.kind === 'hashing')) {
-    contradiction(precision, 'embedder', "Precision is a matter of the library's own neural embedders.")
-  }
-  if (precision !== '' && embedder === undefined && choosePreset(given) === 'default') {
-    contradiction(
-      precision,
-      'preset',
-      'The preset "default" has no neural embedder: choose another preset or an embedder.',
-    )
-  }
+  refuseEmbedderContradictions(given, choosePreset(given))
   for (const size of ['chunkSize', 'chunkOverlap', 'minChunkSize'] as const) {
     if (given[size] === undefined) continue
     if (chunker.kind === 'instance') contradiction(size, 'chunker', 'A chunker of your own has its own sizes.')
@@ -157,13 +140,6 @@ function refuseContradictions(given: GivenOptions): void {
   ) {
     contradiction('readOnly', 'storage.readOnly')
   }
-}
-
-function contradiction(one: string, other: string, hint = 'Leave one of them out.'): never {
-  throw new RagError('BAD_OPTION', `Options "${one}" and "${other}" contradict each other.`, {
-    data: { options: [one, other] },
-    hint,
-  })
 }
 
 /** The preset, or the one that a short form stands for. */
@@ -217,19 +193,6 @@ function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
   return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
 }
 
-function resolveEmbedder(given: GivenOptions, name: PresetName, catalogue: AdapterNames): ResolvedConfig['embedder'] {
-  if (given.embedder === false || given.embedder?.kind === 'instance') return given.embedder
-  const chosen = given.embedder ?? presets[name].embedder
-  if (chosen.kind in catalogue.embedders) return chosen as ResolvedEmbedder
-  if (given.embedder === undefined && 'optional' in chosen) return false
-  const available = Object.keys(catalogue.embedders)
-  const source = given.embedder === undefined ? `The preset "${name}" uses` : 'Option "embedder" names'
-  throw new RagError('UNSUPPORTED', `${source} the embedder "${chosen.kind}", which this version does not have.`, {
-    data: { option: 'embedder', adapter: chosen.kind, available },
-    hint: `Pass embedder: false (words alone), ${available.map((kind) => `"${kind}"`).join(', ')}, or an Embedder of your own.`,
-  })
-}
-
 /** No reranker is part of this version: only `false` can be resolved. */
 function requireReranker(given: GivenOptions, name: PresetName): void {
   const preset = presets[name].rerank
@@ -247,13 +210,10 @@ function countWorkers(wanted: number | 'cores'): number {
   return wanted === 'cores' ? cores : Math.min(wanted, cores)
 }
 
-/** A static model is quantized to 4 bits where others are to 8. */
 function resolveQuantization(given: GivenOptions, preset: Preset): Quantization {
   if (given.quantization !== undefined) return given.quantization
-  if (given.useQuantization === false) return 'fp32'
   if (given.useQuantization === undefined) return preset.quantization
-  const embedder = given.embedder === undefined || given.embedder === false ? preset.embedder : given.embedder
-  return embedder.kind === 'static' ? 'int4' : 'int8'
+  return given.useQuantization ? 'int8' : 'fp32'
 }
 
 /** What reports a failure must not become one: whatever a logger throws, or rejects with, is dropped, for there is nobody to tell. */
@@ -267,10 +227,13 @@ function unfailing(logger: Logger): Logger {
   return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') }
 }
 
-/** Freezes plain data all the way down; loggers and ready-made adapters stay as they are. */
+/** What the caller brought along to be called. */
+const notOurs: ReadonlySet<string> = new Set(['logger', 'model', 'client'])
+
+/** Freezes plain data all the way down; loggers, models, clients and ready-made adapters stay as they are. */
 function freeze<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
   const own = 'kind' in value && value.kind === 'instance'
-  for (const [key, inner] of Object.entries(value)) if (!own && key !== 'logger') freeze(inner)
+  for (const [key, inner] of Object.entries(value)) if (!own && !notOurs.has(key)) freeze(inner)
   return Object.freeze(value)
 }

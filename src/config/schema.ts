@@ -5,11 +5,12 @@ import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes } from './adapter-options.js'
+import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
   AdapterName,
   ChunkerOptions,
+  EmbedderOptions,
   FusionOptions,
   HashingEmbedderOptions,
   LexicalIndexOptions,
@@ -17,10 +18,9 @@ import type {
   LlmOptions,
   LmdbStorage,
   MemoryStorage,
-  PlannedEmbedderOptions,
   UltraFastRAGOptions,
 } from './options.js'
-import { type PresetName, presets } from './presets.js'
+import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 
 /** The names of the adapters there are, by port: the catalogue, of which only the keys are read. */
@@ -39,7 +39,7 @@ export interface Instance<Port> {
 
 type Plain = Omit<
   UltraFastRAGOptions,
-  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'llm'
+  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'llm' | 'quantization'
 >
 
 /**
@@ -49,7 +49,12 @@ type Plain = Omit<
 export interface GivenOptions extends Plain {
   readonly storage?: LmdbStorage | MemoryStorage | Instance<Store>
   readonly chunker: ChunkerOptions | Instance<Chunker>
-  readonly embedder?: false | Required<HashingEmbedderOptions> | PlannedEmbedderOptions | Instance<Embedder>
+  readonly embedder?:
+    | false
+    | Required<HashingEmbedderOptions>
+    | Exclude<EmbedderOptions, HashingEmbedderOptions>
+    | Instance<Embedder>
+  readonly quantization?: Quantization
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
   readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
   readonly fusion: ResolvedFusion
@@ -184,7 +189,7 @@ function optionShape(names: AdapterNames) {
     maxWorkers: whole(1),
     cacheEmbeddings: flag,
     maxTextLength: whole(0),
-    quantization: z.optional(z.enum(['fp32', 'fp16', 'int8', 'int4'])),
+    quantization: z.optional(precision),
     useQuantization: flag,
     extremeMode: flag,
     modelsDir: z.optional(text),

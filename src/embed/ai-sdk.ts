@@ -1,6 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { importOptional } from '../util/import-optional.js'
-import { openRemoteEmbedder, type RemoteTools } from './remote/embedder.js'
+import type { RemoteTools } from './remote/connection.js'
+import { openRemoteEmbedder } from './remote/embedder.js'
 import type { EmbeddingEndpoint, EndpointAnswer, EndpointCallOptions } from './remote/endpoint.js'
 import { type RemoteEmbedderOptions, type RemoteSettings, resolveSettings } from './remote/settings.js'
 import type { Embedder } from './types.js'

@@ -10,14 +10,23 @@ export interface Embedder extends Closable {
   readonly dimensions: number
   readonly capabilities: EmbedderCapabilities
   /**
-   * Embeds any number of texts, in their order. One text that cannot be embedded fails alone (see `failed`); the call rejects only
-   * when nothing could be done: with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
+   * Embeds any number of texts, in their order. One text that cannot be embedded fails alone (see `failed`); the call rejects when
+   * the fault is no text's (an outage, a wrong key): with `signal.reason`, `PROVIDER`, `TIMEOUT` or `CLOSED`.
    */
   embed(texts: readonly string[], options: EmbedOptions): Promise<Embeddings>
-  /** Loads what the first call would load. Concurrent callers share one load; one that failed is tried again. Absent: nothing to load. */
-  warmUp?(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /**
+   * Loads what the first call of this kind would load; without a kind, the first of each. Concurrent callers share one load; one that
+   * failed is tried again. Absent: nothing to load.
+   */
+  warmUp?(options?: WarmUpOptions): Promise<void>
   /** What it did so far. Absent: it does not count. */
   stats?(): EmbedderStats
+}
+
+/** Options of {@link Embedder.warmUp}. */
+export interface WarmUpOptions {
+  readonly kind?: EmbedOptions['kind']
+  readonly signal?: AbortSignal
 }
 
 /** What an {@link Embedder} did since it was made. */
@@ -34,6 +43,8 @@ export interface EmbedderStats {
   readonly queued: number
   /** Milliseconds in which at least one call of the model ran. */
   readonly busyMs: number
+  /** Milliseconds of one call of the model. Absent: it does not measure them. */
+  readonly batchMs?: { readonly p50: number; readonly p95: number }
   /** Share of the texts by device (`'cpu:0'`, `'cuda:1'`) or endpoint; they add up to 1. */
   readonly devices: Readonly<Record<string, number>>
   /** Devices that were given up for the next on their list, and calls that were tried again. */

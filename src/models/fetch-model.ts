@@ -1,18 +1,12 @@
 import { RagError } from '../core/errors.js'
-import { nearest } from '../util/nearest.js'
+import { byHand, suggest } from './explain.js'
+import { isWeightsFile } from './files.js'
 import { type HubRepository, openRepository } from './hub.js'
 import { cachedRepository, markAbsent } from './hub-cache.js'
 import { createHubClient, HttpFailure, type HubClient } from './hub-client.js'
-import {
-  byHand,
-  isWeightsFile,
-  type LocatedModel,
-  type ModelNeeds,
-  type ModelRequest,
-  type WeightsPath,
-} from './locate.js'
+import type { LocatedModel, ModelNeeds, ModelRequest, WeightsPath } from './locate.js'
 import { hubCache } from './places.js'
-import { knownModels, nameOf, repositoriesOf } from './registry.js'
+import { repositoriesOf } from './registry.js'
 
 /** A model that was fetched, and where it came from. */
 export interface FetchedModel<Choice extends WeightsPath> extends LocatedModel<Choice> {
@@ -100,7 +94,9 @@ async function chooseRepository<Choice extends WeightsPath>(
   }
   const [substitute] = substitutes
   if (substitute === undefined) throw noWeights(first, needs)
-  await markAbsent(cachedRepository(cache, original), { commit: first.commit, paths: needs.wanted })
+  await markAbsent(cachedRepository(cache, original), { commit: first.commit, paths: needs.wanted }).catch(() => {
+    // A cache that may only be read: then the hub is asked again next time.
+  })
   return substitute
 }
 
@@ -136,6 +132,13 @@ function failureOf<Choice extends WeightsPath>(
 ): unknown {
   const { model, revision = 'main' } = request
   const [id = model] = repositoriesOf(model)
+  if (RagError.isInstance(cause, 'MISSING_PEER')) {
+    return new RagError('MISSING_PEER', `The model "${id}" cannot be fetched. ${cause.message}`, {
+      cause: cause.cause,
+      data: { ...cause.data, model: id },
+      hint: `${cause.hint}. ${byHand(request, needs)}`,
+    })
+  }
   if (RagError.isInstance(cause)) return cause
   const status = statusOf(cause)
   const address = `${client.endpoint}/${id}`
@@ -187,10 +190,4 @@ function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error
   if (!(inner instanceof Error)) return String(inner)
   return 'code' in inner && typeof inner.code === 'string' ? inner.code : inner.message
-}
-
-function suggest(id: string): string {
-  const names = knownModels.map((model) => nameOf(model.id))
-  const meant = nearest(nameOf(id), names)
-  return meant === undefined || meant === nameOf(id) ? '' : `Did you mean ${meant}? `
 }

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { RagError } from '../core/errors.js'
 import { type Clock, systemClock } from '../util/clock.js'
 import { retry } from '../util/retry.js'
 import { retryAfterMs } from '../util/retry-after.js'
-import { type Environment, expandHome, hubCache, isSet } from './places.js'
+import { type Environment, expandHome, hubCache, hubEndpoint, isSet } from './places.js'
 
 /** How patient downloads are; tests are less so. */
 export interface HubPatience {
@@ -71,7 +70,7 @@ export interface HubClientOptions {
 export async function createHubClient(options: HubClientOptions): Promise<HubClient> {
   const { environment, signal } = options
   const patience = { ...usualPatience, ...options.patience }
-  const endpoint = readEndpoint(environment)
+  const endpoint = hubEndpoint(environment)
   const token = await readToken(environment)
 
   /** One request: resolves with its head, whatever the status. */
@@ -161,14 +160,6 @@ function watchFor(stallMs: number, signal: AbortSignal | undefined) {
       controller.abort()
     },
   }
-}
-
-function readEndpoint({ HF_ENDPOINT: named }: Environment): string {
-  const endpoint = named === undefined || named === '' ? 'https://huggingface.co' : named.replace(/\/+$/, '')
-  if (URL.canParse(endpoint) && /^https?:$/.test(new URL(endpoint).protocol)) return endpoint
-  throw new RagError('BAD_OPTION', 'The variable HF_ENDPOINT is not an http or https address.', {
-    hint: 'Set it to the address of your mirror, or unset it for https://huggingface.co.',
-  })
 }
 
 /** The token, from where Python's tools take it as well. */

@@ -49,16 +49,13 @@ export interface HubLocation {
   readonly cache: string
 }
 
-/** The command that brings the package which speaks with the hub. */
-export const installHub = 'npm i @huggingface/hub@2'
-
 /**
  * Asks the hub for the commit and the files of a model. `@huggingface/hub` does the asking; its downloads we do not use: version 2.17 neither
  * checks what arrives nor continues what broke off, lets two processes write into one file, and prints to the console.
  */
 export async function openRepository(client: HubClient, location: HubLocation): Promise<HubRepository> {
   const { id, revision, cache } = location
-  const hub = await importOptional('@huggingface/hub', () => import('@huggingface/hub'), installHub)
+  const hub = await importOptional('@huggingface/hub', () => import('@huggingface/hub'), 'npm i @huggingface/hub@2')
   const access = { hubUrl: client.endpoint, fetch: client.fetch }
   const { sha: commit } = await hub.modelInfo({ name: id, revision, additionalFields: ['sha'], ...access })
   if (!/^[0-9a-f]{40}$/.test(commit)) throw notUnderstood(id, 'a commit')

@@ -53,26 +53,28 @@ function frameOf(encodeFramed: Encode, encode: Encode): { before: readonly numbe
   return { before: framed.slice(0, place), after: framed.slice(place + ids.length) }
 }
 
-/** Characters that are read at first, for each token that is wanted: more than most texts take. */
-const charactersPerToken = 16
+/** Characters that are read for each token that is wanted: at first more than most texts take, at most what only filling can take. */
+const charactersPerToken = { first: 16, most: 256 }
 /** Tokens at the end of a stretch that the characters behind it might change. */
 const uncertainTokens = 64
 
 /**
- * Appends the first ids of a text. The package encodes all of a text, in milliseconds per 100 kB, so it is given a beginning that
- * is long enough: the tokens of words depend on characters near them only.
+ * Appends the first ids of a text. The package encodes all of a text, some 100 kB in a second, so it is given a beginning that is
+ * long enough: the tokens of words depend on characters near them only.
  */
 function appendIds(
   text: string,
   { encode, output, limit }: { readonly encode: Encode; readonly output: TokenBuffer; readonly limit: number },
 ): void {
-  for (let length = (limit + uncertainTokens) * charactersPerToken; ; length *= 2) {
+  const wanted = limit + uncertainTokens
+  let ids: readonly number[] = []
+  for (let perToken = charactersPerToken.first; perToken <= charactersPerToken.most; perToken *= 2) {
+    const length = wanted * perToken
     const isWhole = length >= text.length
-    const ids = encodeAny(isWhole ? text : text.slice(0, endOfWord(text, length)), encode)
-    if (!isWhole && ids.length < limit + uncertainTokens) continue
-    for (let i = 0; i < ids.length && i < limit; i++) output.push(ids[i] as number)
-    return
+    ids = encodeAny(isWhole ? text : text.slice(0, endOfWord(text, length)), encode)
+    if (isWhole || ids.length >= wanted) break
   }
+  for (let i = 0; i < ids.length && i < limit; i++) output.push(ids[i] as number)
 }
 
 /** A place before which a word ends, at or not far before `place`; `place` itself in a text without white space. */

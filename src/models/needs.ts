@@ -1,5 +1,6 @@
 import { join, posix, relative, sep } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { isFile } from './files.js'
 import { type LocatedModel, locateModel, type ModelNeeds, type ModelRequest, type WeightsPath } from './locate.js'
 import { externalPath, inspectOnnxFile, requireExternalData } from './onnx-file.js'
 import { openSafetensors } from './safetensors.js'
@@ -11,6 +12,9 @@ export interface OnnxNeedsOptions {
   readonly quantization: Quantization
   readonly processor: Processor
 }
+
+/** What a tokenizer is read from. */
+export const tokenizerFiles: readonly string[] = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']
 
 /** A transformer: an ONNX file of one precision, what it refers to, tokenizer and configuration. */
 export function onnxNeeds({ quantization, processor }: OnnxNeedsOptions): ModelNeeds<WeightsChoice> {
@@ -39,7 +43,7 @@ const staticWeights = ['model.safetensors', '0_StaticEmbedding/model.safetensors
 /** A static model: a table of token vectors, and its tokenizer beside it. */
 export const staticNeeds: ModelNeeds<WeightsPath> = {
   choose(files) {
-    const path = staticWeights.find((one) => files.includes(one) && files.includes(tokenizerOf(one)))
+    const path = staticWeights.find((one) => files.includes(one))
     return path === undefined ? undefined : { path, exact: true }
   },
   wanted: staticWeights,
@@ -52,11 +56,18 @@ export const staticNeeds: ModelNeeds<WeightsPath> = {
       hint: `Choose it with embedder: { kind: 'onnx', model: '${folder.name}' }.`,
     })
   },
+  // Fetched before, if it is there; if not, this says so.
+  further: async (_, { path }) => [tokenizerOf(path)],
   async complete(directory, { path }) {
     const weights = join(directory, path)
     const file = await openSafetensors(weights)
     await file.close()
-    return [weights]
+    const tokenizer = join(directory, tokenizerOf(path))
+    if (await isFile(tokenizer)) return [weights]
+    throw new RagError('NOT_FOUND', `There is no tokenizer at "${tokenizer}".`, {
+      data: { file: tokenizer },
+      hint: 'Put the tokenizer.json of the model there, or fetch the model with "ufrag pull".',
+    })
   },
 }
 
@@ -83,8 +94,8 @@ export function locateStaticModel(request: ModelRequest): Promise<LocatedModel<W
   return locateModel(request, staticNeeds)
 }
 
-/** What is read of a model beside its weights: settings, the tokenizer, and the settings of its steps. */
+/** What is read of a model beside its weights: settings and tokenizer, also those of its steps. */
 function isSmallFile(path: string): boolean {
   const name = /^(?:\d+_\w+\/)?([\w.-]+)$/.exec(path)?.[1]
-  return name === 'tokenizer.json' || name === 'config.json' || settingsFiles.some((file) => file === path)
+  return name !== undefined && (tokenizerFiles.includes(name) || settingsFiles.some((file) => file === name))
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { RagError } from '../core/errors.js'
 
 /** Environment variables, usually `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -50,6 +51,21 @@ export function hubCache(environment: Environment): ModelPlace {
 /** Variables in a service file or a Dockerfile are not expanded by a shell. */
 export function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
+}
+
+/** Address of the hub, without a slash at its end: `HF_ENDPOINT`, else the public one. Throws `BAD_OPTION` for what is no address. */
+export function hubEndpoint({ HF_ENDPOINT: named }: Environment): string {
+  const endpoint = named === undefined || named === '' ? 'https://huggingface.co' : named.replace(/\/+$/, '')
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  // A password would show up in messages, and fetch does not take one either.
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return endpoint
+  throw new RagError(
+    'BAD_OPTION',
+    'The variable HF_ENDPOINT is not an http or https address, or it has a password in it.',
+    {
+      hint: 'Set it to the address of your mirror, or unset it for https://huggingface.co. Passwords go into HF_TOKEN.',
+    },
+  )
 }
 
 /** Whether the hub must not be asked. */

@@ -2,14 +2,8 @@ import { stat } from 'node:fs/promises'
 import { RagError } from '../core/errors.js'
 import { type FetchModelOptions, fetchModel } from './fetch-model.js'
 import type { HubPatience } from './hub-client.js'
-import {
-  type LocatedModel,
-  locateModel,
-  type ModelNeeds,
-  type ModelRequest,
-  requireId,
-  type WeightsPath,
-} from './locate.js'
+import { type LocatedModel, locateModel, type ModelNeeds, type ModelRequest, type WeightsPath } from './locate.js'
+import { requireId } from './model-name.js'
 import { kindNeeds, onnxNeeds, staticNeeds } from './needs.js'
 import { type Environment, isOffline } from './places.js'
 import type { PulledModel, PullOptions } from './pull.js'

@@ -1,9 +1,10 @@
 import { dirname, join } from 'node:path'
 import { RagError } from '../core/errors.js'
 import { contentHashOf } from './content-hash.js'
-import { isFile, listModelFiles } from './files.js'
+import { listModelFiles } from './files.js'
 import { asObject, readJson } from './json-file.js'
-import { locateModel, type ModelNeeds, type ModelRequest, type WeightsPath } from './locate.js'
+import type { ModelRequest } from './locate.js'
+import { locateStaticModel } from './needs.js'
 import { openSafetensors, type SafetensorsFile, type Tensor } from './safetensors.js'
 
 /**
@@ -49,7 +50,7 @@ const model2vecMaxTokens = 512
  * that do not fit together), `UNSUPPORTED` for a model with more steps than a mean, or `BAD_OPTION`.
  */
 export async function openStaticModel(request: ModelRequest): Promise<StaticModel> {
-  const { name, directory: folder, weights } = await locateModel(request, staticNeeds)
+  const { name, directory: folder, weights } = await locateStaticModel(request)
   await refuseFurtherModules(folder)
   const file = await openSafetensors(join(folder, weights.path))
   try {
@@ -59,28 +60,6 @@ export async function openStaticModel(request: ModelRequest): Promise<StaticMode
   } finally {
     await file.close()
   }
-}
-
-/** Of the layouts there are: model2vec and sentence-transformers, and the latter with a folder for each module. */
-const weightsFiles = ['model.safetensors', '0_StaticEmbedding/model.safetensors']
-
-/** A matrix with a tokenizer beside it. */
-export const staticNeeds: ModelNeeds<WeightsPath> = {
-  choose(files) {
-    const path = weightsFiles.find((file) => files.includes(file))
-    return path === undefined ? undefined : { path, exact: true }
-  },
-  wanted: weightsFiles,
-  required: [],
-  async complete(directory, { path }) {
-    const weights = join(directory, path)
-    const tokenizer = join(dirname(weights), 'tokenizer.json')
-    if (await isFile(tokenizer)) return [weights]
-    throw new RagError('NOT_FOUND', `There is no tokenizer at "${tokenizer}".`, {
-      data: { file: tokenizer },
-      hint: 'Put the tokenizer.json of the model there.',
-    })
-  },
 }
 
 async function hashOf(directory: string, weights: string, signal: AbortSignal | undefined): Promise<string> {

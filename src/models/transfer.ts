@@ -55,8 +55,8 @@ export async function transfer(client: HubClient, request: Transfer): Promise<vo
     } catch (error) {
       throw isFull(error) ? diskFull(request, error) : error
     } finally {
-      active.delete(part.path)
       await part.handle.close()
+      busy.delete(request.path)
     }
   }
 }
@@ -81,77 +81,89 @@ interface Part {
   readonly handle: FileHandle
 }
 
-/** Parts that this thread is writing to; any other with its name was left by an earlier process of the same number. */
-const active = new Set<string>()
-let counter = 0
+/** Files that this thread is fetching. */
+const busy = new Set<string>()
 
-/** A part to write to; `'taken'` when another process has it, after a moment of waiting. */
+/** A part to write to; `'taken'` when somebody else has it, after a moment of waiting. */
 async function claim(client: HubClient, request: Transfer): Promise<Part | 'taken'> {
   const { patience, signal } = client
   const others = await partsOf(request.path, patience.staleMs)
   const present = Math.max(0, ...others.map(({ size }) => size))
-  if (others.some(({ alive }) => alive)) {
+  if (busy.has(request.path) || others.some(({ alive }) => alive)) {
     request.onReceived(Math.min(present, request.size))
     await patience.clock.sleep(patience.pollMs, signal)
     return 'taken'
   }
-  await requireRoom(request, present)
-  const name = `${basename(request.path)}.${host}.${process.pid}.${threadId}.${counter++}.incomplete`
-  const path = join(dirname(request.path), name)
-  const largest = others.find(({ size }) => size === present)
-  active.add(path)
+  busy.add(request.path)
   try {
-    // Of several who take over what was left, one succeeds.
-    if (largest !== undefined) await rename(largest.path, path)
-    const part = { path, handle: await open(path, largest === undefined ? 'wx+' : 'r+') }
-    if (largest !== undefined || (await isFirst(path, patience.staleMs))) return part
+    await requireRoom(request, present)
+    const part = await takeOverOrBegin(request, others.find(({ size }) => size === present)?.path)
+    if (part.isTakenOver || (await isFirst(part.path, patience.staleMs))) return part
     await part.handle.close()
-    await rm(path, { force: true })
+    await rm(part.path, { force: true })
   } catch (error) {
-    active.delete(path)
-    if (!isAbsent(error)) throw isFull(error) ? diskFull(request, error) : error
+    if (!isAbsent(error)) {
+      busy.delete(request.path)
+      throw isFull(error) ? diskFull(request, error) : error
+    }
   }
-  active.delete(path)
+  busy.delete(request.path)
   return 'taken'
+}
+
+/** Of several who take over what was left, one succeeds; for the others it is absent. */
+async function takeOverOrBegin(
+  { path: target }: Transfer,
+  left: string | undefined,
+): Promise<Part & { isTakenOver: boolean }> {
+  // The clock of the whole machine since its start, so that names sort by age.
+  const time = String(process.hrtime.bigint()).padStart(20, '0')
+  const path = `${target}.${time}.${host}.${process.pid}.${threadId}.incomplete`
+  if (left !== undefined) await rename(left, path)
+  return { path, handle: await open(path, left === undefined ? 'wx+' : 'r+'), isTakenOver: left !== undefined }
 }
 
 /** Whether nobody began the same file a moment earlier: those who saw nobody, and began together, see one another now. */
 async function isFirst(path: string, staleMs: number): Promise<boolean> {
-  const target = join(dirname(path), basename(path).slice(0, basename(path).indexOf('.')))
-  const living = (await partsOf(target, staleMs)).filter(({ alive }) => alive)
-  const [first] = living.sort((a, b) => a.bornMs - b.bornMs || (a.path < b.path ? -1 : 1))
-  return first === undefined || first.path === path
+  const living = (await partsOf(path.replace(partName, ''), staleMs)).filter(({ alive }) => alive)
+  return living.every(({ path: other }) => path <= other)
 }
 
 /** What may be in a name; two machines of the same name at worst take one another's process for dead. */
 const host = hostname().replace(/[^\w-]/g, '_')
 
+/** What is added to the name of a file: when the part was begun, and by whom. */
+const partName = /\.\d+\.([\w-]+)\.(\d+)\.(\d+)\.incomplete$/
+
 interface OtherPart {
   readonly path: string
   readonly size: number
-  readonly bornMs: number
+  /** Somebody may be writing to it. */
   readonly alive: boolean
 }
 
-async function partsOf(path: string, staleMs: number): Promise<OtherPart[]> {
-  const names = (await readdir(dirname(path))).filter((name) => name.startsWith(`${basename(path)}.`))
+/** What there is of a file that is not whole. */
+async function partsOf(target: string, staleMs: number): Promise<OtherPart[]> {
+  const directory = dirname(target)
+  const names = (await readdir(directory)).filter((name) => name.startsWith(`${basename(target)}.`))
   const parts = await Promise.all(
     names.map(async (name): Promise<OtherPart[]> => {
-      const owner = /\.([\w-]+)\.(\d+)\.(\d+)\.\d+\.incomplete$/.exec(name)
-      const file = await stat(join(dirname(path), name)).catch(ignoreAbsent)
+      const path = join(directory, name)
+      const owner = partName.exec(name)
+      const file = await stat(path).catch(ignoreAbsent)
       if (owner === null || file === undefined) return []
-      const part = join(dirname(path), name)
       const isFresh = Date.now() - file.mtimeMs < staleMs
-      return [{ path: part, size: file.size, bornMs: file.birthtimeMs, alive: isFresh && mayLive(part, owner) }]
+      return [{ path, size: file.size, alive: isFresh && mayLive(target, owner) }]
     }),
   )
   return parts.flat()
 }
 
 /** Whether whoever writes to a part may still be at it. Of another machine one cannot know. */
-function mayLive(path: string, [, machine, pid, thread]: RegExpExecArray): boolean {
+function mayLive(target: string, [, machine, pid, thread]: RegExpExecArray): boolean {
   if (machine !== host) return true
-  if (Number(pid) === process.pid) return Number(thread) !== threadId || active.has(path)
+  // A part of this very thread that it is not writing to was left by an earlier process of the same number.
+  if (Number(pid) === process.pid) return Number(thread) !== threadId || busy.has(target)
   try {
     process.kill(Number(pid), 0)
     return true

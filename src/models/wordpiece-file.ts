@@ -113,16 +113,14 @@ function readTemplate(single: readonly unknown[], idOf: (token: unknown) => numb
   return place < 0 || !before.every(isTokenId) || !after.every(isTokenId) ? undefined : { before, after }
 }
 
-const brokenCharacter = /\p{Surrogate}/u
-
 function readVocabulary(vocabulary: Json, path: string): WordPieceOptions['vocabulary'] {
   const tokens = Object.keys(vocabulary)
-  const ids = new Int32Array(tokens.length)
-  for (let i = 0; i < tokens.length; i++) {
-    const id = vocabulary[tokens[i] as string]
+  const ids: number[] = []
+  for (const token of tokens) {
+    const id = vocabulary[token]
     if (!isTokenId(id)) throw damagedTokenizer(path, 'its vocabulary holds an id that is none')
-    ids[i] = id
+    ids.push(id)
   }
-  if (brokenCharacter.test(tokens.join('\n'))) throw damagedTokenizer(path, 'its vocabulary holds half a character')
+  if (!tokens.join(' ').isWellFormed()) throw damagedTokenizer(path, 'its vocabulary holds half a character')
   return { tokens, ids }
 }

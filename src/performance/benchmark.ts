@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { Distribution } from './distribution.js'
+import { Distribution } from '../util/distribution.js'
 
 /** Options of {@link benchmark}. */
 export interface BenchmarkOptions {

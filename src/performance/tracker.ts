@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { Distribution, type DistributionSummary } from './distribution.js'
+import { Distribution, type DistributionSummary } from '../util/distribution.js'
 import type { Recorder } from './types.js'
 
 export interface PerformanceTrackerOptions {
@@ -57,7 +57,12 @@ export interface PerformanceSummary {
   readonly stages: Readonly<Record<string, DurationSummary>>
   readonly counters: Readonly<Record<string, number>>
   readonly caches: Readonly<Record<string, CacheSummary>>
+  /** What parts of the library tell of themselves now; since they were made, whatever was reset here. */
+  readonly gauges: Readonly<Record<string, Gauges>>
 }
+
+/** Numbers by name, such as `queued` or `paddingWaste`. */
+export type Gauges = Readonly<Record<string, number>>
 
 /** Collects how often, how long and with what memory. Its own memory is bounded: 1,000 names of each kind, at most 14 KiB per name. */
 export interface PerformanceTracker extends Recorder {
@@ -66,6 +71,8 @@ export interface PerformanceTracker extends Recorder {
    * it settles. What it throws or rejects with is counted and passed on unchanged.
    */
   trackRun<Result>(name: string, run: () => Result): Result
+  /** Shows what `read` returns, whenever it is asked, under `gauges`. A later one of the same name takes its place. */
+  watch(name: string, read: () => Gauges): void
   /** Everything so far, as plain data; a copy that does not change. */
   summary(): PerformanceSummary
   /** The summary as aligned text. */
@@ -91,6 +98,7 @@ class Tracker implements PerformanceTracker {
   readonly #runs = new Map<string, Runs>()
   readonly #stages = new Map<string, Durations>()
   readonly #counters = new Map<string, number>()
+  readonly #gauges = new Map<string, () => Gauges>()
   #since: number
 
   constructor(clock: () => number, memory: () => MemoryReading) {
@@ -136,6 +144,10 @@ class Tracker implements PerformanceTracker {
     this.#counters.set(known, (this.#counters.get(known) ?? 0) + by)
   }
 
+  watch(name: string, read: () => Gauges): void {
+    this.#gauges.set(nameWithin(this.#gauges, name), read)
+  }
+
   summary(): PerformanceSummary {
     return {
       elapsedMs: this.#clock() - this.#since,
@@ -143,6 +155,7 @@ class Tracker implements PerformanceTracker {
       stages: byName(this.#stages, (durations) => durations.summary()),
       counters: byName(this.#counters, (count) => count),
       caches: summariseCaches(this.#counters),
+      gauges: byName(this.#gauges, readGauges),
     }
   }
 
@@ -282,6 +295,15 @@ function toDurations(summary: DistributionSummary, totalMs: number): DurationSum
   }
 }
 
+/** A part that cannot tell is no reason to tell nothing of the others. */
+function readGauges(read: () => Gauges): Gauges {
+  try {
+    return { ...read() }
+  } catch {
+    return {}
+  }
+}
+
 function summariseCaches(counters: ReadonlyMap<string, number>): Record<string, CacheSummary> {
   const names = new Map<string, string>()
   for (const counter of counters.keys()) {
@@ -327,9 +349,14 @@ function formatSummary(summary: PerformanceSummary): string {
       ]),
     ]),
     table([['counter', 'count'], ...Object.entries(summary.counters).map(([name, count]) => [name, String(count)])]),
+    table([['gauge', 'value'], ...Object.entries(summary.gauges).flatMap(formatGauges)]),
   ]
     .filter((text) => text !== '')
     .join('\n\n')
+}
+
+function formatGauges([part, gauges]: [string, Gauges]): [name: string, value: string][] {
+  return Object.entries(gauges).map(([name, value]) => [`${part}.${name}`, String(Number(value.toFixed(3)))])
 }
 
 /** Empty when there is nothing below the heading. */

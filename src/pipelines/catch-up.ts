@@ -144,7 +144,7 @@ function checkFingerprint(document: DocumentRecord, embedder: Embedder): void {
   const what = document.embedder === undefined ? 'without vectors' : 'with vectors of another embedder'
   throw new RagError('FINGERPRINT', `Documents were stored ${what}; "${embedder.id}" cannot search them.`, {
     data: { documentId: document.id, stored: document.embedder ?? null, configured: embedder.fingerprint },
-    hint: 'Call reindex() (or `ufrag reindex`), ingest again, or configure the embedder they were made with.',
+    hint: 'Call reindex() (or run `ufrag reindex`), which embeds them anew, or configure the embedder they were made with.',
   })
 }
 

@@ -41,6 +41,8 @@ export const plainBits = 0xff
 const unitShift = 8
 const isCased = 1 << 24
 const isCaseIgnorable = 1 << 25
+/** The character does not end a row of combining marks. */
+const continuesMarks = 1 << 26
 
 /** The unit that a character of kind `word` or `alone` becomes. */
 export function unitOf(entry: number): number {
@@ -53,6 +55,8 @@ const white = /^\s$/u
 /** BERT counts all ASCII symbols as punctuation. */
 const punctuation = /^[\p{P}\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]$/u
 const weightlessMarks = /\p{Mn}/gu
+const cased = /^\p{Cased}$/u
+const caseIgnorable = /^\p{Case_Ignorable}$/u
 const capitalSigma = 0x3a3
 
 /** Characters beyond the first plane whose entries are kept at once; and characters, more than there are Hangul syllables. */
@@ -161,11 +165,9 @@ export class BertCharacters {
     let marks = ''
     for (let count = 0; end < text.length && (end === place || !ends(end)); ) {
       const codePoint = text.codePointAt(end) as number
-      const character = String.fromCodePoint(codePoint)
-      const kind = this.entry(codePoint) & kindBits
-      const isDropped = this.#isRemoved(character)
-      if (end > place && !isDropped && !beginsWithMark(character)) break
-      if (kind === Kind.ordered && count++ < limit) marks += character
+      const entry = this.entry(codePoint)
+      if (end > place && (entry & continuesMarks) === 0) break
+      if ((entry & kindBits) === Kind.ordered && count++ < limit) marks += String.fromCodePoint(codePoint)
       end += widthOf(codePoint)
     }
     return { spelling: spellingOf(this.#normalize(marks)), end }
@@ -174,9 +176,12 @@ export class BertCharacters {
   #entryOf(codePoint: number): number {
     const character = String.fromCodePoint(codePoint)
     const { cleanText, splitIdeographs, stripAccents, lowercase } = this.#normalization
+    const isRemoved = this.#isRemoved(character)
     const flags =
-      (/^\p{Cased}$/u.test(character) ? isCased : 0) | (/^\p{Case_Ignorable}$/u.test(character) ? isCaseIgnorable : 0)
-    if (this.#isRemoved(character)) return Kind.nothing | flags
+      (cased.test(character) ? isCased : 0) |
+      (caseIgnorable.test(character) ? isCaseIgnorable : 0) |
+      (isRemoved || beginsWithMark(character) ? continuesMarks : 0)
+    if (isRemoved) return Kind.nothing | flags
     if (cleanText && white.test(character)) return Kind.space | flags
     if (lowercase && codePoint === capitalSigma) return Kind.sigma | flags
     if (stripAccents && hasMovingMark(character)) return Kind.ordered | flags
@@ -192,8 +197,8 @@ export class BertCharacters {
 
   #normalize(text: string): string {
     const { lowercase, stripAccents } = this.#normalization
-    const cased = lowercase ? text.toLowerCase() : text
-    return stripAccents ? cased.normalize('NFD').replace(weightlessMarks, '') : cased
+    const inCase = lowercase ? text.toLowerCase() : text
+    return stripAccents ? inCase.normalize('NFD').replace(weightlessMarks, '') : inCase
   }
 
   #isRemoved(character: string): boolean {

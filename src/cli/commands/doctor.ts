@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
+import { isOffline, modelPlaces } from '../../models/places.js'
 import { workerUrl } from '../../util/worker-url.js'
 import { type Command, type CommandContext, describeError, exitCodes } from '../context.js'
 
@@ -25,8 +26,21 @@ const packages = [
     use: 'chunker: "sentence-splitter"',
     install: 'npm i sentence-splitter@5',
   },
+  {
+    name: 'onnxruntime-node',
+    required: false,
+    use: 'embedder: { kind: "onnx" }',
+    install: 'ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1.30',
+  },
+  {
+    name: '@huggingface/tokenizers',
+    required: false,
+    use: 'models whose tokenizer is not WordPiece',
+    install: 'npm i @huggingface/tokenizers@0.2',
+  },
+  { name: '@huggingface/hub', required: false, use: 'fetching models', install: 'npm i @huggingface/hub@2' },
 ]
-const workers = ['prepare', 'lexical', 'lmdb']
+const workers = ['prepare', 'lexical', 'lmdb', 'embed']
 const leastFreeBytes = 1 << 30
 
 /** `ufrag doctor`: what is installed, what is missing, and the command that mends it. 1 when something required is broken. */
@@ -35,6 +49,7 @@ export const doctor: Command = async (context) => {
     checkNode(),
     ...(await Promise.all(packages.map(checkPackage))),
     ...workers.map(checkWorker),
+    ...checkModels(context.environment.variables),
     ...(await checkStorage(context)),
   ]
   if (context.json) context.data({ findings })
@@ -70,6 +85,20 @@ function checkWorker(name: string): Finding {
   } catch (error) {
     return { name: `${name} worker`, state: 'broken', detail: describeError(error) }
   }
+}
+
+/** Where models are looked for, in that order. */
+function checkModels(environment: Readonly<Record<string, string | undefined>>): Finding[] {
+  const places = modelPlaces({ environment }).map(({ kind, path, from }): Finding => {
+    const what = kind === 'cache' ? 'hub cache' : 'folder'
+    const source = from === 'default' ? '' : ` of ${from}`
+    const name = `models in ${path}`
+    if (existsSync(path)) return { name, state: 'ok', detail: `${what}${source}` }
+    const detail = kind === 'cache' ? 'is made by the first download' : 'does not exist'
+    return { name, state: 'absent', detail: `${what}${source} ${detail}` }
+  })
+  if (!isOffline(environment)) return places
+  return [...places, { name: 'models', state: 'ok', detail: 'none are fetched: HF_HUB_OFFLINE is set' }]
 }
 
 async function checkStorage(context: CommandContext): Promise<Finding[]> {

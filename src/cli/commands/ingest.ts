@@ -1,5 +1,12 @@
 import type { IngestProgress } from '../../core/events.js'
-import { type Command, type CommandContext, describeError, errorData, exitCodes } from '../context.js'
+import {
+  type CliDocuments,
+  type Command,
+  type CommandContext,
+  describeError,
+  errorData,
+  exitCodes,
+} from '../context.js'
 
 /** Milliseconds between two lines of progress where no bar can be drawn. */
 const lineEveryMs = 2000
@@ -12,8 +19,10 @@ export const ingest: Command = (context, inputs) =>
       const report = await rag.ingest(inputs, { signal: context.environment.signal, onProgress: progress.update })
       progress.stop()
       const { documents, unchanged, removed, chunks, failed, unembedded, embeddingFailures, durationMs } = report
+      const { embedder } = await rag.stats()
       if (context.json) {
-        context.data({ ...report, failed: withErrorData(failed), embeddingFailures: withErrorData(embeddingFailures) })
+        const errors = { failed: withErrorData(failed), embeddingFailures: withErrorData(embeddingFailures) }
+        context.data({ ...report, ...errors, ...(embedder === undefined ? {} : { embedder }) })
       } else {
         for (const { source, error } of failed) context.note(`${source}: ${describeError(error)}`)
         for (const { source, chunks, error } of embeddingFailures)
@@ -27,6 +36,7 @@ export const ingest: Command = (context, inputs) =>
           `${failed.length} failed`,
         ]
         context.line(`${counts.join(', ')}; ${chunks} chunks in ${(durationMs / 1000).toFixed(1)} s`)
+        if (embedder !== undefined && embedder.texts > 0) context.line(describeEmbedder(embedder))
       }
       if (failed.length === 0) return exitCodes.ok
       return documents + unchanged > 0 ? exitCodes.someFailed : exitCodes.failed
@@ -34,6 +44,15 @@ export const ingest: Command = (context, inputs) =>
       progress.stop()
     }
   })
+
+type Embedder = NonNullable<Awaited<ReturnType<CliDocuments['stats']>>['embedder']>
+
+function describeEmbedder({ devices, id, paddingWaste, texts, textsPerSecond, tokensPerSecond }: Embedder): string {
+  const tokens = tokensPerSecond > 0 ? ` (${Math.round(tokensPerSecond)} tokens/s)` : ''
+  const padding = paddingWaste > 0 ? `, ${(paddingWaste * 100).toFixed(1)}% padding` : ''
+  const shares = Object.entries(devices).map(([device, share]) => `${device} ${Math.round(share * 100)}%`)
+  return `${texts} texts embedded by ${id}, ${Math.round(textsPerSecond)}/s${tokens}${padding}; ${shares.join(', ')}`
+}
 
 function withErrorData(failures: readonly { readonly error: unknown }[]): object[] {
   return failures.map((failure) => ({ ...failure, error: errorData(failure.error) }))

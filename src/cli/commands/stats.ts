@@ -4,7 +4,15 @@ import { type Command, exitCodes, requireStorage } from '../context.js'
 export const stats: Command = async (context) => {
   requireStorage(context)
   return context.withRag(async (rag) => {
-    const facts = await rag.stats()
+    const { embedder, ...stored } = await rag.stats()
+    // What it did is told where it was done: this process has embedded nothing.
+    const facts =
+      embedder === undefined
+        ? stored
+        : {
+            ...stored,
+            embedder: { id: embedder.id, dimensions: embedder.dimensions, fingerprint: embedder.fingerprint },
+          }
     if (context.json) context.data(facts)
     else for (const [name, value] of flatten('', facts)) context.line(`${name}\t${value}`)
     return exitCodes.ok

@@ -47,8 +47,8 @@ const largest = 16_384
 const margin = 0.03
 /** Budgets in a row without gain after which larger ones are not tried. */
 const patience = 2
-/** Full passes of each lane per measurement, the first of which warms up. */
-const passes = { warmUp: 1, measured: 3 }
+/** Full passes of each lane per measurement, and tokens of each lane at least: with fewer texts to choose from, more is padding. */
+const measured = { passes: 3, tokens: 8_192 }
 
 /**
  * Tries budgets, each twice the one before, on each kind of device among the lanes, until they bring nothing more or memory refuses.
@@ -79,8 +79,12 @@ async function tuneDevice(device: string, options: TuneOptions): Promise<AutoTun
   const tokensPerText = Math.max(1, ids.length / sample.length)
   const rows: AutoTuneRow[] = []
   for (let budget = smallest; budget <= largest; budget *= 2) {
-    const textsPerPass = Math.ceil((budget * lanes.length) / tokensPerText)
-    const row = await measure({ ...options, device, budget, sample, textsPerPass })
+    const textsOf = (tokensPerLane: number) => {
+      const count = Math.ceil((tokensPerLane * lanes.length) / tokensPerText)
+      return Array.from({ length: count }, (_, place) => sample[place % sample.length] as string)
+    }
+    const texts = textsOf(Math.max(budget * measured.passes, measured.tokens))
+    const row = await measure({ ...options, device, budget, warmUp: textsOf(budget), texts })
     rows.push(row)
     const best = bestOf(rows)
     if (row.refused || (best !== undefined && budget >= best.maxBatchTokens << patience)) break
@@ -100,24 +104,20 @@ function bestOf(rows: readonly AutoTuneRow[]): AutoTuneRow | undefined {
 interface Measurement extends TuneOptions {
   readonly device: string
   readonly budget: number
-  readonly sample: readonly string[]
-  /** Texts that make a pass for each lane. */
-  readonly textsPerPass: number
+  /** A pass for each lane. */
+  readonly warmUp: readonly string[]
+  readonly texts: readonly string[]
 }
 
 async function measure(options: Measurement): Promise<AutoTuneRow> {
-  const { lanes, device, budget, sample, textsPerPass, signal, now = () => performance.now() } = options
+  const { lanes, device, budget, warmUp, texts, signal, now = () => performance.now() } = options
   const budgets = new TokenBudgets(budget)
   const counters = new EmbeddingCounters(now)
   const scheduler = new Scheduler({ ...options, budgets, counters, now })
-  const embed = (textCount: number) =>
-    scheduler.embed(
-      Array.from({ length: textCount }, (_, place) => sample[place % sample.length] as string),
-      { kind: 'passage', ...(signal === undefined ? {} : { signal }) },
-    )
-  await embed(textsPerPass * passes.warmUp)
+  const how = { kind: 'passage', ...(signal === undefined ? {} : { signal }) } as const
+  await scheduler.embed(warmUp, how)
   const began = now()
-  const { tokens, failed } = await embed(textsPerPass * passes.measured)
+  const { tokens, failed } = await scheduler.embed(texts, how)
   const ms = now() - began
   const refused = lanes.some((lane) => budgets.of(lane.device) < budget)
   if (tokens === 0 && !refused) throw failed[0]?.error

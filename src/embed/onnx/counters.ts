@@ -1,3 +1,4 @@
+import { Distribution } from '../../util/distribution.js'
 import type { EmbedderStats } from '../types.js'
 
 /** What one pass of the model did. */
@@ -8,11 +9,14 @@ export interface Pass {
   readonly tokens: number
   /** Rows times the longest row. */
   readonly paddedTokens: number
+  /** How long it ran; unknown when it had to wait for another. */
+  readonly durationMs: number | undefined
 }
 
 /** Counts what the lanes of one embedder do, all of them together. */
 export class EmbeddingCounters {
   readonly #now: () => number
+  readonly #durations = new Distribution()
   readonly #textsByDevice = new Map<string, number>()
   readonly #sums = { texts: 0, tokens: 0, failed: 0, batches: 0, paddedTokens: 0, fallbacks: 0, retries: 0 }
   #running = 0
@@ -37,6 +41,7 @@ export class EmbeddingCounters {
   /** What it gave. */
   count(pass: Pass): void {
     this.#sums.batches++
+    if (pass.durationMs !== undefined) this.#durations.add(pass.durationMs)
     this.#sums.texts += pass.texts
     this.#sums.tokens += pass.tokens
     this.#sums.paddedTokens += pass.paddedTokens
@@ -49,6 +54,7 @@ export class EmbeddingCounters {
 
   stats(queued: number): EmbedderStats {
     const { texts, tokens, paddedTokens, failed, batches, fallbacks, retries } = this.#sums
+    const { p50, p95 } = this.#durations.summary()
     return {
       texts,
       tokens,
@@ -57,6 +63,7 @@ export class EmbeddingCounters {
       paddingWaste: paddedTokens === 0 ? 0 : 1 - tokens / paddedTokens,
       queued,
       busyMs: this.#busyMs + (this.#running > 0 ? this.#now() - this.#busySince : 0),
+      batchMs: { p50, p95 },
       devices: Object.fromEntries(
         [...this.#textsByDevice].map(([device, count]) => [device, count / Math.max(texts, 1)]),
       ),

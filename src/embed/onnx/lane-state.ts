@@ -51,17 +51,21 @@ export class LaneState {
     return given
   }
 
-  /** Call it when what was given is answered; `measured`: its pass ran to the end. */
-  take(given: Given, { now, measured }: { readonly now: number; readonly measured: boolean }): void {
+  /**
+   * Call it when what was given is answered; `measured`: its pass ran to the end. Returns for how many milliseconds the lane was at it;
+   * `undefined` when that cannot be told.
+   */
+  take(given: Given, { now, measured }: { readonly now: number; readonly measured: boolean }): number | undefined {
     const place = this.#given.indexOf(given)
     this.#given.splice(place, 1)
     // Whatever is answered before its turn was called off: the lane is still at what came before.
-    if (place > 0) return
+    if (place > 0) return undefined
     const ms = now - Math.max(given.since, this.#free)
     this.#free = now
-    if (!measured || ms <= 0) return
+    if (!measured || ms <= 0) return ms
     const speed = given.tokens / ms
     this.#speed = this.#speed === undefined ? speed : this.#speed + newest * (speed - this.#speed)
+    return ms
   }
 
   /** The lane died: whether of this, and not of what it was given before. Call it before {@link take}. */

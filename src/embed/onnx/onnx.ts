@@ -27,6 +27,7 @@ export interface OnnxEmbedderOptions
     | 'queryPrefix'
     | 'passagePrefix'
     | 'maxTokens'
+    | 'onProgress'
     | 'signal'
   > {
   /**
@@ -40,6 +41,8 @@ export interface OnnxEmbedderOptions
    * threads does. Each costs the memory of the weights and some 100 MB. Questions have one more of their own.
    */
   readonly workers?: number
+  /** Where `workers` does not say: no more than so many on a CPU, at least 1. Default: no limit beside its own. */
+  readonly maxWorkers?: number
   /** Threads of the runtime in each of those workers, 1 to 64. Default: the cores shared out evenly, rounded down. */
   readonly threads?: number
   /**
@@ -53,7 +56,7 @@ export interface OnnxEmbedderOptions
   /**
    * One text per pass, without padding: the same text gives the same bits whatever else is embedded, on the same processor. Default
    * false: vectors differ in the last bits by their batch mates; with 8-bit weights, whose scales are those of a whole batch, in the
-   * third or fourth digit. Costs little for long texts, a third of the speed and more for short ones.
+   * third or fourth digit. Costs some 5% of the speed for passages of 100 tokens, half of it and more for single lines.
    */
   readonly deterministic?: boolean
   /**
@@ -68,7 +71,7 @@ export interface OnnxEmbedderOptions
 export interface OnnxEmbedder extends Embedder {
   /**
    * Measures the speed of passes of 256 to 16,384 padded tokens on each kind of device and uses the best from then on. Takes some
-   * seconds on a CPU; call it when nothing else runs.
+   * ten seconds on a CPU; call it when nothing else runs.
    */
   autoTune(options?: AutoTuneOptions): Promise<AutoTuneResult>
 }
@@ -115,9 +118,10 @@ export async function createOnnxEmbedder(
     },
     embed: (texts, how) => (how.kind === 'query' ? queries : passages).embed(texts, how),
 
-    async warmUp({ signal } = {}) {
+    async warmUp({ kind, signal } = {}) {
       signal?.throwIfAborted()
-      await abortable(Promise.all([queries.load(), passages.load()]), signal)
+      const schedulers = kind === undefined ? [queries, passages] : [kind === 'query' ? queries : passages]
+      await abortable(Promise.all(schedulers.map((scheduler) => scheduler.load())), signal)
     },
 
     stats: () => counters.stats(passages.queued + queries.queued),
@@ -137,6 +141,7 @@ export async function createOnnxEmbedder(
 
 const ranges = {
   workers: [1, 64],
+  maxWorkers: [1, Number.MAX_SAFE_INTEGER],
   threads: [1, 64],
   maxBatchTokens: [1, 1 << 20],
   batchSize: [1, 4_096],
@@ -166,7 +171,7 @@ interface LanePlan {
 
 /** Which lanes to open, on which devices. */
 function planLanes(
-  { device = 'auto', workers, threads }: OnnxEmbedderOptions,
+  { device = 'auto', workers, maxWorkers = usual.workers, threads }: OnnxEmbedderOptions,
   { quantization }: EmbeddingModel,
 ): { readonly lanes: readonly LanePlan[]; readonly query: LanePlan } {
   const plans = planDevices(device, { quantization })
@@ -180,7 +185,7 @@ function planLanes(
   }
   const count = Array.isArray(device)
     ? plans.length
-    : (workers ?? (first[0].kind === 'cpu' ? Math.min(cores, usual.workers) : 1))
+    : (workers ?? (first[0].kind === 'cpu' ? Math.min(cores, maxWorkers, usual.workers) : 1))
   const each = threads ?? Math.max(1, Math.floor(cores / count))
   const lanes = Array.from({ length: count }, (_, place) => ({
     devices: plans[place % plans.length] ?? first,

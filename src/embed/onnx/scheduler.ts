@@ -5,7 +5,7 @@ import type { Embeddings, EmbedOptions } from '../types.js'
 import { Backlog } from './backlog.js'
 import type { TokenBudgets } from './budgets.js'
 import { Call } from './call.js'
-import type { EmbeddingCounters } from './counters.js'
+import type { EmbeddingCounters, Pass } from './counters.js'
 import type { Lane, LaneReport } from './lane.js'
 import { fairShare, LaneState } from './lane-state.js'
 import { LengthWindow } from './window.js'
@@ -35,8 +35,6 @@ const callsPerLane = 2
 const sliceCharacters = { least: 8_192, most: 65_536 }
 /** Tokens that wait beside those in work, in full passes: enough to find texts of like length, little enough to hold. */
 const windowPasses = 128
-/** Cost of a pass beside its rows, as a part of a full one: 2 ms of 100 where a full one is 1,024 tokens of MiniLM-L6 in int8. */
-const passShare = 1 / 32
 /** The least of a full pass that is split off so that lanes end together; smaller ones would cost more than they save. */
 const smallestShare = 1 / 4
 /** The least of a full pass that a busy lane is given ahead: what is smaller waits, and may yet be joined by others. */
@@ -102,10 +100,13 @@ export class Scheduler {
     return call.result
   }
 
-  /** Loads the first lane, unless one is. Rejects with why it cannot. */
+  /** Loads every lane that is not loaded. Rejects with why they cannot, when none can. */
   async load(): Promise<void> {
     if (this.#closed) throw closedError()
-    if (!this.#lanes.some(({ state }) => state === 'ready')) await this.#load(this.#lanes[0] as LaneState)
+    for (const lane of this.#lanes) lane.forgive()
+    const loads = await Promise.allSettled(this.#lanes.map((lane) => lane.state === 'ready' || this.#load(lane)))
+    if (loads.some(({ status }) => status === 'fulfilled')) return
+    throw loads.find((load) => load.status === 'rejected')?.reason
   }
 
   /** Fails every call with texts that are in no pass with `CLOSED`, and waits for the rest. Safe twice. */
@@ -178,7 +179,7 @@ export class Scheduler {
 
   #formPass(lane: LaneState): Work | undefined {
     if (this.#window.size === 0) return undefined
-    const { deterministic, maxRows } = this.#options
+    const { budgets, deterministic, maxRows } = this.#options
     const full = this.#budget(lane)
     const share = fairShare(lane, this.#readyLanes(), {
       waiting: this.#waitingTokens(),
@@ -189,7 +190,7 @@ export class Scheduler {
     const texts = this.#window.take({
       maxTokens: Math.min(full, share),
       maxRows: deterministic ? 1 : maxRows,
-      passTokens: full * passShare,
+      passTokens: budgets.passTokens(lane.lane.device),
     })
     for (const text of texts) this.#open.get(text.call)?.delete(text)
     return { phase: 'run', texts, age: 0, crashes: 0 }
@@ -202,15 +203,16 @@ export class Scheduler {
     const given = lane.give(work.phase === 'tokenize' ? 0 : expected, this.#now())
     if (work.phase !== 'tokenize') counters.begin()
     const finish = (done?: Done) => {
-      lane.take(given, { now: this.#now(), measured: done?.phase === 'run' })
+      const durationMs = lane.take(given, { now: this.#now(), measured: done?.phase === 'run' })
       this.#jobs.delete(job)
       if (work.phase !== 'tokenize') counters.end()
+      return durationMs
     }
     const ended = perform(work, lane.lane, { dimensions, signal: controller.signal }).then(
       (done) => {
-        finish(done)
+        const durationMs = finish(done)
         if (done.phase === 'tokenize') this.#acceptTokens(work, done.tokenized)
-        else this.#acceptVectors(work.texts, done, lane.lane.device)
+        else this.#acceptVectors(work.texts, done, { device: lane.lane.device, durationMs })
       },
       (error) => {
         const isDeadly = RagError.isInstance(error, 'WORKER') && lane.blames(given)
@@ -244,7 +246,11 @@ export class Scheduler {
     if (characters >= sliceCharacters.least) this.#tokensPerCharacter = ids.length / characters
   }
 
-  #acceptVectors(texts: readonly Text[], done: Exclude<Done, { phase: 'tokenize' }>, device: string): void {
+  #acceptVectors(
+    texts: readonly Text[],
+    done: Exclude<Done, { phase: 'tokenize' }>,
+    pass: Pick<Pass, 'device' | 'durationMs'>,
+  ): void {
     const { dimensions, counters } = this.#options
     const unusable = new Set(done.unusable)
     for (const [row, text] of texts.entries()) {
@@ -256,7 +262,7 @@ export class Scheduler {
       this.#release(text)
     }
     const paddedOf = done.phase === 'run' ? paddedTokens(texts) : done.tokens
-    counters.count({ device, texts: texts.length - unusable.size, tokens: done.tokens, paddedTokens: paddedOf })
+    counters.count({ ...pass, texts: texts.length - unusable.size, tokens: done.tokens, paddedTokens: paddedOf })
   }
 
   /** What failed is tried again, in a way that may succeed, or fails its texts. */

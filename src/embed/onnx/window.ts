@@ -48,6 +48,8 @@ export class LengthWindow<Item extends { readonly length: number }> {
     if (this.#buckets[item.length]?.delete(item) !== true) return false
     this.#tokens -= item.length
     this.#size--
+    // What is gone is not to be held by the lists it was in: an item may hold much else.
+    if (this.#size === 0) this.#slices.length = 0
     return true
   }
 

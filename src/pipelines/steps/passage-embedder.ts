@@ -113,7 +113,7 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
    * everybody's: no caller's signal ends it.
    */
   function load(): Promise<void> {
-    loading ??= (async () => embedder.warmUp?.())().catch((error) => {
+    loading ??= (async () => embedder.warmUp?.({ kind: 'passage' }))().catch((error) => {
       loadFailures.add(error)
       // Forgotten only when the run has ended of it: the next one tries again, not the next document.
       setImmediate(() => {

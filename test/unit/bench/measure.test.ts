@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it, describe as suite } from 'vitest'
-import { compare, describe, formatNumber, measure, quantile } from '../../../bench/lib/measure.js'
+import { compare, describe, formatNumber, measure, processorTime, quantile } from '../../../bench/lib/measure.js'
 import { formatTable } from '../../../bench/lib/table.js'
 
 suite('quantile', () => {
@@ -46,9 +46,29 @@ suite('compare', () => {
     expect(b?.blockRatios).toHaveLength(2)
   })
 
+  it('counts by the clock it is given', async () => {
+    let now = 0
+    const steps = (name: string, length: number) => ({ name, run: () => (now += length) })
+    const options = { warmup: 0, blocks: 2, repetitions: 3, clock: () => now }
+    const [one, three] = await compare([steps('one', 1), steps('three', 3)], options)
+    expect([one?.times.max, three?.times.min, three?.ratio]).toEqual([1, 3, 3])
+  })
+
   it('passes on what a contender throws', async () => {
     const broken = { name: 'broken', run: () => Promise.reject(new Error('no')) }
     await expect(compare([broken], { warmup: 0, blocks: 1, repetitions: 1 })).rejects.toThrow('no')
+  })
+})
+
+suite('processorTime', () => {
+  it('is what the process has used, in milliseconds', () => {
+    const used = () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1000
+    }
+    const [before, now, after] = [used(), processorTime(), used()]
+    expect(now).toBeGreaterThanOrEqual(before)
+    expect(now).toBeLessThanOrEqual(after)
   })
 })
 

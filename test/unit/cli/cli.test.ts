@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CliEnvironment, CliRag } from '../../../src/cli/context.js'
 import { runCli } from '../../../src/cli/program.js'
 import type { UltraFastRAGOptions } from '../../../src/config/options.js'
@@ -40,6 +40,28 @@ const events: AnswerEvent[] = [
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
 const report = { ...stored, failed: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
 
+const pulled = {
+  model: 'acme/tiny',
+  kind: 'embedding',
+  directory: '/cache/tiny',
+  weights: '/cache/tiny/onnx/model.onnx',
+  quantization: 'int8',
+  bytes: 22_900_000,
+} as const
+
+const distilled = {
+  directory: '/models/fast',
+  tokens: 29_525,
+  addedWords: 12,
+  skippedWords: ['two words'],
+  failed: 0,
+  dimensions: 256,
+  explainedVariance: 0.9312,
+  teachingMs: 30_000,
+  reducingMs: 4_000,
+  durationMs: 35_400,
+}
+
 /** A facade that answers as it is told and notes what it was asked. */
 function fakeRag(parts: Partial<CliRag> = {}) {
   const calls: unknown[][] = []
@@ -73,6 +95,9 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       }
     },
     remove: async () => 1,
+    reindex: async () => {
+      calls.push(['reindex'])
+    },
     stats: async () => ({
       namespace: '',
       documents: 2,
@@ -110,6 +135,16 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
     open: async (options) => {
       opened = options
       return rag
+    },
+    pull: async (model, { quantization, revision }) => {
+      calls.push(['pull', model, quantization, revision])
+      return pulled
+    },
+    distill: async (teacher, { signal: _signal, onProgress: _onProgress, corpus, ...options }) => {
+      const texts: string[] = []
+      for await (const text of corpus ?? []) texts.push(text)
+      calls.push(['distill', teacher, options, ...(corpus === undefined ? [] : [texts])])
+      return distilled
     },
     ...extra,
   })
@@ -229,6 +264,119 @@ describe('ufrag query', () => {
   })
 })
 
+describe('ufrag distill', () => {
+  it('distills a model and tells what came of it', async () => {
+    const { exitCode, out, err, calls } = await run(['distill', '--model', 'tiny', '--out', 'fast'])
+    expect(exitCode).toBe(0)
+    expect(out).toBe('29525 tokens (12 added) x 256 in /models/fast; 93.1% of the variance kept, 35.4 s\n')
+    expect(err).toBe('1 words of the vocabulary are not single words.\n')
+    expect(calls).toEqual([['distill', { model: 'tiny' }, { out: 'fast' }]])
+    const json = await run(['distill', '--model', 'tiny', '--out', 'fast', '--json'])
+    expect([JSON.parse(json.out), json.err]).toEqual([distilled, ''])
+  })
+
+  it('reads words and texts from files, one a line', async () => {
+    const words = join(storage, 'words.txt')
+    const texts = join(storage, 'texts.txt')
+    writeFileSync(words, 'quokka\r\n\nwombat\n')
+    writeFileSync(texts, 'A text.\nAnother text.')
+    const line = ['distill', '--model', 'tiny', '--out', 'fast', '--vocabulary', words, '--corpus', texts]
+    const { calls } = await run([...line, '--dimensions', '64', '--tokenizer', './bert'], fakeRag(), {
+      variables: { UFRAG_MODELS: '/models' },
+    })
+    const options = { out: 'fast', dimensions: 64, tokenizer: './bert', vocabulary: ['quokka', 'wombat'] }
+    const teacher = { model: 'tiny', modelsDir: '/models' }
+    expect(calls).toEqual([['distill', teacher, options, ['A text.', 'Another text.']]])
+  })
+
+  it('names a file that is not there', async () => {
+    for (const flag of ['--vocabulary', '--corpus']) {
+      const { exitCode, err } = await run(['distill', '--model', 'tiny', '--out', 'fast', flag, '/none/at/all'])
+      expect(exitCode).toBe(1)
+      expect(err).toContain('"/none/at/all"')
+    }
+  })
+
+  it('wants a model and a folder', async () => {
+    for (const line of [
+      ['--model', 'tiny'],
+      ['--out', 'fast'],
+    ]) {
+      const { exitCode, calls } = await run(['distill', ...line])
+      expect([exitCode, calls]).toEqual([2, []])
+    }
+  })
+
+  it('shows how far it is', async () => {
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    const { err, out } = await run(['distill', '--model', 'tiny', '--out', 'fast'], fakeRag(), {
+      distill: async (_, { onProgress }) => {
+        for (const done of [1, 2, 3]) {
+          now += 1500
+          onProgress?.({ stage: 'teaching', done, total: 3 })
+        }
+        return { ...distilled, skippedWords: [] }
+      },
+    })
+    clock.mockRestore()
+    expect(err).toBe('teaching: 2 of 3\n')
+    expect(out).toContain('29525 tokens')
+  })
+})
+
+describe('ufrag pull', () => {
+  const progress = { file: 'onnx/model.onnx', receivedBytes: 5e6, totalBytes: 2e7 }
+
+  it('fetches a model and tells where it is', async () => {
+    const { exitCode, out, err, calls } = await run(['pull', 'tiny', '--quantization', 'int8', '--revision', 'v1'])
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toBe('acme/tiny: int8 weights of 22.9 MB in /cache/tiny\n')
+    expect(calls).toEqual([['pull', 'tiny', 'int8', 'v1']])
+    expect(JSON.parse((await run(['pull', 'tiny', '--json'])).out)).toEqual(pulled)
+  })
+
+  it('takes the precision that is configured, unless one is named', async () => {
+    const precision = async (line: string[], variables = {}) => {
+      const { calls } = await run(['pull', 'tiny', ...line], fakeRag(), { variables })
+      return calls[0]?.[2]
+    }
+    expect(await precision([])).toBeUndefined()
+    expect(await precision(['--preset', 'production'])).toBe('int8')
+    expect(await precision(['--preset', 'production'], { UFRAG_QUANTIZATION: 'fp16' })).toBe('fp16')
+    expect(await precision(['--quantization', 'int4'], { UFRAG_QUANTIZATION: 'fp16' })).toBe('int4')
+  })
+
+  it.each([['--quantization', 'int7'], ['--preset', 'fast'], ['--fast']])('refuses %s %s', async (...flags) => {
+    const { exitCode, calls } = await run(['pull', 'tiny', ...flags])
+    expect([exitCode, calls]).toEqual([2, []])
+  })
+
+  it('passes on what it is told, and keeps it apart from the result', async () => {
+    const telling: Partial<CliEnvironment> = {
+      pull: async (_, { onProgress, logger }) => {
+        logger?.warn('Not that precision.')
+        onProgress?.(progress)
+        return pulled
+      },
+    }
+    const lines = await run(['pull', 'tiny'], fakeRag(), telling)
+    expect(lines.err).toBe('Not that precision.\n')
+    const json = await run(['pull', 'tiny', '--json'], fakeRag(), telling)
+    expect(JSON.parse(json.out)).toEqual(pulled)
+  })
+
+  it('ends with 1 and the way out when it fails, and with 130 when interrupted', async () => {
+    const failing = (error: unknown): Partial<CliEnvironment> => ({ pull: () => Promise.reject(error) })
+    const error = new RagError('MISSING_PEER', 'Not installed.', { hint: 'Run: npm i it' })
+    const failed = await run(['pull', 'tiny'], fakeRag(), failing(error))
+    expect([failed.exitCode, failed.err]).toEqual([1, 'Not installed.\n  Run: npm i it\n'])
+    const signal = AbortSignal.abort()
+    const interrupted = await run(['pull', 'tiny'], fakeRag(), { ...failing(signal.reason), signal })
+    expect(interrupted.exitCode).toBe(130)
+  })
+})
+
 describe('the other commands', () => {
   it('list documents as lines or as JSON', async () => {
     expect((await run(['documents'])).out).toBe('a.md\t3\tA.MD\nb.md\t3\tB.MD\n')
@@ -245,8 +393,50 @@ describe('the other commands', () => {
     expect(JSON.parse((await run(['remove', 'a', 'b', '--json'])).out)).toEqual({ removed: 1, unknown: 1 })
   })
 
-  it('print statistics as names and values', async () => {
+  const embedder: NonNullable<Awaited<ReturnType<CliRag['stats']>>['embedder']> = {
+    id: 'onnx',
+    fingerprint: 'onnx/1',
+    dimensions: 384,
+    texts: 9,
+    tokens: 900,
+    failed: 0,
+    batches: 2,
+    paddingWaste: 0.0123,
+    queued: 0,
+    busyMs: 100,
+    textsPerSecond: 90,
+    tokensPerSecond: 9000,
+    devices: { 'cpu:0': 2 / 3, 'cuda:0': 1 / 3 },
+    fallbacks: 0,
+    retries: 0,
+  }
+  const embedding = () => {
+    const { rag, calls } = fakeRag()
+    const { stats } = rag
+    rag.stats = async () => ({ ...(await stats()), embedder })
+    return { rag, calls }
+  }
+
+  it('print statistics as names and values, of the embedder what lasts', async () => {
     expect((await run(['stats'])).out).toContain('indexes.lexical.bytes\t10\n')
+    const { out } = await run(['stats'], embedding())
+    expect(out).toContain('embedder.id\tonnx\nembedder.dimensions\t384\n')
+    expect(out).not.toContain('texts')
+  })
+
+  it('tell after an ingest how fast was embedded, and on what', async () => {
+    const { out } = await run(['ingest', 'x'], embedding())
+    expect(out.split('\n')[1]).toBe(
+      '9 texts embedded by onnx, 90/s (9000 tokens/s), 1.2% padding; cpu:0 67%, cuda:0 33%',
+    )
+    expect(JSON.parse((await run(['ingest', 'x', '--json'], embedding())).out).embedder).toEqual(embedder)
+  })
+
+  it('embed anew', async () => {
+    const { exitCode, out, calls } = await run(['reindex'])
+    expect([exitCode, out]).toEqual([0, '2 documents, 6 chunks indexed\n'])
+    expect(calls).toEqual([['reindex'], ['close']])
+    expect(JSON.parse((await run(['reindex', '--json'])).out)).toEqual({ documents: 2, chunks: 6 })
   })
 
   it('print a preset even when this version lacks a part of it', async () => {
@@ -266,6 +456,25 @@ describe('the other commands', () => {
     const { out } = await run(['doctor', '--json'])
     const names = JSON.parse(out).findings.map(({ name }: { name: string }) => name)
     expect(names).toEqual(expect.arrayContaining(['node', 'lmdb', 'pdf-parse', 'prepare worker', `storage ${storage}`]))
+    expect(names).toEqual(expect.arrayContaining(['onnxruntime-node', '@huggingface/tokenizers', '@huggingface/hub']))
+  })
+})
+
+describe('ufrag doctor', () => {
+  it('tells where models are looked for, in that order', async () => {
+    const variables = {
+      UFRAG_STORAGE: storage,
+      UFRAG_MODELS: join(storage, 'none'),
+      HF_HOME: storage,
+      HF_HUB_OFFLINE: '1',
+    }
+    const { out } = await run(['doctor'], fakeRag(), { variables })
+    const lines = out.split('\n').filter((line) => /^\w+ +models(?::| in )/.test(line))
+    expect(lines).toEqual([
+      `absent  models in ${join(storage, 'none')}: folder of UFRAG_MODELS does not exist`,
+      `absent  models in ${join(storage, 'hub')}: hub cache of HF_HOME is made by the first download`,
+      'ok      models: none are fetched: HF_HUB_OFFLINE is set',
+    ])
   })
 })
 

@@ -11,7 +11,7 @@ const names = (...kinds: string[]) => Object.fromEntries(kinds.map((kind) => [ki
 const catalogue = {
   extractors: names('pdfium', 'pdf-parse'),
   chunkers: names('sentence', 'sentence-splitter'),
-  embedders: names('hashing'),
+  embedders: names('hashing', 'onnx', 'static', 'ai-sdk', 'openai-compatible'),
   vectorIndexes: names('flat'),
   lexicalIndexes: names('bm25'),
   fusions: names('rrf', 'weighted'),
@@ -21,9 +21,9 @@ const catalogue = {
 
 const resolve = (options: unknown = {}) => resolveConfig(options as UltraFastRAGOptions, catalogue)
 
-function failure(options: unknown): RagError {
+function failure(options: unknown, of = catalogue): RagError {
   try {
-    resolve(options)
+    resolveConfig(options as UltraFastRAGOptions, of)
   } catch (error) {
     if (error instanceof RagError) return error
     throw error
@@ -151,23 +151,181 @@ describe('resolveConfig', () => {
 })
 
 describe('short forms', () => {
-  it('take production or extreme as the base, whose embedder is not there yet', () => {
-    expect(failure({ useQuantization: true })).toMatchObject({ code: 'UNSUPPORTED', data: { adapter: 'onnx' } })
-    expect(failure({ useQuantization: false })).toMatchObject({ code: 'UNSUPPORTED', data: { adapter: 'onnx' } })
-    expect(failure({ extremeMode: true })).toMatchObject({ code: 'UNSUPPORTED', data: { adapter: 'static' } })
+  it('take production or extreme as the base', () => {
+    expect(resolve({ useQuantization: true, rerank: false }).preset).toBe('production')
+    expect(resolve({ useQuantization: false, rerank: false }).preset).toBe('production')
+    expect(resolve({ extremeMode: true }).preset).toBe('extreme')
     expect(resolve({ extremeMode: false }).preset).toBe('default')
   })
 
-  it('mean fp32, int8, or int4 for a static model, once the embedders are there', () => {
-    const later = { ...catalogue, embedders: names('hashing', 'onnx', 'static', 'latent-semantic') }
-    const quantization = (options: UltraFastRAGOptions) =>
-      resolveConfig({ rerank: false, ...options }, later).quantization
+  it('mean fp32 or int8', () => {
+    const quantization = (options: UltraFastRAGOptions) => {
+      const config = resolve({ rerank: false, ...options })
+      expect(config.embedder).toMatchObject({ quantization: config.quantization })
+      return config.quantization
+    }
     expect(quantization({ useQuantization: false })).toBe('fp32')
     expect(quantization({ useQuantization: true })).toBe('int8')
-    expect(quantization({ extremeMode: true, useQuantization: true })).toBe('int4')
+    expect(quantization({ extremeMode: true, useQuantization: true })).toBe('int8')
     expect(quantization({ preset: 'research', quantization: 'fp16' })).toBe('fp16')
-    expect(resolveConfig({}, later).embedder).toMatchObject({ kind: 'latent-semantic' })
-    expect(resolveConfig({ preset: 'kaggle' }, later).embedder).toMatchObject({ kind: 'onnx' })
+    expect(quantization({ preset: 'kaggle', quantization: 'none' })).toBe('fp32')
+    expect(quantization({ embedder: 'onnx', useQuantization: true })).toBe('int8')
+  })
+})
+
+describe('an embedder', () => {
+  const embedder = (options: object) => resolve(options).embedder
+
+  it('of ONNX takes what the top level says, unless it says so itself', () => {
+    const maxWorkers = availableParallelism()
+    expect(embedder({ embedder: 'onnx' })).toEqual({
+      kind: 'onnx',
+      model: 'sentence-transformers/all-MiniLM-L6-v2',
+      quantization: 'fp32',
+      maxWorkers,
+    })
+    const top = { quantization: 'int8', batchSize: 8, maxWorkers: 1, modelsDir: 'models' }
+    expect(embedder({ embedder: { kind: 'onnx', model: './mine' }, ...top })).toEqual({
+      kind: 'onnx',
+      model: './mine',
+      quantization: 'int8',
+      batchSize: 8,
+      maxWorkers: 1,
+      modelsDir: resolvePath('models'),
+    })
+    const own = {
+      kind: 'onnx',
+      model: './mine',
+      revision: 'main',
+      quantization: 'int4',
+      device: ['cuda:0', 'cuda:1'],
+      workers: 2,
+      threads: 1,
+      maxBatchTokens: 2_048,
+      batchSize: 512,
+      deterministic: true,
+      dimensions: 256,
+      pooling: 'cls',
+      queryPrefix: 'query: ',
+      passagePrefix: '',
+      maxTokens: 128,
+    }
+    expect(embedder({ embedder: own })).toEqual({ ...own, maxWorkers })
+    expect(embedder({ embedder: { kind: 'onnx', quantization: 'none' } })).toMatchObject({ quantization: 'fp32' })
+    // The preset's model goes with the preset's kind, its batch size with its own embedder.
+    expect(embedder({ preset: 'kaggle', embedder: { kind: 'onnx', model: 'm' } })).toEqual({
+      kind: 'onnx',
+      model: 'm',
+      quantization: 'int8',
+      maxWorkers: Math.min(4, maxWorkers),
+    })
+    expect(embedder({ preset: 'extreme', embedder: 'onnx' })).toMatchObject({
+      model: 'sentence-transformers/all-MiniLM-L6-v2',
+    })
+  })
+
+  it('of a static model takes what the top level says', () => {
+    expect(embedder({ embedder: 'static', maxWorkers: 1 })).toEqual({
+      kind: 'static',
+      model: 'minishlab/potion-retrieval-32M',
+      quantization: 'fp32',
+      workers: 1,
+    })
+    expect(
+      embedder({ embedder: { kind: 'static', model: 'm', dimensions: 64, maxTokens: 9 }, quantization: 'int8' }),
+    ).toEqual({
+      kind: 'static',
+      model: 'm',
+      dimensions: 64,
+      maxTokens: 9,
+      quantization: 'int8',
+      workers: availableParallelism(),
+    })
+  })
+
+  it('of a service asks for as many texts per call as the batch size says', () => {
+    const service = { kind: 'openai-compatible', model: 'm', baseURL: 'http://localhost/v1', dimensions: 8 }
+    expect(embedder({ embedder: service })).toEqual(service)
+    expect(embedder({ embedder: service, batchSize: 16 })).toEqual({ ...service, maxItemsPerCall: 16 })
+    expect(embedder({ embedder: service, batchSize: 4_096 })).toEqual({ ...service, maxItemsPerCall: 2_048 })
+    expect(embedder({ embedder: { ...service, maxItemsPerCall: 4 } })).toMatchObject({ maxItemsPerCall: 4 })
+  })
+
+  it('keeps models and clients of the caller as they are', () => {
+    const model = { specificationVersion: 'v3', doEmbed: async () => ({}), state: {} }
+    const sdk = embedder({ embedder: { kind: 'ai-sdk', model } })
+    expect(sdk).toMatchObject({ kind: 'ai-sdk' })
+    expect((sdk as unknown as { model: unknown }).model).toBe(model)
+    expect(Object.isFrozen(model) || Object.isFrozen(model.state)).toBe(false)
+    const client = { embeddings: { create: async () => ({}) } }
+    const openai = embedder({ embedder: { kind: 'openai-compatible', model: 'm', client } })
+    expect((openai as unknown as { client: unknown }).client).toBe(client)
+    expect(Object.isFrozen(client)).toBe(false)
+  })
+
+  it.each([
+    [{ embedder: { kind: 'onnx', model: '' } }, 'embedder.model'],
+    [{ embedder: { kind: 'onnx', workers: 0 } }, 'embedder.workers'],
+    [{ embedder: { kind: 'onnx', device: [] } }, 'embedder.device'],
+    [{ embedder: { kind: 'onnx', device: 'CUDA 0' } }, 'embedder.device'],
+    [{ embedder: { kind: 'onnx', device: ['cpu', 7] } }, 'embedder.device'],
+    [{ embedder: { kind: 'onnx', pooling: 'max' } }, 'embedder.pooling'],
+    [{ embedder: { kind: 'onnx', quantization: 'q8' } }, 'embedder.quantization'],
+    [{ quantization: 'int16', embedder: 'onnx' }, 'quantization'],
+    [{ embedder: { kind: 'onnx', dimension: 4 } }, 'embedder.dimension'],
+    [{ embedder: { kind: 'static', deterministic: true } }, 'embedder.deterministic'],
+    [{ embedder: 'ai-sdk' }, 'embedder.model'],
+    [{ embedder: { kind: 'ai-sdk', model: {} } }, 'embedder.model'],
+    [{ embedder: 'openai-compatible' }, 'embedder.model'],
+    [{ embedder: { kind: 'openai-compatible', model: 'm', client: { chat: {} } } }, 'embedder.client'],
+    [{ embedder: { kind: 'openai-compatible', model: 'm', maxConcurrency: 0 } }, 'embedder.maxConcurrency'],
+    [{ embedder: { kind: 'openai-compatible', model: 'm', headers: { a: 1 } } }, 'embedder.headers.a'],
+  ])('is refused by name: %o', (options, option) => {
+    expect(failure(options)).toMatchObject({ code: 'BAD_OPTION', data: { option } })
+  })
+
+  it('never shows a key', () => {
+    for (const apiKey of [['sk-secret'], { key: 'sk-secret' }, '']) {
+      const error = failure({ embedder: { kind: 'openai-compatible', model: 'm', apiKey } })
+      expect(error.data).toEqual({ option: 'embedder.apiKey' })
+      expect(JSON.stringify(error)).not.toContain('sk-secret')
+    }
+  })
+
+  it.each([
+    [
+      { quantization: 'int8', embedder: { kind: 'onnx', quantization: 'fp32' } },
+      ['quantization', 'embedder.quantization'],
+    ],
+    [
+      { useQuantization: true, embedder: { kind: 'onnx', quantization: 'none' } },
+      ['useQuantization', 'embedder.quantization'],
+    ],
+    [
+      { useQuantization: false, embedder: { kind: 'static', quantization: 'int8' } },
+      ['useQuantization', 'embedder.quantization'],
+    ],
+    [{ useQuantization: true, quantization: 'none', embedder: 'onnx' }, ['useQuantization', 'quantization']],
+    [{ quantization: 'int8', embedder: { kind: 'openai-compatible', model: 'm' } }, ['quantization', 'embedder']],
+    [{ useQuantization: true, embedder: { kind: 'ai-sdk', model: 'm' } }, ['useQuantization', 'embedder']],
+    [{ batchSize: 8, embedder: { kind: 'onnx', batchSize: 9 } }, ['batchSize', 'embedder.batchSize']],
+    [
+      { batchSize: 8, embedder: { kind: 'openai-compatible', model: 'm', maxItemsPerCall: 9 } },
+      ['batchSize', 'embedder.maxItemsPerCall'],
+    ],
+    [{ maxWorkers: 1, embedder: { kind: 'onnx', workers: 2 } }, ['maxWorkers', 'embedder.workers']],
+    [{ maxWorkers: 1, embedder: { kind: 'static', workers: 2 } }, ['maxWorkers', 'embedder.workers']],
+  ])('that contradicts the top level is refused: %o', (options, both) => {
+    expect(failure(options)).toMatchObject({ code: 'BAD_OPTION', data: { options: both } })
+  })
+
+  it('that says the same as the top level is not', () => {
+    const same = { quantization: 'none', batchSize: 8, maxWorkers: 2 }
+    expect(
+      embedder({ ...same, embedder: { kind: 'onnx', quantization: 'fp32', batchSize: 8, workers: 1 } }),
+    ).toMatchObject({
+      quantization: 'fp32',
+    })
   })
 })
 
@@ -180,10 +338,33 @@ describe('presets', () => {
     },
   )
 
+  it('have the embedders they name, with what else they say of them', () => {
+    const maxWorkers = (most: number) => Math.min(most, availableParallelism())
+    const model = 'sentence-transformers/all-MiniLM-L6-v2'
+    const onnx = { kind: 'onnx', model }
+    const embedder = (preset: string, more = {}) => resolve({ preset, rerank: false, ...more }).embedder
+    expect(embedder('kaggle')).toEqual({ ...onnx, quantization: 'int8', batchSize: 32, maxWorkers: maxWorkers(4) })
+    expect(embedder('production')).toEqual({ ...onnx, quantization: 'int8', batchSize: 64, maxWorkers: maxWorkers(8) })
+    expect(embedder('research')).toEqual({ ...onnx, quantization: 'fp32', batchSize: 16, maxWorkers: maxWorkers(2) })
+    expect(embedder('extreme')).toEqual({
+      kind: 'static',
+      model: 'minishlab/potion-retrieval-32M',
+      quantization: 'fp32',
+      workers: availableParallelism(),
+    })
+    expect(embedder('kaggle', { maxWorkers: 1, batchSize: 8, modelsDir: 'models' })).toMatchObject({
+      batchSize: 8,
+      maxWorkers: 1,
+      modelsDir: resolvePath('models'),
+    })
+    expect(embedder('kaggle', { profile: 'laptop' })).toMatchObject({ batchSize: 16, maxWorkers: maxWorkers(2) })
+    expect(resolve().embedder).toBe(false)
+  })
+
   it.each(['kaggle', 'production', 'research', 'extreme'])(
-    '"%s" says what it needs and what to pass instead',
+    '"%s" says what it needs and what to pass instead where the embedder is missing',
     (preset) => {
-      const error = failure({ preset })
+      const error = failure({ preset }, { ...catalogue, embedders: names('hashing') })
       expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'embedder', available: ['hashing'] } })
       expect(error.hint).toContain('embedder: false')
     },
@@ -240,7 +421,7 @@ describe('BAD_OPTION', () => {
     ],
     [
       { embedder: 'hasing' },
-      'Option "embedder.kind" must be one of "hashing", "latent-semantic", "onnx", "static", but is "hasing".',
+      'Option "embedder.kind" must be one of "hashing", "onnx", "static", "ai-sdk", "openai-compatible", "latent-semantic", but is "hasing".',
       'Did you mean "hashing"?',
     ],
     [

@@ -167,4 +167,20 @@ describe('createPerformanceTracker', () => {
     tracker.trackRun('sum', () => Array.from({ length: 1000 }, (_, place) => place).reduce((a, b) => a + b))
     expect(tracker.summary().runs.sum?.meanMs).toBeGreaterThan(0)
   })
+
+  it('shows what parts tell of themselves now, and goes on when one cannot', () => {
+    const { tracker } = world()
+    let queued = 3
+    tracker.watch('embedder', () => ({ queued, paddingWaste: 0.0078125 }))
+    tracker.watch('broken', () => {
+      throw new Error('broken')
+    })
+    expect(tracker.summary().gauges).toEqual({ broken: {}, embedder: { queued: 3, paddingWaste: 0.0078125 } })
+    queued = 0
+    tracker.reset()
+    expect(JSON.parse(JSON.stringify(tracker)).gauges.embedder.queued).toBe(0)
+    expect(tracker.toTable()).toMatch(/^gauge +value\nembedder.queued +0\nembedder.paddingWaste +0.008$/m)
+    tracker.watch('embedder', () => ({ queued: 7 }))
+    expect(tracker.summary().gauges.embedder).toEqual({ queued: 7 })
+  })
 })

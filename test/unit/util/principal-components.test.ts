@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { randomNumbers } from '../../../src/testing/support.js'
-import { principalComponents, project, type Rows } from '../../../src/util/principal-components.js'
+import { createProjection, principalComponents, type Rows } from '../../../src/util/principal-components.js'
 
 function rowsOf(list: readonly (readonly number[])[]): Rows {
   return { values: Float32Array.from(list.flat()), count: list.length, dimensions: list[0]!.length }
@@ -12,10 +12,10 @@ function random(count: number, dimensions: number, seed: number): number[][] {
 }
 
 function projected(rows: Rows, components: number): number[][] {
-  const found = principalComponents(rows, components)
+  const project = createProjection(principalComponents(rows, components))
   return Array.from({ length: rows.count }, (_, row) => {
     const target = new Float32Array(components + 2).fill(5)
-    project(rows, row, found, { target, place: 1 })
+    project(rows.values, row * rows.dimensions, target, 1)
     expect([target[0], target.at(-1)]).toEqual([5, 5])
     return [...target.subarray(1, -1)]
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Distribution } from '../../../src/performance/distribution.js'
+import { Distribution } from '../../../src/util/distribution.js'
 
 function summarise(values: readonly number[]) {
   const distribution = new Distribution()
