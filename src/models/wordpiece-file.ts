@@ -115,11 +115,11 @@ function readTemplate(single: readonly unknown[], idOf: (token: unknown) => numb
 
 function readVocabulary(vocabulary: Json, path: string): WordPieceOptions['vocabulary'] {
   const tokens = Object.keys(vocabulary)
-  const ids = new Int32Array(tokens.length)
-  for (let i = 0; i < tokens.length; i++) {
-    const id = vocabulary[tokens[i] as string]
+  const ids: number[] = []
+  for (const token of tokens) {
+    const id = vocabulary[token]
     if (!isTokenId(id)) throw damagedTokenizer(path, 'its vocabulary holds an id that is none')
-    ids[i] = id
+    ids.push(id)
   }
   if (!tokens.join(' ').isWellFormed()) throw damagedTokenizer(path, 'its vocabulary holds half a character')
   return { tokens, ids }

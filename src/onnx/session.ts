@@ -96,6 +96,8 @@ function runtimeOptions({ device, threads }: SessionOptions): InferenceSession.S
     executionMode: 'sequential',
     interOpNumThreads: 1,
     intraOpNumThreads: threads,
+    // It keeps a plan of its memory for each shape of batch, and there are hundreds: 100 MB grew to 128 MB, and runs were no faster.
+    enableMemPattern: false,
     // What it would write to stderr is thrown as well.
     logSeverityLevel: 4,
     // Values are strings, or the binding refuses them. Its threads otherwise burn a core for some 60 ms after every run.

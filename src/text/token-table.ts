@@ -25,7 +25,7 @@ export class TokenTable {
   readonly longest: number
 
   /** A table of `tokens` and their `ids`. Of equal tokens the last counts. */
-  constructor(tokens: readonly string[], ids: ArrayLike<number>) {
+  constructor(tokens: readonly string[], ids: readonly number[]) {
     const bytes = Buffer.from(tokens.join('\0'), 'utf16le')
     this.#units = new Uint16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
     const size = 2 ** Math.ceil(Math.log2(tokens.length * 2 + 2))

@@ -18,7 +18,7 @@ import { hashSeed, hashUnit, TokenTable } from './token-table.js'
 /** What makes one WordPiece tokenizer. */
 export interface WordPieceOptions {
   /** Tokens, well-formed strings, and the ids of each. */
-  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: ArrayLike<number> }
+  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: readonly number[] }
   /** The id of a word that the vocabulary cannot spell. */
   readonly unknownId: number
   /** Stands before tokens that continue a word: `'##'`. May be empty. */
@@ -286,7 +286,7 @@ function withAddedTokens({ tokens, ids }: Vocabulary, added: readonly AddedToken
       added.map(({ content }) => content),
       disguised.map(({ normalized = '' }) => normalized),
     ),
-    ids: Array.from(ids).concat([...added, ...disguised].map(({ id }) => id)),
+    ids: ids.concat([...added, ...disguised].map(({ id }) => id)),
   }
 }
 
