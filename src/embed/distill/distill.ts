@@ -9,7 +9,7 @@ import type { ReducedRows, ReduceRequest } from './reduce.js'
 import { saveStaticModel } from './save.js'
 import { type Lessons, teach } from './teach.js'
 import { encodeEach, makeVocabulary, type Vocabulary, type Word } from './vocabulary.js'
-import { countedProbabilities, frequencyWeights, zipfProbabilities } from './weights.js'
+import { frequencyWeights, shareOfAll, zipfProbabilities } from './weights.js'
 
 /** Options of `distillStatic`. */
 export interface DistillOptions {
@@ -188,7 +188,7 @@ async function probabilitiesOf(
   })
   // What was dropped says nothing of the tokens that are left.
   if (tokenizer.unknownId !== undefined) tokenCounts[tokenizer.unknownId] = 0
-  return countedProbabilities(tokenCounts)
+  return shareOfAll(tokenCounts)
 }
 
 async function reduceInThread(request: ReduceRequest, signal: AbortSignal | undefined): Promise<ReducedRows> {
