@@ -81,7 +81,8 @@ function readAddedTokens(
     return { content, id, takesSpaceBefore: Boolean(entry.lstrip), takesSpaceAfter: Boolean(entry.rstrip) }
   })
   const isPlain = entries.every(({ content, single_word: isWord }) => /^[\x21-\x7e]+$/.test(content) && !isWord)
-  const areDistinct = new Set(tokens.map(({ content, normalized }) => normalized ?? content)).size === tokens.length
+  const forms = tokens.flatMap(({ content, normalized = content }) => [...new Set([content, normalized])])
+  const areDistinct = new Set(forms).size === forms.length
   const hasNormalized = tokens.some(({ normalized }) => normalized !== undefined)
   const takesSpace = entries.some(
     (entry, i) => tokens[i]?.normalized !== undefined && (Boolean(entry.lstrip) || Boolean(entry.rstrip)),

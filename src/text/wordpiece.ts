@@ -278,16 +278,9 @@ export class WordPiece {
 
 type Vocabulary = WordPieceOptions['vocabulary']
 
-/** Added tokens are words like others, too; and a word that looks as one does after normalization is that one. */
+/** An added token that stands only in the normalized text is found as a word like others, or as the beginning of one. */
 function withAddedTokens({ tokens, ids }: Vocabulary, added: readonly AddedToken[]): Vocabulary {
-  const disguised = added.filter(({ normalized }) => normalized !== undefined && tokens.includes(normalized))
-  return {
-    tokens: tokens.concat(
-      added.map(({ content }) => content),
-      disguised.map(({ normalized = '' }) => normalized),
-    ),
-    ids: ids.concat([...added, ...disguised].map(({ id }) => id)),
-  }
+  return { tokens: tokens.concat(added.map(({ content }) => content)), ids: ids.concat(added.map(({ id }) => id)) }
 }
 
 function continuationsOf({ tokens, ids }: Vocabulary, prefix: string): TokenTable {
