@@ -3,7 +3,7 @@ import { endLanes } from '../campaigns/end-lane.js'
 import { laneMemory } from '../campaigns/lane-memory.js'
 
 it('ends processes and threads while the runtime is at work in them, never aborting', () =>
-  endLanes({ processes: 12, rounds: 20, seed: 2 }))
+  endLanes({ processes: 6, rounds: 20, seed: 2 }))
 
 it('runs ten thousand batches of every shape in memory that stays flat', async () => {
   const samples = await laneMemory({ runs: 10_000 })
