@@ -1,5 +1,6 @@
 export { AsyncEmbedding, type AsyncEmbeddingOptions } from './async-embedding.js'
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
+export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
 export type {
   AsyncEmbeddingStats,
@@ -46,6 +47,7 @@ export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './cor
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
 export type { Logger, WaitOptions } from './core/lifecycle.js'
 export type { Hit, LegScores, Question, RetrieveOptions } from './core/search.js'
+export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export type {
   Embedder,
   EmbedderCapabilities,

@@ -33,6 +33,8 @@ const switches: readonly { readonly key: string; readonly name: string; readonly
   },
   { key: 'extended', name: "graphOptimizationLevel: 'extended'", options: { graphOptimizationLevel: 'extended' } },
   { key: 'noPrepacking', name: 'disable_prepacking', options: extra({ disable_prepacking: '1' }) },
+  // What this one is off by is noise.
+  { key: 'control', name: 'as it is, again', options: {} },
 ]
 
 export async function compareSwitches(context: BenchContext): Promise<Metrics> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
-import type { PulledModel, PullOptions } from '../index.js'
+import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
 import type { RagNamespace } from '../ultra-fast-rag.js'
 
 /** How a command ended, for the shell. */
@@ -45,6 +45,14 @@ export interface CliEnvironment {
   open(options: UltraFastRAGOptions): Promise<CliRag>
   /** Fetches a model. */
   pull(model: string, options: PullOptions): Promise<PulledModel>
+  /** Makes a static model. */
+  distill(teacher: DistillTeacher, options: DistillOptions): Promise<DistillReport>
+}
+
+/** The teacher of a distillation, by its model. */
+export interface DistillTeacher {
+  readonly model: string
+  readonly modelsDir?: string
 }
 
 /** Options every command has. */

@@ -3,6 +3,7 @@ import { configFromEnv } from '../config/env.js'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
 import { config } from './commands/config.js'
+import { distill } from './commands/distill.js'
 import { doctor } from './commands/doctor.js'
 import { documents } from './commands/documents.js'
 import { ingest } from './commands/ingest.js'
@@ -86,6 +87,16 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     )
     .option('--revision <name>', 'branch, tag or commit (default: main)')
     .action(act(pull))
+  program
+    .command('distill')
+    .description('turn a model into a static one: a hundred times faster, and coarser')
+    .requiredOption('--model <model>', 'the teacher: a folder, a hub id or a short name')
+    .requiredOption('--out <folder>', 'folder of the new model; it must not exist')
+    .option('--dimensions <count>', 'values per vector (default: 256)')
+    .option('--vocabulary <file>', 'words that get a row of their own, one a line')
+    .option('--corpus <file>', 'texts whose words are counted, one a line')
+    .option('--tokenizer <folder>', "folder of another tokenizer.json than the model's")
+    .action(act(distill))
   program.command('config').description('print the presets and what the options resolve to').action(act(config))
   program.command('doctor').description('check what is installed and what is missing').action(act(doctor))
   return program

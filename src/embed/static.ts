@@ -11,7 +11,7 @@ import { createTurns } from '../util/yield.js'
 import { type MatrixFacts, openMeans } from './static/matrix.js'
 import type { EmbedTexts, Means } from './static/mean.js'
 import { createSharedRows, type RowPrecision, type SharedRows } from './static/shared-rows.js'
-import type { Embedder, EmbedderStats, Embeddings, EmbedOptions } from './types.js'
+import type { Embedder, EmbedderStats, Embeddings, EmbedOptions, WarmUpOptions } from './types.js'
 
 /** Options of {@link createStaticEmbedder}. */
 export interface StaticEmbedderOptions {
@@ -55,8 +55,9 @@ const slicesPerWorker = 2
  * Opens a static model: a row of a matrix for every token, and the mean of its tokens' rows for a text. No network is run, so it is
  * a hundred times faster than a small transformer, and its vectors are coarser. Formats: see {@link openStaticModel}. The matrix is
  * read with the first call, or by `warmUp()`, in a thread; it lies in memory once, however many threads there are. Questions and
- * single passages are embedded without a thread, bounded so that they hold up the event loop for less than two milliseconds. A text
- * without a known token is reported in `failed` with `EMPTY`.
+ * single passages are embedded without a thread, bounded so that they hold up the event loop for less than two milliseconds; only
+ * the first has to open the tokenizer in this thread, which takes longer (see `warmUp()`). A text without a known token is reported
+ * in `failed` with `EMPTY`.
  *
  * Rejects with `BAD_OPTION`, `NOT_FOUND`, `INTEGRITY` or `UNSUPPORTED`; calls reject with `CLOSED` after `close()`.
  */
@@ -138,10 +139,12 @@ class StaticEmbedder implements Embedder {
     }
   }
 
-  async warmUp({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  /** Opens the tokenizer of this thread, too, unless only passages are to come: BERT's holds up the event loop for some 60 ms. */
+  async warmUp({ kind, signal }: WarmUpOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
     this.#requireOpen()
     const { means } = await abortable(this.#load(), signal)
-    await abortable(means(), signal)
+    if (kind !== 'passage') await abortable(means(), signal)
   }
 
   stats(): EmbedderStats {
@@ -187,20 +190,17 @@ class StaticEmbedder implements Embedder {
     const vectors = new Float32Array(texts.length * dimensions)
     const failed: { readonly index: number; readonly error: unknown }[] = []
     let tokens = 0
-    await inLanes(
-      slicesOf(texts, loaded.maxCharacters),
-      this.#parts.workers * slicesPerWorker,
-      async ({ first, part }) => {
-        const outcome = await this.#embedSlice(part, loaded.pool, signal)
-        if ('error' in outcome) {
-          failed.push(...part.map((_, place) => ({ index: first + place, error: outcome.error })))
-          return
-        }
-        vectors.set(outcome.vectors, first * dimensions)
-        failed.push(...outcome.empty.map((place) => ({ index: first + place, error: nothingKnown() })))
-        tokens += outcome.tokens
-      },
-    )
+    const lanes = this.#parts.workers * slicesPerWorker
+    await inLanes(slicesOf(texts, loaded.maxCharacters), { lanes, signal }, async ({ first, part }, sharedSignal) => {
+      const outcome = await this.#embedSlice(part, loaded.pool, sharedSignal)
+      if ('error' in outcome) {
+        failed.push(...part.map((_, place) => ({ index: first + place, error: outcome.error })))
+        return
+      }
+      vectors.set(outcome.vectors, first * dimensions)
+      failed.push(...outcome.empty.map((place) => ({ index: first + place, error: nothingKnown() })))
+      tokens += outcome.tokens
+    })
     failed.sort((a, b) => a.index - b.index)
     return { vectors, failed, tokens }
   }
@@ -209,7 +209,7 @@ class StaticEmbedder implements Embedder {
   async #embedSlice(
     texts: readonly string[],
     pool: WorkerPool,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<Means | { readonly error: unknown }> {
     this.#counters.batches++
     const embed = () => pool.run<Means>({ type: 'embed', payload: texts }, { signal })

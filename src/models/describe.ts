@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { stableJson } from '../util/stable-json.js'
 import { contentHashOf } from './content-hash.js'
-import { listModelFiles } from './files.js'
+import { asStorageError, listModelFiles } from './files.js'
 import { type LocatedModel, locateModel, type ModelRequest } from './locate.js'
 import { onnxNeeds, tokenizerFiles } from './needs.js'
 import { readSettings, type SettingsOverrides } from './settings.js'
@@ -21,10 +21,19 @@ export interface EmbeddingModelRequest extends ModelRequest, SettingsOverrides {
  * the model, and that over what its files say. Precisions that are not there are replaced, with one warning: `int8` by fp32, fp16,
  * int4; `int4` by int8, fp32, fp16; `fp16` and `fp32` by one another, then int8, int4; `quantization` of the result is the truth.
  *
- * Rejects with `NOT_FOUND` (no such model, with the places that were looked in), `UNSUPPORTED` (a model that needs more than pooling),
- * `INTEGRITY` (a damaged file, by name) or `BAD_OPTION`.
+ * Rejects with `NOT_FOUND` (no such model, with the places that were looked in), `PROVIDER` or `MISSING_PEER` (it cannot be
+ * fetched), `UNSUPPORTED` (a model that needs more than pooling), `INTEGRITY` (a damaged file, by name), `STORAGE` (files that cannot
+ * be read), `STORAGE_FULL` or `BAD_OPTION`.
  */
 export async function openEmbeddingModel(request: EmbeddingModelRequest): Promise<EmbeddingModel> {
+  try {
+    return await findAndDescribe(request)
+  } catch (error) {
+    throw asStorageError(error, `the model "${request.model}"`)
+  }
+}
+
+async function findAndDescribe(request: EmbeddingModelRequest): Promise<EmbeddingModel> {
   const { quantization = 'fp32', logger, signal } = request
   const processor = request.processor ?? (await detectProcessor())
   const located = await locateModel(request, {

@@ -94,7 +94,9 @@ async function chooseRepository<Choice extends WeightsPath>(
   }
   const [substitute] = substitutes
   if (substitute === undefined) throw noWeights(first, needs)
-  await markAbsent(cachedRepository(cache, original), { commit: first.commit, paths: needs.wanted })
+  await markAbsent(cachedRepository(cache, original), { commit: first.commit, paths: needs.wanted }).catch(() => {
+    // A cache that may only be read: then the hub is asked again next time.
+  })
   return substitute
 }
 

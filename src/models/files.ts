@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RagError } from '../core/errors.js'
 
 /** Folders within a model's that matter: ONNX files, and the steps of sentence-transformers (`1_Pooling`). */
 const innerFolder = /^(?:onnx|\d+_\w+)$/
@@ -40,4 +41,15 @@ export function isAbsent(error: unknown): boolean {
 /** Whether a file holds weights of a kind that somebody might have meant. */
 export function isWeightsFile(path: string): boolean {
   return /\.(?:onnx|safetensors)$/.test(path)
+}
+
+/** What the operating system says of a file, in our words; other errors stay as they are. */
+export function asStorageError(error: unknown, what: string): unknown {
+  if (!(error instanceof Error) || RagError.isInstance(error) || !('code' in error && 'syscall' in error)) return error
+  const path = 'path' in error ? error.path : undefined
+  return new RagError('STORAGE', `The files of ${what} cannot be read (${String(error.code)}).`, {
+    cause: error,
+    data: { code: error.code, ...(path === undefined ? {} : { path }) },
+    hint: 'Give this user the right to read the folder and its files; links must not lead in a circle.',
+  })
 }

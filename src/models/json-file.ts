@@ -7,15 +7,16 @@ export type Json = Readonly<Record<string, unknown>>
 
 /** What a JSON file of a model says; `undefined` when there is no such file. Rejects with `INTEGRITY` when it is not JSON. */
 export async function readJson(path: string): Promise<unknown> {
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(path, 'utf8')
+    // Given an encoding, readFile would decode piece by piece.
+    bytes = await readFile(path)
   } catch (error) {
     if (isAbsent(error)) return undefined
     throw error
   }
   try {
-    return JSON.parse(text)
+    return JSON.parse(bytes.toString())
   } catch {
     // The parser's own message quotes the file; the name says enough.
     throw new RagError('INTEGRITY', `The model file "${path}" is not JSON: it is cut off or was changed.`, {

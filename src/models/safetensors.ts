@@ -57,7 +57,9 @@ const alignment = 8
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openFile(path)
   try {
-    const { size } = await file.stat()
+    const stats = await file.stat()
+    if (!stats.isFile()) throw damaged(path, 'it is no file')
+    const { size } = stats
     const header = await readHeader(file, path, size)
     const tensors = parseHeader(path, size, header)
     return {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
-import { listModelFiles } from './files.js'
+import { asStorageError, listModelFiles } from './files.js'
 import { areMarkedAbsent, cachedCommit, cachedRepository, snapshotDirectory } from './hub-cache.js'
 import type { LocatedModel, ModelNeeds, ModelRequest, WeightsPath } from './locate.js'
 import { type ModelPlace, modelPlaces } from './places.js'
@@ -90,15 +90,16 @@ async function look<Choice extends WeightsPath>(
   { directory }: Candidate,
   needs: ModelNeeds<Choice>,
 ): Promise<Look<Choice>> {
-  const files = await listModelFiles(directory)
-  if (files.length === 0) return { problem: 'not there' }
-  const weights = needs.choose(files)
-  if (weights === undefined) return { problem: `has no usable weights (${needs.wanted.join(', ')})` }
-  const missing = needs.required.filter((file) => !files.includes(file))
-  if (missing.length > 0) return { problem: `lacks ${missing.join(', ')}` }
   try {
+    const files = await listModelFiles(directory)
+    if (files.length === 0) return { problem: 'not there' }
+    const weights = needs.choose(files)
+    if (weights === undefined) return { problem: `has no usable weights (${needs.wanted.join(', ')})` }
+    const missing = needs.required.filter((file) => !files.includes(file))
+    if (missing.length > 0) return { problem: `lacks ${missing.join(', ')}` }
     return { weights, files: await needs.complete(directory, weights) }
-  } catch (error) {
+  } catch (reason) {
+    const error = asStorageError(reason, `the model in "${directory}"`)
     if (RagError.isInstance(error)) return { problem: error.message, error }
     throw error
   }

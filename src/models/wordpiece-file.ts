@@ -81,7 +81,8 @@ function readAddedTokens(
     return { content, id, takesSpaceBefore: Boolean(entry.lstrip), takesSpaceAfter: Boolean(entry.rstrip) }
   })
   const isPlain = entries.every(({ content, single_word: isWord }) => /^[\x21-\x7e]+$/.test(content) && !isWord)
-  const areDistinct = new Set(tokens.map(({ content, normalized }) => normalized ?? content)).size === tokens.length
+  const forms = tokens.flatMap(({ content, normalized = content }) => [...new Set([content, normalized])])
+  const areDistinct = new Set(forms).size === forms.length
   const hasNormalized = tokens.some(({ normalized }) => normalized !== undefined)
   const takesSpace = entries.some(
     (entry, i) => tokens[i]?.normalized !== undefined && (Boolean(entry.lstrip) || Boolean(entry.rstrip)),
@@ -115,11 +116,11 @@ function readTemplate(single: readonly unknown[], idOf: (token: unknown) => numb
 
 function readVocabulary(vocabulary: Json, path: string): WordPieceOptions['vocabulary'] {
   const tokens = Object.keys(vocabulary)
-  const ids = new Int32Array(tokens.length)
-  for (let i = 0; i < tokens.length; i++) {
-    const id = vocabulary[tokens[i] as string]
+  const ids: number[] = []
+  for (const token of tokens) {
+    const id = vocabulary[token]
     if (!isTokenId(id)) throw damagedTokenizer(path, 'its vocabulary holds an id that is none')
-    ids[i] = id
+    ids.push(id)
   }
   if (!tokens.join(' ').isWellFormed()) throw damagedTokenizer(path, 'its vocabulary holds half a character')
   return { tokens, ids }

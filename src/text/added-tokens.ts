@@ -49,9 +49,10 @@ export class AddedTokens {
   readonly #raw: TokenTable
   readonly #normalized: TokenTable
   readonly #whole: TokenTable
-  /** Scratch: the stretch of text that may be a token, and one around it. */
-  readonly #candidate: Uint16Array
-  readonly #stretch: Uint16Array
+  /** Scratch, one for each search, as one looks where another is: the stretch of text that may be a token. */
+  readonly #rawUnits: Uint16Array
+  readonly #normalizedUnits: Uint16Array
+  readonly #wholeUnits: Uint16Array
   /** Ids of tokens that take the white space on one side. */
   readonly #spaceBefore: ReadonlySet<number>
   readonly #spaceAfter: ReadonlySet<number>
@@ -63,10 +64,11 @@ export class AddedTokens {
     this.#raw = tableOf(raw)
     this.#normalized = tableOf(normalized)
     this.#whole = tableOf(raw.filter((token) => mayBeWhole(token, normalization)))
-    this.#candidate = new Uint16Array(Math.max(this.#raw.longest, this.#normalized.longest))
+    this.#rawUnits = new Uint16Array(this.#raw.longest)
+    this.#normalizedUnits = new Uint16Array(this.#normalized.longest)
     this.#spaceBefore = new Set(tokens.filter(({ takesSpaceBefore }) => takesSpaceBefore).map(({ id }) => id))
     this.#spaceAfter = new Set(tokens.filter(({ takesSpaceAfter }) => takesSpaceAfter).map(({ id }) => id))
-    this.#stretch = new Uint16Array(this.#whole.longest)
+    this.#wholeUnits = new Uint16Array(this.#whole.longest)
   }
 
   /** The longest token that stands in the text as it is at `place`. */
@@ -79,9 +81,9 @@ export class AddedTokens {
     let hash = hashSeed
     const reach = Math.min(this.#raw.longest, text.length - place)
     for (let i = 0; i < reach; i++) {
-      this.#candidate[i] = text.charCodeAt(place + i)
+      this.#rawUnits[i] = text.charCodeAt(place + i)
       hash = hashUnit(hash, text.charCodeAt(place + i))
-      const id = this.#raw.find(this.#candidate, 0, i + 1, hash)
+      const id = this.#raw.find(this.#rawUnits, 0, i + 1, hash)
       if (id >= 0) found = { id, end: place + i + 1 }
     }
     return found
@@ -99,9 +101,9 @@ export class AddedTokens {
       at += widthOf(codePoint)
       if ((entry & kindBits) === Kind.nothing) continue
       if (!isOneUnit(entry)) break
-      this.#candidate[length++] = unitOf(entry)
+      this.#normalizedUnits[length++] = unitOf(entry)
       hash = hashUnit(hash, unitOf(entry))
-      const id = this.#normalized.find(this.#candidate, 0, length, hash)
+      const id = this.#normalized.find(this.#normalizedUnits, 0, length, hash)
       if (id >= 0) found = { id, end: at }
     }
     return found
@@ -127,10 +129,10 @@ export class AddedTokens {
       at += widthOf(codePoint)
       if (kind === Kind.nothing) continue
       if (!isOneUnit(entry) || length === this.#whole.longest) return undefined
-      this.#stretch[length++] = unitOf(entry)
+      this.#wholeUnits[length++] = unitOf(entry)
       hash = hashUnit(hash, unitOf(entry))
     }
-    const id = this.#whole.find(this.#stretch, 0, length, hash)
+    const id = this.#whole.find(this.#wholeUnits, 0, length, hash)
     return id < 0 ? undefined : { id, end: at }
   }
 

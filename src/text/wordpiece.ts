@@ -18,7 +18,7 @@ import { hashSeed, hashUnit, TokenTable } from './token-table.js'
 /** What makes one WordPiece tokenizer. */
 export interface WordPieceOptions {
   /** Tokens, well-formed strings, and the ids of each. */
-  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: ArrayLike<number> }
+  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: readonly number[] }
   /** The id of a word that the vocabulary cannot spell. */
   readonly unknownId: number
   /** Stands before tokens that continue a word: `'##'`. May be empty. */
@@ -86,24 +86,25 @@ export class WordPiece {
     const word = this.#word
     let length = 0
     let hash = hashSeed
-    for (let place = this.#skipWhole(text, 0); place < text.length && output.length < this.#fullLength; ) {
-      const entry = entries[text.charCodeAt(place)] as number
-      const kind = entry & plainBits
-      if (kind === Kind.word) {
+    let place = this.#skipWhole(text, 0)
+    while (place < text.length && output.length < this.#fullLength) {
+      let entry = entries[text.charCodeAt(place)] as number
+      // Letters are what most texts are made of: a loop of their own makes all a tenth faster.
+      while ((entry & plainBits) === Kind.word) {
         const unit = unitOf(entry)
         word[length++] = unit
         hash = hashUnit(hash, unit)
-        place++
-      } else if (kind === Kind.space) {
+        if (++place === text.length) break
+        entry = entries[text.charCodeAt(place)] as number
+      }
+      if (place === text.length) break
+      const kind = entry & plainBits
+      if (kind === Kind.space || kind === Kind.alone) {
         if (length > 0) this.#emitWord(length, hash)
-        length = 0
-        hash = hashSeed
-        place++
-      } else if (kind === Kind.alone) {
-        if (length > 0) this.#emitWord(length, hash)
-        const unit = unitOf(entry)
-        word[0] = unit
-        this.#emitWord(1, hashUnit(hashSeed, unit))
+        if (kind === Kind.alone) {
+          word[0] = unitOf(entry)
+          this.#emitWord(1, hashUnit(hashSeed, unitOf(entry)))
+        }
         length = 0
         hash = hashSeed
         place++
@@ -277,16 +278,9 @@ export class WordPiece {
 
 type Vocabulary = WordPieceOptions['vocabulary']
 
-/** Added tokens are words like others, too; and a word that looks as one does after normalization is that one. */
+/** An added token that stands only in the normalized text is found as a word like others, or as the beginning of one. */
 function withAddedTokens({ tokens, ids }: Vocabulary, added: readonly AddedToken[]): Vocabulary {
-  const disguised = added.filter(({ normalized }) => normalized !== undefined && tokens.includes(normalized))
-  return {
-    tokens: tokens.concat(
-      added.map(({ content }) => content),
-      disguised.map(({ normalized = '' }) => normalized),
-    ),
-    ids: Array.from(ids).concat([...added, ...disguised].map(({ id }) => id)),
-  }
+  return { tokens: tokens.concat(added.map(({ content }) => content)), ids: ids.concat(added.map(({ id }) => id)) }
 }
 
 function continuationsOf({ tokens, ids }: Vocabulary, prefix: string): TokenTable {

@@ -24,7 +24,12 @@ export interface ThreadGuard {
 const busy = 0
 const stopping = 1
 /** A critical section takes milliseconds, except on a disk, a device or behind another process that does not answer. */
-const defaultPatienceMs = 10_000
+const stopPatienceMs = 10_000
+/**
+ * Of an exit, which cannot leave a thread behind: when this is over, it goes on and the process aborts. A batch of 0.2 s was seen to
+ * take 15 s in a thread of low priority on a machine with twenty times as much to do as it has cores.
+ */
+const exitPatienceMs = 60_000
 
 const guards = new Set<Int32Array>()
 
@@ -38,7 +43,7 @@ export function createThreadGuard(): ThreadGuard {
     get busy() {
       return Atomics.load(cells, busy) === 1
     },
-    async stop(patienceMs = defaultPatienceMs) {
+    async stop(patienceMs = stopPatienceMs) {
       const end = Date.now() + patienceMs
       Atomics.store(cells, stopping, 1)
       while (Atomics.load(cells, busy) === 1) {
@@ -80,7 +85,7 @@ function leave(cells: Int32Array): void {
 }
 
 function waitForAll(): void {
-  const end = Date.now() + defaultPatienceMs
+  const end = Date.now() + exitPatienceMs
   for (const cells of guards) Atomics.store(cells, stopping, 1)
   for (const cells of guards) {
     while (Atomics.load(cells, busy) === 1 && Date.now() < end) Atomics.wait(cells, busy, 1, end - Date.now())

@@ -13,8 +13,8 @@ export interface TaskContext {
    */
   emit(value: unknown, options?: { readonly bytes?: number; readonly transfer?: readonly ArrayBuffer[] }): Promise<void>
   /**
-   * Runs native code that would take the whole process down if its thread were stopped in the middle. Meanwhile neither the pool ends
-   * the thread nor does the process exit, for up to 10 seconds. Keep it short, and one at a time. Throws when the end has begun.
+   * Runs native code that would take the whole process down if its thread were stopped in the middle. Meanwhile the pool does not end
+   * the thread, nor does the process exit (for up to a minute). Keep it short, and one at a time. Throws when the end has begun.
    */
   critical<Result>(section: () => Result): Result
 }

@@ -92,7 +92,7 @@ async function startRun(options: EndLaneOptions, signal?: AbortSignal) {
   const { lane } = startLoad(options)
   await lane.load()
   const tokens = 128
-  const rows = 16
+  const rows = 8
   const batch = {
     ids: new Int32Array(rows * tokens).fill(7),
     offsets: Int32Array.from({ length: rows + 1 }, (_, row) => row * tokens),

@@ -200,6 +200,13 @@ const fragments: Readonly<Record<string, readonly string[]>> = {
     '<[SEP]unk>',
     '<',
     'K<unk>',
+    'TheΣ',
+    'ΑΣThe',
+    'xThey',
+    'XTHEY',
+    'SUN',
+    'sunab',
+    'SUNab',
   ],
   long: [
     'a'.repeat(99),
@@ -214,6 +221,15 @@ const fragments: Readonly<Record<string, readonly string[]>> = {
     '\u302e'.repeat(120),
   ],
 }
+
+/** Lines that are an added token by normalization only, or nearly, between others that are one as they are. */
+const companies: readonly (readonly string[])[] = [
+  ['', '[SEP]', '<mask>', '<unk>', '<extra>', 'foo', ' '],
+  ['', '', ' ', '\v'],
+  ['<MASK>', '<M\u00adASK>', '\u00ad<MASK>\u00ad', '<EXTRA>', '[SE\u00adP]', '[SE\u0301P]', '<MASK>.', '\u00ad'],
+  ['', '', ' ', '\v', ' \v', '\ufeff'],
+  ['', '[SEP]', '<mask>', '<unk>', '<extra>', 'foo', '\u0301'],
+]
 
 /** What stands between two fragments. */
 const joints = ['', '', ' ', ' ', ' ', '\n', '.', '\u00ad', '\u0301']
@@ -233,6 +249,10 @@ export function* tokenizerLines(seed: number, lines: number): Generator<string> 
     return random() < 0.3 ? text.toUpperCase() : text
   }
   for (let made = 0; made < lines; made++) {
+    if (random() < 0.1) {
+      yield companies.map(pick).join('')
+      continue
+    }
     const kind = pick(kinds)
     const sources = [() => pick(kind), () => pick(pick(kinds)), word, codePoint].slice(0, 1 + upTo(4))
     const count = random() < 0.1 ? 1 : 1 + upTo(24)

@@ -71,6 +71,8 @@ const furtherTokens = [
   { content: 'fooBarx', normalized: true },
   { content: 'Ab', normalized: true },
   { content: 'The', normalized: false },
+  { content: 'sun', normalized: false },
+  { content: 'xThey', normalized: true },
   { content: '<mask>', special: true, lstrip: true, normalized: false },
   { content: '<extra>', special: true, rstrip: true, normalized: false },
 ]

@@ -1,20 +1,11 @@
 import type { IngestProgress } from '../../core/events.js'
-import {
-  type CliDocuments,
-  type Command,
-  type CommandContext,
-  describeError,
-  errorData,
-  exitCodes,
-} from '../context.js'
-
-/** Milliseconds between two lines of progress where no bar can be drawn. */
-const lineEveryMs = 2000
+import { type CliDocuments, type Command, describeError, errorData, exitCodes } from '../context.js'
+import { type ProgressView, showProgress } from '../progress.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
 export const ingest: Command = (context, inputs) =>
   context.withRag(async (rag) => {
-    const progress = await showProgress(context)
+    const progress = await showProgress(context, view)
     try {
       const report = await rag.ingest(inputs, { signal: context.environment.signal, onProgress: progress.update })
       progress.stop()
@@ -58,40 +49,14 @@ function withErrorData(failures: readonly { readonly error: unknown }[]): object
   return failures.map((failure) => ({ ...failure, error: errorData(failure.error) }))
 }
 
-interface Display {
-  update(progress: IngestProgress): void
-  /** Safe twice. */
-  stop(): void
-}
-
-async function showProgress(context: CommandContext): Promise<Display> {
-  if (context.json) return { update: () => {}, stop: () => {} }
-  return context.environment.terminal ? drawBar() : printLines(context)
-}
-
-async function drawBar(): Promise<Display> {
-  const { SingleBar } = (await import('cli-progress')).default
-  const format = '{bar} {value}/{total} documents, {chunks} chunks, {rate}/s{left}'
-  const bar = new SingleBar({ format, hideCursor: true, clearOnComplete: true, etaBuffer: 1 })
-  bar.start(0, 0, { chunks: 0, rate: 0, left: '' })
-  return {
-    update: ({ documentsDone, documentsTotal, chunks, chunksPerSecond, remainingMs }) => {
-      bar.setTotal(documentsTotal)
-      const left = remainingMs === undefined ? '' : `, ${Math.ceil(remainingMs / 1000)} s left`
-      bar.update(documentsDone, { chunks, rate: Math.round(chunksPerSecond), left })
-    },
-    stop: () => bar.stop(),
-  }
-}
-
-function printLines(context: CommandContext): Display {
-  let nextMs = lineEveryMs
-  return {
-    update: ({ elapsedMs, documentsDone, documentsTotal, discovering, chunks }) => {
-      if (elapsedMs < nextMs) return
-      nextMs = elapsedMs + lineEveryMs
-      context.note(`${documentsDone} of ${documentsTotal}${discovering ? '+' : ''} documents, ${chunks} chunks`)
-    },
-    stop: () => {},
-  }
+const view: ProgressView<IngestProgress> = {
+  format: '{bar} {value}/{total} documents, {chunks} chunks, {rate}/s{left}',
+  start: { value: 0, total: 0, details: { chunks: 0, rate: 0, left: '' } },
+  bar: ({ documentsDone, documentsTotal, chunks, chunksPerSecond, remainingMs }) => {
+    const left = remainingMs === undefined ? '' : `, ${Math.ceil(remainingMs / 1000)} s left`
+    return { value: documentsDone, total: documentsTotal, details: { chunks, rate: Math.round(chunksPerSecond), left } }
+  },
+  line: ({ documentsDone, documentsTotal, discovering, chunks }) =>
+    `${documentsDone} of ${documentsTotal}${discovering ? '+' : ''} documents, ${chunks} chunks`,
+  elapsedMs: ({ elapsedMs }) => elapsedMs,
 }

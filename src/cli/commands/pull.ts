@@ -2,20 +2,19 @@ import { presets, type Quantization } from '../../config/presets.js'
 import { RagError } from '../../core/errors.js'
 import type { PullProgress } from '../../index.js'
 import { type Command, type CommandContext, exitCodes } from '../context.js'
+import { type ProgressView, showProgress } from '../progress.js'
 
 interface Flags {
   readonly quantization?: string
   readonly revision?: string
 }
 
-/** Milliseconds between two lines of progress where no bar can be drawn. */
-const lineEveryMs = 2000
 const quantizations: readonly Quantization[] = ['fp32', 'fp16', 'int8', 'int4']
 
 /** `ufrag pull <model>`: fetches a model into the hub cache, so that it is found without network. */
 export const pull: Command<Flags> = async (context, [model = ''], { quantization: named, revision }) => {
   const quantization = readQuantization(named) ?? configuredQuantization(context)
-  const progress = await showProgress(context)
+  const progress = await showProgress(context, view)
   try {
     const pulled = await context.environment.pull(model, {
       ...(quantization !== undefined && { quantization }),
@@ -61,41 +60,15 @@ function configuredQuantization(context: CommandContext): Quantization | undefin
   })
 }
 
-interface Display {
-  update(progress: PullProgress): void
-  /** Safe twice. */
-  stop(): void
-}
-
-async function showProgress(context: CommandContext): Promise<Display> {
-  if (context.json) return { update: () => {}, stop: () => {} }
-  return context.environment.terminal ? drawBar() : printLines(context)
-}
-
-async function drawBar(): Promise<Display> {
-  const { SingleBar } = (await import('cli-progress')).default
-  const format = '{bar} {received} of {total}, {file}'
-  const bar = new SingleBar({ format, hideCursor: true, clearOnComplete: true })
-  bar.start(1, 0, { received: formatBytes(0), total: '?', file: '' })
-  return {
-    update: ({ file, receivedBytes, totalBytes }) => {
-      bar.setTotal(totalBytes)
-      bar.update(receivedBytes, { received: formatBytes(receivedBytes), total: formatBytes(totalBytes), file })
-    },
-    stop: () => bar.stop(),
-  }
-}
-
-function printLines(context: CommandContext): Display {
-  let next = performance.now() + lineEveryMs
-  return {
-    update: ({ receivedBytes, totalBytes }) => {
-      if (performance.now() < next) return
-      next = performance.now() + lineEveryMs
-      context.note(`${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}`)
-    },
-    stop: () => {},
-  }
+const view: ProgressView<PullProgress> = {
+  format: '{bar} {received} of {size}, {file}',
+  start: { value: 0, total: 1, details: { received: formatBytes(0), size: '?', file: '' } },
+  bar: ({ file, receivedBytes, totalBytes }) => ({
+    value: receivedBytes,
+    total: totalBytes,
+    details: { received: formatBytes(receivedBytes), size: formatBytes(totalBytes), file },
+  }),
+  line: ({ receivedBytes, totalBytes }) => `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}`,
 }
 
 /** In the units of the hub's own pages: powers of ten. */

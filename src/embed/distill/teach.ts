@@ -37,8 +37,9 @@ export async function teach(
   let failed = 0
   let error: unknown
   let done = 0
-  await inLanes(batches(questions, capabilities.batchSize), capabilities.concurrency ?? 1, async (batch) => {
-    const result = await embed(batch, { kind: 'passage', ...(signal === undefined ? {} : { signal }) })
+  const lanes = { lanes: capabilities.concurrency ?? 1, signal }
+  await inLanes(batches(questions, capabilities.batchSize), lanes, async (batch, sharedSignal) => {
+    const result = await embed(batch, { kind: 'passage', signal: sharedSignal })
     const missing = new Set(result.failed.map(({ index }) => index))
     error ??= result.failed[0]?.error
     failed += missing.size

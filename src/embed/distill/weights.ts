@@ -11,16 +11,11 @@ export function frequencyWeights(probabilities: Float64Array, coefficient: numbe
  * does (`compute_weights`), and it holds as far as the vocabulary is sorted by frequency, which BERT's is, roughly.
  */
 export function zipfProbabilities(tokens: number): Float64Array {
-  const shares = Float64Array.from({ length: tokens }, (_, rank) => 1 / (rank + 2))
-  return divideByTotal(shares)
+  return shareOfAll(Float64Array.from({ length: tokens }, (_, rank) => 1 / (rank + 2)))
 }
 
-/** Probabilities of tokens that were counted. */
-export function countedProbabilities(counts: Float64Array): Float64Array {
-  return divideByTotal(counts)
-}
-
-function divideByTotal(shares: Float64Array): Float64Array {
-  const total = shares.reduce((sum, share) => sum + share, 0)
-  return shares.map((share) => (total === 0 ? 0 : share / total))
+/** The share of each in all. */
+export function shareOfAll(counts: Float64Array): Float64Array {
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  return counts.map((count) => (total === 0 ? 0 : count / total))
 }

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CliEnvironment, CliRag } from '../../../src/cli/context.js'
 import { runCli } from '../../../src/cli/program.js'
 import type { UltraFastRAGOptions } from '../../../src/config/options.js'
@@ -48,6 +48,19 @@ const pulled = {
   quantization: 'int8',
   bytes: 22_900_000,
 } as const
+
+const distilled = {
+  directory: '/models/fast',
+  tokens: 29_525,
+  addedWords: 12,
+  skippedWords: ['two words'],
+  failed: 0,
+  dimensions: 256,
+  explainedVariance: 0.9312,
+  teachingMs: 30_000,
+  reducingMs: 4_000,
+  durationMs: 35_400,
+}
 
 /** A facade that answers as it is told and notes what it was asked. */
 function fakeRag(parts: Partial<CliRag> = {}) {
@@ -126,6 +139,12 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
     pull: async (model, { quantization, revision }) => {
       calls.push(['pull', model, quantization, revision])
       return pulled
+    },
+    distill: async (teacher, { signal: _signal, onProgress: _onProgress, corpus, ...options }) => {
+      const texts: string[] = []
+      for await (const text of corpus ?? []) texts.push(text)
+      calls.push(['distill', teacher, options, ...(corpus === undefined ? [] : [texts])])
+      return distilled
     },
     ...extra,
   })
@@ -242,6 +261,67 @@ describe('ufrag query', () => {
     const { exitCode, err } = await run(['query', 'x', `--top-k=${count}`])
     expect(exitCode).toBe(2)
     expect(err).toContain('--top-k must be a whole number')
+  })
+})
+
+describe('ufrag distill', () => {
+  it('distills a model and tells what came of it', async () => {
+    const { exitCode, out, err, calls } = await run(['distill', '--model', 'tiny', '--out', 'fast'])
+    expect(exitCode).toBe(0)
+    expect(out).toBe('29525 tokens (12 added) x 256 in /models/fast; 93.1% of the variance kept, 35.4 s\n')
+    expect(err).toBe('1 words of the vocabulary are not single words.\n')
+    expect(calls).toEqual([['distill', { model: 'tiny' }, { out: 'fast' }]])
+    const json = await run(['distill', '--model', 'tiny', '--out', 'fast', '--json'])
+    expect([JSON.parse(json.out), json.err]).toEqual([distilled, ''])
+  })
+
+  it('reads words and texts from files, one a line', async () => {
+    const words = join(storage, 'words.txt')
+    const texts = join(storage, 'texts.txt')
+    writeFileSync(words, 'quokka\r\n\nwombat\n')
+    writeFileSync(texts, 'A text.\nAnother text.')
+    const line = ['distill', '--model', 'tiny', '--out', 'fast', '--vocabulary', words, '--corpus', texts]
+    const { calls } = await run([...line, '--dimensions', '64', '--tokenizer', './bert'], fakeRag(), {
+      variables: { UFRAG_MODELS: '/models' },
+    })
+    const options = { out: 'fast', dimensions: 64, tokenizer: './bert', vocabulary: ['quokka', 'wombat'] }
+    const teacher = { model: 'tiny', modelsDir: '/models' }
+    expect(calls).toEqual([['distill', teacher, options, ['A text.', 'Another text.']]])
+  })
+
+  it('names a file that is not there', async () => {
+    for (const flag of ['--vocabulary', '--corpus']) {
+      const { exitCode, err } = await run(['distill', '--model', 'tiny', '--out', 'fast', flag, '/none/at/all'])
+      expect(exitCode).toBe(1)
+      expect(err).toContain('"/none/at/all"')
+    }
+  })
+
+  it('wants a model and a folder', async () => {
+    for (const line of [
+      ['--model', 'tiny'],
+      ['--out', 'fast'],
+    ]) {
+      const { exitCode, calls } = await run(['distill', ...line])
+      expect([exitCode, calls]).toEqual([2, []])
+    }
+  })
+
+  it('shows how far it is', async () => {
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    const { err, out } = await run(['distill', '--model', 'tiny', '--out', 'fast'], fakeRag(), {
+      distill: async (_, { onProgress }) => {
+        for (const done of [1, 2, 3]) {
+          now += 1500
+          onProgress?.({ stage: 'teaching', done, total: 3 })
+        }
+        return { ...distilled, skippedWords: [] }
+      },
+    })
+    clock.mockRestore()
+    expect(err).toBe('teaching: 2 of 3\n')
+    expect(out).toContain('29525 tokens')
   })
 })
 

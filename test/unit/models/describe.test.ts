@@ -267,6 +267,18 @@ describe('an embedding model', () => {
     })
   })
 
+  it('whose files cannot be read is STORAGE, which says why', async () => {
+    const directory = modelFolder({ ...meanPooling, 'tokenizer_config.json': undefined, 'config.json': undefined })
+    symlinkSync('config.json', join(directory, 'config.json'))
+    await expect(open(directory)).rejects.toMatchObject({ code: 'STORAGE', data: { code: 'ELOOP' } })
+    const modelsDir = join(root, 'loops')
+    mkdirSync(join(modelsDir, 'acme'), { recursive: true })
+    renameSync(directory, join(modelsDir, 'acme/loop'))
+    const { logger, messages } = warnings()
+    await expect(open('acme/loop', { modelsDir, logger })).rejects.toMatchObject({ code: 'STORAGE' })
+    expect(messages).toEqual([expect.stringContaining('ELOOP')])
+  })
+
   it('stops when told to', async () => {
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(open('all-MiniLM-L6-v2', { signal })).rejects.toThrow('enough')

@@ -147,6 +147,7 @@ describe('a safetensors file', () => {
 describe('a damaged safetensors file', () => {
   const f32 = (shape: unknown, offsets: unknown) => tensor('F32', shape, offsets)
   const damages: [what: string, make: () => string][] = [
+    ['is a folder', () => folder],
     ['is empty', () => writeBytes(0)],
     ['is shorter than the length of its header', () => writeBytes(7)],
     ['claims a header of 2^63 bytes', () => writeFile('{}', undefined, 2n ** 63n)],
@@ -184,9 +185,10 @@ describe('a damaged safetensors file', () => {
 
   for (const [what, make] of damages) {
     it(`is refused by name when it ${what}`, async () => {
-      const opened = openSafetensors(make())
-      await expect(opened).rejects.toMatchObject({ code: 'INTEGRITY', data: { path } })
-      await expect(opened).rejects.toThrow(path)
+      const damaged = make()
+      const opened = openSafetensors(damaged)
+      await expect(opened).rejects.toMatchObject({ code: 'INTEGRITY', data: { path: damaged } })
+      await expect(opened).rejects.toThrow(damaged)
     })
   }
 

@@ -11,7 +11,7 @@ describe('work in lanes', () => {
     function* items() {
       for (; taken < 20; taken++) yield taken
     }
-    await inLanes(items(), 3, async (item) => {
+    await inLanes(items(), { lanes: 3 }, async (item) => {
       most = Math.max(most, ++running)
       expect(taken - done.length).toBeLessThanOrEqual(3)
       for (let turn = 0; turn < item % 4; turn++) await nextLoopTurn()
@@ -22,11 +22,13 @@ describe('work in lanes', () => {
     expect(most).toBe(3)
   })
 
-  it('takes no further item once one has failed', async () => {
+  it('takes no further item once one has failed, and tells those that run', async () => {
     const begun: number[] = []
     const failure = new Error('third')
-    const work = inLanes(Array(100).keys(), 2, async (item) => {
+    const reasons: unknown[] = []
+    const work = inLanes(Array(100).keys(), { lanes: 2 }, async (item, signal) => {
       begun.push(item)
+      signal.addEventListener('abort', () => reasons.push(signal.reason))
       await nextLoopTurn()
       if (item === 2) throw failure
     })
@@ -34,9 +36,31 @@ describe('work in lanes', () => {
     await nextLoopTurn()
     await nextLoopTurn()
     expect(begun.length).toBeLessThanOrEqual(5)
+    expect(reasons.length).toBeGreaterThan(0)
+    expect(reasons.every((reason) => reason === failure)).toBe(true)
+  })
+
+  it('hands on the signal of the caller, and stops when it fires, without a warning of too many listeners', async () => {
+    const warnings: string[] = []
+    const warn = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', warn)
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    let begun = 0
+    const work = inLanes(Array(1_000).keys(), { lanes: 50, signal: controller.signal }, async (_, signal) => {
+      begun++
+      signal.addEventListener('abort', () => {})
+      await nextLoopTurn()
+      if (begun >= 200) controller.abort(reason)
+    })
+    await expect(work).rejects.toBe(reason)
+    await nextLoopTurn()
+    process.off('warning', warn)
+    expect(begun).toBeLessThan(300)
+    expect(warnings).toEqual([])
   })
 
   it('has nothing to do with no items', async () => {
-    await inLanes([], 4, () => Promise.reject(new Error('never')))
+    await inLanes([], { lanes: 4 }, () => Promise.reject(new Error('never')))
   })
 })

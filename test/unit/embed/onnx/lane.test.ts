@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import { env, type FeatureExtractionPipeline, pipeline } from '@huggingface/transformers'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Lane } from '../../../../src/embed/onnx/lane.js'
 import { type LaneOptions, openLane } from '../../../../src/embed/onnx/open-lane.js'
 import type { EmbeddingModel } from '../../../../src/models/types.js'
@@ -238,6 +239,45 @@ describe('calls', () => {
     await expect(ours.embed(['text'], { kind: 'query' })).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(ours.load()).rejects.toMatchObject({ code: 'CLOSED' })
     await lane(embeddingModel()).close()
+  })
+})
+
+describe('a thread that dies', () => {
+  const threads: Worker[] = []
+  const remember = (thread: Worker) => threads.push(thread)
+
+  beforeEach(() => {
+    threads.length = 0
+    process.on('worker', remember)
+  })
+  afterEach(() => {
+    process.off('worker', remember)
+  })
+
+  it('takes its calls with it, to be tried again, and is replaced', async () => {
+    const ours = lane(embeddingModel())
+    const report = await ours.load()
+    const calls = [ours.tokenize(['text'], { kind: 'passage' }), ours.embed(['text'], { kind: 'query' })]
+    const settled = Promise.allSettled(calls)
+    // Before it has begun with them: inside the runtime no thread may be ended.
+    await threads[0]?.terminate()
+    expect(await settled).toMatchObject([
+      { reason: { code: 'WORKER', retryable: true } },
+      { reason: { code: 'WORKER', retryable: true } },
+    ])
+    expect(ours.pending).toBe(0)
+    expect((await ours.embed(['text'], { kind: 'query' })).unusable).toEqual([])
+    expect(threads).toHaveLength(2)
+    // It has loaded again, and says so.
+    expect(await ours.load()).toEqual(report)
+    expect(await ours.load()).not.toBe(report)
+  })
+
+  it('while nothing is asked of it is not noticed', async () => {
+    const ours = lane(embeddingModel())
+    const { vectors } = await ours.embed(['text'], { kind: 'query' })
+    await threads[0]?.terminate()
+    expect((await ours.embed(['text'], { kind: 'query' })).vectors).toEqual(vectors)
   })
 })
 

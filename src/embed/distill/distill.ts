@@ -1,25 +1,26 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { RagError } from '../core/errors.js'
-import { WorkerPool } from '../util/worker-pool.js'
-import { countWords } from './distill/count-words.js'
-import { makeFolderBeside, publish, storing } from './distill/folder.js'
-import type { ReducedRows, ReduceRequest } from './distill/reduce.js'
-import { saveStaticModel } from './distill/save.js'
-import { type Lessons, teach } from './distill/teach.js'
-import { encodeEach, makeVocabulary, type Vocabulary, type Word } from './distill/vocabulary.js'
-import { countedProbabilities, frequencyWeights, zipfProbabilities } from './distill/weights.js'
-import type { Embedder } from './types.js'
+import { RagError } from '../../core/errors.js'
+import { WorkerPool } from '../../util/worker-pool.js'
+import type { Embedder } from '../types.js'
+import { countWords } from './count-words.js'
+import { makeFolderBeside, publish, storing } from './folder.js'
+import type { ReducedRows, ReduceRequest } from './reduce.js'
+import { saveStaticModel } from './save.js'
+import { type Lessons, teach } from './teach.js'
+import { encodeEach, makeVocabulary, type Vocabulary, type Word } from './vocabulary.js'
+import { frequencyWeights, shareOfAll, zipfProbabilities } from './weights.js'
 
-/** Options of {@link distillStatic}. */
+/** Options of `distillStatic`. */
 export interface DistillOptions {
   /** Folder of the new model. It must not exist; it appears when all is done, whole. */
   readonly out: string
   /**
-   * Folder of a model with a WordPiece `tokenizer.json`, whose vocabulary is distilled: usually the teacher's own, or that of BERT in
-   * the language of the texts. Absent: the vocabulary is made of `vocabulary` and `corpus` alone, cut as by uncased BERT.
+   * Folder of a model with a WordPiece `tokenizer.json`, whose vocabulary is distilled: the teacher's own, or that of BERT in the
+   * language of the texts. False: the vocabulary is made of `vocabulary` and `corpus` alone, cut as by uncased BERT. Default: that of
+   * the teacher where it is given as a model, else false.
    */
-  readonly tokenizer?: string
+  readonly tokenizer?: string | false
   /** Words that get a row of their own, besides those of the tokenizer. Several words in one cannot, and are reported. */
   readonly vocabulary?: readonly string[]
   /**
@@ -75,20 +76,8 @@ const usualDimensions = 256
 /** As in model2vec. */
 const usualSifCoefficient = 1e-4
 
-/**
- * Turns any embedder into a static model: its vector of every token of a vocabulary, brought down to fewer values by principal
- * components and weighted by frequency, as model2vec does it (https://github.com/MinishLab/model2vec, `distill`). The result is a
- * folder in the format of model2vec, which Python's model2vec and sentence-transformers read, too. Two things differ, because any
- * embedder can be the teacher: it is asked in text, so a piece that continues a word (`##ing`) is taught as its letters; and what
- * it returns is of length 1.
- *
- * The teacher embeds some 30,000 short texts for a vocabulary of BERT's size. Its vectors are held once (tokens x dimensions x 4
- * bytes), in memory shared with the thread that reduces them. The teacher is not closed.
- *
- * Rejects with `BAD_OPTION`, `UNSUPPORTED` (a tokenizer that is not WordPiece), what the teacher rejects with, `PROVIDER` when it
- * embeds nothing, `STORAGE` or `STORAGE_FULL`.
- */
-export async function distillStatic(teacher: Embedder, options: DistillOptions): Promise<DistillReport> {
+/** Does what `distillStatic` promises, with a teacher that is open and stays so. */
+export async function distill(teacher: Embedder, options: DistillOptions): Promise<DistillReport> {
   const began = performance.now()
   const settings = complete(teacher, options)
   const { out, corpus, signal, onProgress = () => {} } = settings
@@ -99,7 +88,7 @@ export async function distillStatic(teacher: Embedder, options: DistillOptions):
     const counts = corpus && (await countWords(corpus, { signal, onText }))
     const words = wordsOf(settings, counts)
     const vocabulary = await storing(out, () =>
-      makeVocabulary({ ...settings, base: settings.tokenizer, words, maxCounted: settings.maxWords, folder }),
+      makeVocabulary({ ...settings, words, maxCounted: settings.maxWords, folder }),
     )
 
     const teachingBegan = performance.now()
@@ -138,8 +127,10 @@ export async function distillStatic(teacher: Embedder, options: DistillOptions):
 }
 
 /** The options, checked and with defaults. */
-type Settings = DistillOptions &
-  Required<Pick<DistillOptions, 'vocabulary' | 'minCount' | 'maxWords' | 'dimensions' | 'sifCoefficient'>>
+type Settings = Omit<DistillOptions, 'tokenizer'> & {
+  /** Folder of the tokenizer. */
+  readonly base: string | undefined
+} & Required<Pick<DistillOptions, 'vocabulary' | 'minCount' | 'maxWords' | 'dimensions' | 'sifCoefficient'>>
 
 function complete(teacher: Embedder, options: DistillOptions): Settings {
   const {
@@ -154,13 +145,14 @@ function complete(teacher: Embedder, options: DistillOptions): Settings {
   if (!(sifCoefficient >= 0 && sifCoefficient < 1)) {
     throw new RagError('BAD_OPTION', 'sifCoefficient is a number from 0 to less than 1.', { data: { sifCoefficient } })
   }
-  if (options.tokenizer === undefined && options.vocabulary === undefined && options.corpus === undefined) {
+  const { tokenizer = false, vocabulary = [], out, ...rest } = options
+  if (tokenizer === false && options.vocabulary === undefined && options.corpus === undefined) {
     throw new RagError('BAD_OPTION', 'There is nothing to distill: neither a tokenizer nor words nor texts.', {
       hint: "Give the folder of the teacher's tokenizer.json as tokenizer, or words as vocabulary.",
     })
   }
-  const { vocabulary = [] } = options
-  return { ...options, out: resolve(options.out), vocabulary, dimensions, minCount, maxWords, sifCoefficient }
+  const base = tokenizer === false ? undefined : tokenizer
+  return { ...rest, out: resolve(out), base, vocabulary, dimensions, minCount, maxWords, sifCoefficient }
 }
 
 function requireWhole(
@@ -196,7 +188,7 @@ async function probabilitiesOf(
   })
   // What was dropped says nothing of the tokens that are left.
   if (tokenizer.unknownId !== undefined) tokenCounts[tokenizer.unknownId] = 0
-  return countedProbabilities(tokenCounts)
+  return shareOfAll(tokenCounts)
 }
 
 async function reduceInThread(request: ReduceRequest, signal: AbortSignal | undefined): Promise<ReducedRows> {
