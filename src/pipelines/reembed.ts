@@ -22,6 +22,9 @@ export interface ReembedTools {
   readonly recorder: Recorder
 }
 
+/** Documents looked at between two turns of the event loop, where none has anything to wait for: about a millisecond. */
+const documentsPerTurn = 128
+
 /**
  * Gives every document whose vectors are missing or were made by another embedder new ones, from the text in the store, several
  * documents at once. Each changes over as a whole; interrupted, the next call goes on with the rest.
@@ -34,9 +37,11 @@ export async function reembedDocuments(tools: ReembedTools, signal: AbortSignal)
     document.embedder !== passages.embedder.fingerprint || isIncomplete(document)
 
   async function* stale(): AsyncGenerator<DocumentRecord> {
+    let seen = 0
     for (const document of namespace.list()) {
       run.signal.throwIfAborted()
       if (isStale(document)) yield document
+      else if (++seen % documentsPerTurn === 0) await new Promise(setImmediate)
     }
   }
 
