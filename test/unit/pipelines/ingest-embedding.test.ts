@@ -169,6 +169,31 @@ describe('memory', () => {
     expect(calls).toBe(25)
   })
 
+  it('is bounded in bytes over all documents that wait for a piece of theirs', async () => {
+    const embedder = constantEmbedder(4_096)
+    let answer: () => void = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const firsts: Embedder = {
+      ...embedder,
+      capabilities: { fitted: false, batchSize: 32, concurrency: 64 },
+      async embed(texts, options) {
+        if (texts[0]?.endsWith('has line 0.')) await answered
+        return embedder.embed(texts, options)
+      },
+    }
+    const { ingest, limits } = pipelineOf({ embedder: firsts })
+    const ingested = ingest(['a', 'b', 'c'].map((id) => documentOf(id, 1_200)))
+    await turns(2_000)
+    // Each document may have 16 MiB waiting, all of them 32, and the last piece is let in whatever its size.
+    expect(limits.pieces.inside).toBeGreaterThan(32 << 20)
+    expect(limits.pieces.inside).toBeLessThan((32 << 20) + (3 << 20))
+    answer()
+    expect(await ingested).toMatchObject({ documents: 3, chunks: 3_600 })
+    expect(limits.pieces.inside).toBe(0)
+  })
+
   it('is bounded when the disk is slow: no document is begun while too much is not on it', async () => {
     const { namespace } = pipelineOf({})
     let commit: () => void = () => {}
