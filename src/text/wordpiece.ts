@@ -48,6 +48,8 @@ export class WordPiece {
   readonly #word: Uint16Array
   #length = 0
   #hash = hashSeed
+  /** Half of a surrogate pair that the word holds, and the length of the word with it. */
+  #firstHalf = noHalf
   /** Scratch: the ids of a word, and the hashes of its beginnings. */
   readonly #pieces: Int32Array
   readonly #hashes: Int32Array
@@ -141,7 +143,7 @@ export class WordPiece {
     switch (kind) {
       case Kind.word:
         this.#addUnit(unitOf(entry))
-        if (unitOf(entry) >= 0xdc00 && unitOf(entry) <= 0xdfff) this.#separateJoinedPair()
+        if (unitOf(entry) >= 0xd800 && unitOf(entry) <= 0xdfff) this.#joinHalves(unitOf(entry))
         return end
       case Kind.alone:
         this.#addSpelling([wordEnd, unitOf(entry), wordEnd])
@@ -188,16 +190,20 @@ export class WordPiece {
     }
   }
 
-  /** Halves of surrogate pairs that stood alone are one character when the marks between them are dropped, maybe a punctuation mark. */
-  #separateJoinedPair(): void {
-    const rest = this.#length - 2
-    const pair = String.fromCharCode(...this.#word.subarray(Math.max(0, rest), this.#length))
-    const codePoint = pair.codePointAt(0) as number
-    if (widthOf(codePoint) !== 2 || !this.#characters.standsAlone(codePoint)) return
+  /**
+   * Halves of surrogate pairs that stood alone, of which `unit` is the last, are one character when the marks between them are
+   * dropped. That may be a punctuation mark, which is taken out of the word again.
+   */
+  #joinHalves(unit: number): void {
+    const { end, unit: first } = this.#firstHalf
+    this.#firstHalf = { end: this.#length, unit }
+    const joined = String.fromCharCode(first, unit).codePointAt(0) as number
+    if (end !== this.#length - 1 || widthOf(joined) !== 2 || !this.#characters.standsAlone(joined)) return
+    const rest = this.#word.slice(0, end - 1)
+    if (end > 1) this.#emitWord(end - 1, rest.reduce(hashUnit, hashSeed))
     this.#length = 0
     this.#hash = hashSeed
-    for (let i = 0; i < rest; i++) this.#addUnit(this.#word[i] as number)
-    this.#addSpelling([wordEnd, pair.charCodeAt(0), pair.charCodeAt(1), wordEnd])
+    this.#addSpelling([first, unit, wordEnd])
   }
 
   #addUnit(unit: number): void {
@@ -227,6 +233,7 @@ export class WordPiece {
 
   /** Emits the ids of the first `length` units of the word buffer. */
   #emitWord(length: number, hash: number): void {
+    this.#firstHalf = noHalf
     const isTooLong = length > this.#maxWordLength && this.#isTooLong(length)
     const id = isTooLong ? this.#unknownId : this.#beginnings.find(this.#word, 0, length, hash)
     if (id >= 0) {
@@ -275,6 +282,8 @@ export class WordPiece {
     return count
   }
 }
+
+const noHalf = { end: -1, unit: 0 }
 
 type Vocabulary = WordPieceOptions['vocabulary']
 
