@@ -13,7 +13,8 @@ export interface WriteLimits {
 
 /** Bytes of pieces at most: enough that an embedder with a large window finds texts whatever the others wait for. */
 const pieceBytes = 32 << 20
-const unwrittenBytes = 32 << 20
+/** Two of the store's transactions: one is written while the next one gathers. */
+const unwrittenBytes = 16 << 20
 
 /** Makes {@link WriteLimits}. `preparing` is how many documents may be in preparation. */
 export function createWriteLimits(options: { readonly preparing: number }): WriteLimits {

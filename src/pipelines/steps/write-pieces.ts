@@ -53,8 +53,10 @@ export async function writePieces(
     }
   }
 
+  // Without vectors to wait for, reading ahead would only fill the memory.
+  const capacity = embedding === undefined ? 1 : aheadBytes
   try {
-    for await (const { piece, weight, result } of readAhead(begin(), { capacity: aheadBytes, weigh: weightOf })) {
+    for await (const { piece, weight, result } of readAhead(begin(), { capacity, weigh: weightOf })) {
       try {
         const embedded = await result
         unwritten.add(piece.bytes.length + (embedded?.vectors.byteLength ?? 0))

@@ -195,10 +195,10 @@ describe('memory', () => {
     const { ingest, limits, preparing } = pipelineOf({ embedder, namespace: slow })
     const ingested = ingest(Array.from({ length: 60 }, (_, i) => documentOf(`${i}`, 560)))
     await turns(3_000)
-    // A document has 2.4 MB: 14 of them pass the limit, and those that were being prepared then are written as well.
+    // A document has 2.4 MB: seven of them pass the limit, and those that were being prepared then are written as well.
     expect([limits.preparing.inside, preparing.open]).toEqual([atOnce, 0])
-    expect(limits.unwritten.inside).toBeGreaterThan(32 << 20)
-    expect(limits.unwritten.inside).toBeLessThan((32 << 20) + (atOnce + 1) * (3 << 20))
+    expect(limits.unwritten.inside).toBeGreaterThan(16 << 20)
+    expect(limits.unwritten.inside).toBeLessThan((16 << 20) + (atOnce + 1) * (3 << 20))
     commit()
     expect(await ingested).toMatchObject({ documents: 60 })
     expect(limits.unwritten.inside).toBe(0)
