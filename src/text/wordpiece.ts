@@ -11,20 +11,12 @@ import {
   widthOf,
   wordEnd,
 } from './bert-characters.js'
-import { PieceCache } from './piece-cache.js'
+import { Speller, type SpellerOptions } from './speller.js'
 import type { TokenBuffer } from './token-buffer.js'
-import { hashSeed, hashUnit, TokenTable } from './token-table.js'
+import { hashSeed, hashUnit } from './token-table.js'
 
 /** What makes one WordPiece tokenizer. */
-export interface WordPieceOptions {
-  /** Tokens, well-formed strings, and the ids of each. */
-  readonly vocabulary: { readonly tokens: readonly string[]; readonly ids: readonly number[] }
-  /** The id of a word that the vocabulary cannot spell. */
-  readonly unknownId: number
-  /** Stands before tokens that continue a word: `'##'`. May be empty. */
-  readonly continuingPrefix: string
-  /** Words of more code points are unknown. */
-  readonly maxWordLength: number
+export interface WordPieceOptions extends SpellerOptions {
   readonly normalization: BertNormalization
   readonly addedTokens: readonly AddedToken[]
 }
@@ -36,21 +28,13 @@ export interface WordPieceOptions {
  */
 export class WordPiece {
   readonly #characters: BertCharacters
-  /** Tokens as they are: words and their beginnings. */
-  readonly #beginnings: TokenTable
-  /** Tokens that continue a word, without their prefix. */
-  readonly #continuations: TokenTable
-  readonly #cache = new PieceCache()
   readonly #added: AddedTokens
-  readonly #unknownId: number
-  readonly #maxWordLength: number
-  /** The word being read. What a typed array has no room for it drops: such a word is too long anyway, only its end is of interest. */
-  readonly #word: Uint16Array
+  readonly #speller: Speller
+  /** The word being read: so many units of the speller's buffer, or more than fit into it. */
   #length = 0
   #hash = hashSeed
-  /** Scratch: the ids of a word, and the hashes of its beginnings. */
-  readonly #pieces: Int32Array
-  readonly #hashes: Int32Array
+  /** Half of a surrogate pair that the word holds, and the length of the word with it. */
+  #firstHalf = noHalf
   #output!: TokenBuffer
   /** Length of the output at which the text is done. */
   #fullLength = 0
@@ -58,23 +42,15 @@ export class WordPiece {
   #sectionStart = 0
 
   constructor(options: WordPieceOptions) {
-    const { vocabulary, unknownId, continuingPrefix, maxWordLength, normalization, addedTokens } = options
-    this.#unknownId = unknownId
-    this.#maxWordLength = maxWordLength
-    const all = withAddedTokens(vocabulary, addedTokens)
-    this.#beginnings = new TokenTable(all.tokens, all.ids)
-    this.#continuations = continuationsOf(all, continuingPrefix)
+    const { normalization, addedTokens } = options
     this.#characters = new BertCharacters(normalization, beginningsOf(addedTokens, normalization))
     this.#added = new AddedTokens(addedTokens, normalization, this.#characters)
-    // One unit more than the longest word that is looked up: two units for each of its code points.
-    this.#word = new Uint16Array(maxWordLength * 2 + 1)
-    this.#pieces = new Int32Array(maxWordLength * 2 + 1)
-    this.#hashes = new Int32Array(maxWordLength * 2 + 2)
+    this.#speller = new Speller({ ...options, vocabulary: withAddedTokens(options.vocabulary, addedTokens) })
   }
 
   /** Each token of the vocabulary and its id, the added tokens included. */
   entries(): Iterable<readonly [token: string, id: number]> {
-    return this.#beginnings.entries()
+    return this.#speller.entries()
   }
 
   /** Appends the ids of the text to `output`, the first `limit` of them. */
@@ -83,7 +59,7 @@ export class WordPiece {
     this.#fullLength = output.length + limit
     this.#sectionStart = 0
     const { entries } = this.#characters
-    const word = this.#word
+    const { word } = this.#speller
     let length = 0
     let hash = hashSeed
     let place = this.#skipWhole(text, 0)
@@ -141,7 +117,7 @@ export class WordPiece {
     switch (kind) {
       case Kind.word:
         this.#addUnit(unitOf(entry))
-        if (unitOf(entry) >= 0xdc00 && unitOf(entry) <= 0xdfff) this.#separateJoinedPair()
+        if (unitOf(entry) >= 0xd800 && unitOf(entry) <= 0xdfff) this.#joinHalves(unitOf(entry))
         return end
       case Kind.alone:
         this.#addSpelling([wordEnd, unitOf(entry), wordEnd])
@@ -169,8 +145,8 @@ export class WordPiece {
 
   #addMarks(text: string, place: number): number {
     const { spelling, end } = this.#characters.orderedMarks(text, place, {
-      // One more than fits into a word: a longer row makes the word unknown.
-      limit: this.#maxWordLength + 1,
+      // More do not fit into a word, which is unknown then.
+      limit: this.#speller.word.length,
       ends: (at) => this.#endsSection(text, at),
     })
     this.#addSpelling(spelling)
@@ -188,20 +164,24 @@ export class WordPiece {
     }
   }
 
-  /** Halves of surrogate pairs that stood alone are one character when the marks between them are dropped, maybe a punctuation mark. */
-  #separateJoinedPair(): void {
-    const rest = this.#length - 2
-    const pair = String.fromCharCode(...this.#word.subarray(Math.max(0, rest), this.#length))
-    const codePoint = pair.codePointAt(0) as number
-    if (widthOf(codePoint) !== 2 || !this.#characters.standsAlone(codePoint)) return
+  /**
+   * Halves of surrogate pairs that stood alone, of which `unit` is the last, are one character when the marks between them are
+   * dropped. That may be a punctuation mark, which is taken out of the word again.
+   */
+  #joinHalves(unit: number): void {
+    const { end, unit: first } = this.#firstHalf
+    this.#firstHalf = { end: this.#length, unit }
+    const joined = String.fromCharCode(first, unit).codePointAt(0) as number
+    if (end !== this.#length - 1 || widthOf(joined) !== 2 || !this.#characters.standsAlone(joined)) return
+    const rest = this.#speller.word.slice(0, end - 1)
+    if (end > 1) this.#emitWord(end - 1, rest.reduce(hashUnit, hashSeed))
     this.#length = 0
     this.#hash = hashSeed
-    for (let i = 0; i < rest; i++) this.#addUnit(this.#word[i] as number)
-    this.#addSpelling([wordEnd, pair.charCodeAt(0), pair.charCodeAt(1), wordEnd])
+    this.#addSpelling([first, unit, wordEnd])
   }
 
   #addUnit(unit: number): void {
-    this.#word[this.#length++] = unit
+    this.#speller.word[this.#length++] = unit
     this.#hash = hashUnit(this.#hash, unit)
   }
 
@@ -227,70 +207,22 @@ export class WordPiece {
 
   /** Emits the ids of the first `length` units of the word buffer. */
   #emitWord(length: number, hash: number): void {
-    const isTooLong = length > this.#maxWordLength && this.#isTooLong(length)
-    const id = isTooLong ? this.#unknownId : this.#beginnings.find(this.#word, 0, length, hash)
-    if (id >= 0) {
-      this.#emit(id)
-      return
-    }
-    let count = this.#cache.read(this.#word, length, hash, this.#pieces)
-    if (count === 0) {
-      count = this.#spell(length)
-      this.#cache.write(this.#word, length, hash, this.#pieces, count)
-    }
-    for (let i = 0; i < count; i++) this.#emit(this.#pieces[i] as number)
+    this.#firstHalf = noHalf
+    const count = this.#speller.spell(length, hash)
+    const { pieces } = this.#speller
+    for (let i = 0; i < count; i++) this.#emit(pieces[i] as number)
   }
 
   #emit(id: number): void {
     if (this.#output.length < this.#fullLength) this.#output.push(id)
   }
-
-  #isTooLong(length: number): boolean {
-    if (length >= this.#word.length) return true
-    return [...String.fromCharCode(...this.#word.subarray(0, length))].length > this.#maxWordLength
-  }
-
-  /** Writes the ids of the word to the scratch; returns how many. */
-  #spell(length: number): number {
-    const hashes = this.#hashes
-    let count = 0
-    for (let start = 0; start < length; ) {
-      const table = start === 0 ? this.#beginnings : this.#continuations
-      const reach = Math.min(length - start, table.longest)
-      hashes[0] = hashSeed
-      for (let i = 0; i < reach; i++) hashes[i + 1] = hashUnit(hashes[i] as number, this.#word[start + i] as number)
-      let size = reach
-      let id = -1
-      for (; size > 0; size--) {
-        id = table.find(this.#word, start, start + size, hashes[size] as number)
-        if (id >= 0) break
-      }
-      if (id < 0) {
-        this.#pieces[0] = this.#unknownId
-        return 1
-      }
-      this.#pieces[count++] = id
-      start += size
-    }
-    return count
-  }
 }
+
+const noHalf = { end: -1, unit: 0 }
 
 type Vocabulary = WordPieceOptions['vocabulary']
 
 /** An added token that stands only in the normalized text is found as a word like others, or as the beginning of one. */
 function withAddedTokens({ tokens, ids }: Vocabulary, added: readonly AddedToken[]): Vocabulary {
   return { tokens: tokens.concat(added.map(({ content }) => content)), ids: ids.concat(added.map(({ id }) => id)) }
-}
-
-function continuationsOf({ tokens, ids }: Vocabulary, prefix: string): TokenTable {
-  const continuations: string[] = []
-  const theirIds: number[] = []
-  for (let i = 0; i < tokens.length; i++) {
-    const token = tokens[i] as string
-    if (!token.startsWith(prefix)) continue
-    continuations.push(token.slice(prefix.length))
-    theirIds.push(ids[i] as number)
-  }
-  return new TokenTable(continuations, theirIds)
 }

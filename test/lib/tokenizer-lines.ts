@@ -161,6 +161,9 @@ const fragments: Readonly<Record<string, readonly string[]>> = {
     '\ud83d\u0301\ude00',
     '\ud800\u0301\udd00',
     '\ud83d\u00ad\ude00',
+    `${'a'.repeat(200)}\ud800\u0301\udd00`,
+    `${'a'.repeat(201)}\ud800\u0301\udd00b`,
+    `${'\u{1d400}'.repeat(100)}\ud800\u0301\udd00`,
   ],
   tokens: [
     '[SEP]',

@@ -31,7 +31,7 @@ export function makeFolder(): string {
 export const never = () => new Promise<never>(() => {})
 
 /** Fails for what would otherwise hold up the whole run. */
-export async function inTime<Value>(promise: Promise<Value>, ms = 10_000): Promise<Value> {
+export async function inTime<Value>(promise: Promise<Value>, ms = 25_000): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`Not done after ${ms} ms.`)), ms)
