@@ -1,10 +1,10 @@
 /** Padded tokens per pass where nobody has said or measured better: a CPU gains nothing beyond, a GPU is not filled by less. */
-const usual = { cpu: 1_024, others: 16_384 }
+const usual = { cpu: 512, others: 16_384 }
 /**
- * Cost of a pass beside its rows, as a part of a full one. Measured on a CPU: 2 ms of 100, MiniLM-L6 in int8, 1,024 tokens. For an
+ * Cost of a pass beside its rows, as a part of a full one. Measured on a CPU: 2 ms of 50, MiniLM-L6 in int8, 512 tokens. For an
  * accelerator it is assumed: a pass that does not fill it takes nearly as long as one that does.
  */
-const costOfPass = { cpu: 1 / 32, others: 1 / 8 }
+const costOfPass = { cpu: 1 / 16, others: 1 / 8 }
 /** No failure for memory lowers a budget below this: one that was passing must not make every later pass a tiny one. */
 const least = 64
 
@@ -14,7 +14,7 @@ export class TokenBudgets {
   readonly #tuned = new Map<string, number>()
   readonly #refused = new Map<string, number>()
 
-  /** `chosen`: for every device. Default: 1,024 on a CPU, 16,384 elsewhere. */
+  /** `chosen`: for every device. Default: 512 on a CPU, 16,384 elsewhere. */
   constructor(chosen?: number) {
     this.#chosen = chosen
   }

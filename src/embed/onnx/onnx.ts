@@ -46,7 +46,7 @@ export interface OnnxEmbedderOptions
   /** Threads of the runtime in each of those workers, 1 to 64. Default: the cores shared out evenly, rounded down. */
   readonly threads?: number
   /**
-   * Tokens in one pass of the model, padding included (rows times the longest), 1 to 1,048,576. Default: 1,024 on a CPU, where more
+   * Tokens in one pass of the model, padding included (rows times the longest), 1 to 1,048,576. Default: 512 on a CPU, where more
    * only costs memory and makes questions wait; 16,384 on an accelerator. `autoTune()` measures it. A text that is longer has a pass of
    * its own.
    */

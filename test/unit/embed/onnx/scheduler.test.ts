@@ -30,7 +30,7 @@ function setUp(
   const scheduler = new Scheduler({
     lanes: virtual,
     dimensions,
-    budgets: new TokenBudgets(options.maxBatchTokens),
+    budgets: new TokenBudgets(options.maxBatchTokens ?? 1_024),
     maxRows: 256,
     deterministic: false,
     counters,
