@@ -51,7 +51,9 @@ export interface RagStats {
       readonly kind: string
       readonly embedder: string
       readonly vectors: number
+      readonly segments: number
       readonly bytes: number
+      readonly epoch: number
     }
   }
 }
@@ -230,8 +232,8 @@ export class Engine {
                 vector: {
                   kind: vector.index.id,
                   embedder: vector.embedder.id,
-                  vectors: vector.index.size,
-                  bytes: vector.index.bytes,
+                  ...vector.index.stats(),
+                  epoch: vector.index.epoch,
                 },
               }),
         },
