@@ -1,6 +1,7 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
-import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildLexical, type VectorLeg } from '../pipelines/catch-up.js'
+import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
 
 export interface NamespaceRuntimeOptions {
@@ -8,6 +9,7 @@ export interface NamespaceRuntimeOptions {
   readonly namespace: StoreNamespace
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
+  readonly metadata: MetadataIndex
   /** Runs one maintenance of the store after the other. */
   readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly recorder: Recorder
@@ -38,7 +40,8 @@ export class NamespaceRuntime {
   constructor(options: NamespaceRuntimeOptions) {
     this.#options = options
     this.namespace = options.namespace
-    this.indexes = { lexical: options.lexical, vector: options.vector }
+    const { lexical, metadata, vector } = options
+    this.indexes = { lexical, metadata, vector }
     this.#chunksAtSnapshot = options.lexical.stats().chunks
   }
 
@@ -78,11 +81,11 @@ export class NamespaceRuntime {
     }
   }
 
-  /** Builds the lexical index afresh from the store and swaps it in; searches go on with the old one until then. */
+  /** Builds the indexes afresh from the store and swaps them in; searches go on with the old ones until then. */
   async rebuild(): Promise<void> {
     // Whatever stopped it is met again, or mended, by what follows.
     while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
-    this.#following = rebuildLexical(this.namespace, this.indexes.lexical).finally(() => {
+    this.#following = rebuildIndexes(this.namespace, this.indexes).finally(() => {
       this.#following = undefined
     })
     await this.#following
@@ -100,6 +103,7 @@ export class NamespaceRuntime {
       if (stepBack === undefined) return
       try {
         await this.indexes.lexical.persist()
+        await this.indexes.vector?.index.persist()
         this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
       } finally {
         await stepBack()
@@ -114,6 +118,7 @@ export class NamespaceRuntime {
     await this.persist().catch(this.#options.onBackgroundError)
     await this.indexes.lexical.close()
     await this.indexes.vector?.index.close()
+    await this.indexes.metadata.close()
   }
 
   async #reach(epoch: number): Promise<void> {
