@@ -14,14 +14,20 @@ const bench: Bench = async ({ quick, log, table }) => {
   const queries = unitVectors(quick ? 20 : 100, random)
   const numbers = Array.from({ length: rows }, (_, i) => i)
   const variants = [
-    { name: 'accelerated', index: createFlatIndex({ dimensions }), times: [] as number[] },
-    { name: 'plain', index: createFlatIndex({ dimensions, accelerate: false }), times: [] as number[] },
+    { name: 'accelerated', index: createFlatIndex({ dimensions, fingerprint: 'bench' }), times: [] as number[] },
+    {
+      name: 'plain',
+      index: createFlatIndex({ dimensions, fingerprint: 'bench', accelerate: false }),
+      times: [] as number[],
+    },
   ] as const
   for (const { name, index } of variants) {
     const began = performance.now()
-    await index.add(numbers, vectors)
+    const update = index.update()
+    await update.add(numbers, vectors)
+    await update.publish(1)
     log(
-      `${name}: added in ${(performance.now() - began).toFixed(0)} ms, ${(index.bytes / rows).toFixed(0)} bytes per vector`,
+      `${name}: added in ${(performance.now() - began).toFixed(0)} ms, ${(index.stats().bytes / rows).toFixed(0)} bytes per vector`,
     )
   }
 

@@ -46,7 +46,7 @@ export {
 export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './core/events.js'
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
 export type { Logger, WaitOptions } from './core/lifecycle.js'
-export type { Hit, LegScores, Question, RetrieveOptions } from './core/search.js'
+export type { Hit, LegScores, Question, RerankCall, RerankerName, RetrieveOptions } from './core/search.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export type {
   Embedder,
@@ -62,5 +62,12 @@ export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type {
+  RerankCandidate,
+  RerankedMatch,
+  Reranker,
+  RerankerCapabilities,
+  RerankRequest,
+} from './rerank/types.js'
 export type { Store } from './store/types.js'
 export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'

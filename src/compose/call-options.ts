@@ -1,7 +1,8 @@
 import type { QueryOptions } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
-import type { Question } from '../core/search.js'
+import type { Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
+import { maxReranked } from '../pipelines/steps/rerank.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
 
@@ -15,6 +16,7 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   filter: true,
   groupBy: true,
   perDocument: true,
+  rerank: true,
   maxContextChars: true,
 }
 
@@ -42,14 +44,29 @@ export function checkIngestOptions(options: WaitOptions & { readonly onProgress?
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { filter, groupBy, maxContextChars, perDocument, topK } = options
+  const { filter, groupBy, maxContextChars, perDocument, rerank, topK } = options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
   if (groupBy !== undefined && groupBy !== 'document') {
     throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
   }
+  checkRerank(rerank)
   compileFilter(filter)
+}
+
+const rerankKeys: Record<keyof RerankCall, true> = { kind: true, candidates: true }
+const rerankers: Record<RerankerName, true> = { mmr: true, 'cross-encoder': true, llm: true }
+
+function checkRerank(rerank: RetrieveOptions['rerank']): void {
+  if (rerank === undefined || typeof rerank === 'boolean') return
+  if (typeof rerank !== 'string') checkKeys(rerank, rerankKeys)
+  const { kind, candidates }: RerankCall = typeof rerank === 'string' ? { kind: rerank } : rerank
+  checkCount('rerank.candidates', candidates, 1, maxReranked)
+  if (kind === undefined || Object.hasOwn(rerankers, kind)) return
+  throw new RagError('BAD_OPTION', `rerank must be one of "${Object.keys(rerankers).join('", "')}".`, {
+    data: { option: 'rerank' },
+  })
 }
 
 /** Throws `BAD_INPUT` for what is no question, `LIMIT` for one that is too long. */

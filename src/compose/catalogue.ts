@@ -12,6 +12,8 @@ import type { LexicalIndex } from '../lexical-index/types.js'
 import type { ExtractiveOptions } from '../llm/extractive.js'
 import type { Llm } from '../llm/types.js'
 import type { RankedList } from '../pipelines/retrieve.js'
+import type { MmrOptions } from '../rerank/mmr.js'
+import type { Reranker } from '../rerank/types.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
@@ -70,6 +72,10 @@ export const catalogue = {
       return (lists: readonly RankedList[]) =>
         fuseByScore(lists.map(({ leg, matches }) => ({ matches, weight: weights[leg], lowest: lowestScore[leg] })))
     },
+  },
+  rerankers: {
+    mmr: async (options: MmrOptions): Promise<Reranker> =>
+      (await import('../rerank/mmr.js')).createMmrReranker(options),
   },
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>

@@ -16,6 +16,7 @@ import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
+import { type ChooseReranking, createReranking } from './reranking.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -32,6 +33,7 @@ export interface Parts {
   /** The embedder as everything that writes documents shares it; `undefined` without one. */
   readonly passages: () => Promise<PassageEmbedder | undefined>
   readonly fuse: () => Promise<Fuse>
+  readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
@@ -73,6 +75,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
     fuse: memoizeAsync(() => openFusion(config)),
+    reranking: createReranking(config, part),
     llm: part(() => openLlm(config)),
     close: async () => {
       const failures: unknown[] = []

@@ -52,7 +52,9 @@ export interface RagStats {
       readonly kind: string
       readonly embedder: string
       readonly vectors: number
+      readonly segments: number
       readonly bytes: number
+      readonly epoch: number
     }
     /** What filters are answered from: made by the first filter, a column for each path that filters name. */
     readonly metadata: MetadataStats
@@ -129,7 +131,7 @@ export class Engine {
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
     const checked = this.#checkRetrieval(question, options)
     return this.#call(name, options, async (runtime, signal) => {
-      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime))).hits
+      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime, options))).hits
     })
   }
 
@@ -160,7 +162,11 @@ export class Engine {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
-        const tools: AnswerTools = { ...(await this.#retrieveTools(runtime)), llm: this.#parts.llm, buildPrompt }
+        const tools: AnswerTools = {
+          ...(await this.#retrieveTools(runtime, options)),
+          llm: this.#parts.llm,
+          buildPrompt,
+        }
         const { maxContextChars, perDocument } = this.#config
         yield* answerQuestion(question, { maxContextChars, perDocument, ...checked, signal }, tools)
       } finally {
@@ -229,8 +235,8 @@ export class Engine {
                 vector: {
                   kind: vector.index.id,
                   embedder: vector.embedder.id,
-                  vectors: vector.index.size,
-                  bytes: vector.index.bytes,
+                  ...vector.index.stats(),
+                  epoch: vector.index.epoch,
                 },
               }),
           metadata: metadata.stats(),
@@ -246,7 +252,10 @@ export class Engine {
       await runtime.freshen()
       await (await embedder?.())?.warmUp?.({ signal })
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
-      await retrieve('warm up', { topK: 1, signal }, await this.#retrieveTools(runtime))
+      const tools = await this.#retrieveTools(runtime, {})
+      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined })
+      const reranker = await tools.reranking?.open()
+      await reranker?.warmUp?.({ signal })
       await Promise.all([llm(), preparation()])
     })
   }
@@ -276,16 +285,18 @@ export class Engine {
     )
   }
 
-  async #retrieveTools(runtime: NamespaceRuntime): Promise<RetrieveTools> {
-    const { fuse, tracker, turns } = this.#parts
+  async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, tracker, turns } = this.#parts
     return {
       namespace: runtime.namespace,
       indexes: runtime.indexes,
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
+      reranking: reranking(rerank),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,
+      logger: this.#config.logger,
       now,
     }
   }

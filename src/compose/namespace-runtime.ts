@@ -1,7 +1,7 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
-import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildLexical, type VectorLeg } from '../pipelines/catch-up.js'
+import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
 
 export interface NamespaceRuntimeOptions {
@@ -81,11 +81,11 @@ export class NamespaceRuntime {
     }
   }
 
-  /** Builds the lexical index afresh from the store and swaps it in; searches go on with the old one until then. */
+  /** Builds the indexes afresh from the store and swaps them in; searches go on with the old ones until then. */
   async rebuild(): Promise<void> {
     // Whatever stopped it is met again, or mended, by what follows.
     while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
-    this.#following = rebuildLexical(this.namespace, this.indexes.lexical).finally(() => {
+    this.#following = rebuildIndexes(this.namespace, this.indexes).finally(() => {
       this.#following = undefined
     })
     await this.#following
@@ -103,6 +103,7 @@ export class NamespaceRuntime {
       if (stepBack === undefined) return
       try {
         await this.indexes.lexical.persist()
+        await this.indexes.vector?.index.persist()
         this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
       } finally {
         await stepBack()

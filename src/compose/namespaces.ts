@@ -88,17 +88,26 @@ export class Namespaces {
     const { embedder: openEmbedder, maintain, tracker, turns } = this.#parts
     const store = await this.#parts.store()
     const embedder = await openEmbedder?.()
+    const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
+    const readOnly = store.capabilities.readOnly
+    const warn = (problem: RagError): void => logger.warn(problem.message, { namespace: name, ...problem.data })
     const { kind, documentWeight: _searchTime, ...parameters } = lexicalIndex
     const lexical = await catalogue.lexicalIndexes[kind]({
       ...parameters,
-      ...(store.directory === undefined ? {} : { directory: join(store.directory, 'indexes', folderOf(name)) }),
-      readOnly: store.capabilities.readOnly,
-      warn: (problem) => logger.warn(problem.message, { namespace: name, ...problem.data }),
+      ...(folder === undefined ? {} : { directory: folder }),
+      readOnly,
+      warn,
     })
     const vector = embedder && {
-      index: await catalogue.vectorIndexes[vectorIndex.kind]({ dimensions: embedder.dimensions, turns }),
+      index: await catalogue.vectorIndexes[vectorIndex.kind]({
+        dimensions: embedder.dimensions,
+        fingerprint: embedder.fingerprint,
+        ...(folder === undefined ? {} : { directory: join(folder, 'vectors') }),
+        readOnly,
+        turns,
+        warn,
+      }),
       embedder,
-      epoch: 0,
     }
     const namespace = store.namespace(name)
     return new NamespaceRuntime({

@@ -74,6 +74,9 @@ export const adapterOptions = {
       ),
     },
   },
+  rerankers: {
+    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
+  },
   llms: {
     extractive: { maxSentences: z._default(whole(1, 20), 3) },
   },
@@ -87,6 +90,11 @@ export function chunkSizes() {
     minChunkSize: z.optional(whole(0, 60_000)),
     maxChunksPerPage: z.optional(whole(0, 1_000_000)),
   }
+}
+
+/** Of every reranker. */
+function rerankOptions() {
+  return { candidates: z._default(whole(1, 1_000), 20) }
 }
 
 /** Of an embedder with a model of its own. */

@@ -3,6 +3,7 @@ import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
 import type { ProfileName } from './profiles.js'
@@ -58,8 +59,11 @@ export interface UltraFastRAGOptions {
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
   /** How words and meaning are joined. Default `'rrf'`. Matters only with an embedder. */
   readonly fusion?: AdapterName<'fusions'> | FusionOptions
-  /** What reorders the best hits. Default: the preset's, `false` where it has none. */
-  readonly rerank?: false | 'mmr' | 'cross-encoder'
+  /**
+   * What puts the best hits into a better order. Default: the preset's, `false` where it has none. One that fails leaves the order
+   * as it was, with a warning. A ready-made reranker stays the caller's to close.
+   */
+  readonly rerank?: false | AdapterName<'rerankers'> | RerankOptions | Reranker
   /**
    * What writes the answer. Default `'extractive'`: quotes sentences, needs no model. A function gets the prompt and yields text; a
    * ready-made model stays the caller's to close.
@@ -204,6 +208,21 @@ export type FusionOptions =
       /** 0 to 1,000 each, relative to each other, not both 0. Default 0.7 and 0.3. A weight of 0 silences its leg. */
       readonly weights?: { readonly lexical: number; readonly vector: number }
     }
+
+export type RerankOptions = MmrRerankOptions
+
+/** Of every reranker. */
+interface RerankDepth {
+  /** Hits it is given, 1 to 1,000; `topK` where that is more. Default 20. Its time grows with them. */
+  readonly candidates?: number
+}
+
+/** Passages that repeat what a better one says come later. No model. */
+export interface MmrRerankOptions extends RerankDepth {
+  readonly kind: 'mmr'
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  readonly lambda?: number
+}
 
 export interface LlmOptions {
   readonly kind: AdapterName<'llms'>

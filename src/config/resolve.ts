@@ -5,18 +5,21 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
-import type { AdapterName, LexicalIndexOptions, LimitOptions, UltraFastRAGOptions } from './options.js'
+import type { AdapterName, LexicalIndexOptions, LimitOptions, RerankOptions, UltraFastRAGOptions } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
 import {
   type AdapterNames,
+  type CompleteRerankOptions,
   type GivenOptions,
   type Instance,
   parseOptions,
+  parseReranker,
   type ResolvedFusion,
   type ResolvedLlm,
 } from './schema.js'
@@ -38,7 +41,7 @@ export interface ResolvedConfig {
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
   readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
   readonly fusion: ResolvedFusion
-  readonly rerank: false
+  readonly rerank: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
   readonly perDocument: number
@@ -79,7 +82,6 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
-  requireReranker(given, name)
   return freeze({
     preset: name,
     profile: given.profile,
@@ -94,7 +96,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: given.fusion,
-    rerank: false,
+    rerank: resolveReranker(given, preset, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
     perDocument: given.perDocument ?? defaults.perDocument,
@@ -193,14 +195,15 @@ function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
   return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
 }
 
-/** No reranker is part of this version: only `false` can be resolved. */
-function requireReranker(given: GivenOptions, name: PresetName): void {
-  const preset = presets[name].rerank
-  const chosen = given.rerank ?? (preset === false ? false : preset.kind)
-  if (chosen === false) return
-  const source = given.rerank === undefined ? `The preset "${name}" uses` : 'Option "rerank" names'
-  throw new RagError('UNSUPPORTED', `${source} the reranker "${chosen}", which this version does not have.`, {
-    data: { option: 'rerank', adapter: chosen, available: [] },
+function resolveReranker(
+  given: GivenOptions,
+  { rerank: own }: Preset,
+  catalogue: AdapterNames,
+): ResolvedConfig['rerank'] {
+  if (given.rerank !== undefined || own === false) return given.rerank ?? false
+  if (own.kind in catalogue.rerankers) return parseReranker(own as RerankOptions, catalogue)
+  throw new RagError('UNSUPPORTED', `The preset uses the reranker "${own.kind}", which this version does not have.`, {
+    data: { option: 'rerank', adapter: own.kind, available: Object.keys(catalogue.rerankers) },
     hint: 'Pass rerank: false.',
   })
 }

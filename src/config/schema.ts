@@ -3,6 +3,7 @@ import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
@@ -18,6 +19,7 @@ import type {
   LlmOptions,
   LmdbStorage,
   MemoryStorage,
+  RerankOptions,
   UltraFastRAGOptions,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
@@ -26,7 +28,15 @@ import { type ProfileName, profiles } from './profiles.js'
 /** The names of the adapters there are, by port: the catalogue, of which only the keys are read. */
 export type AdapterNames = Readonly<
   Record<
-    'extractors' | 'chunkers' | 'embedders' | 'vectorIndexes' | 'lexicalIndexes' | 'fusions' | 'llms' | 'stores',
+    | 'extractors'
+    | 'chunkers'
+    | 'embedders'
+    | 'vectorIndexes'
+    | 'lexicalIndexes'
+    | 'fusions'
+    | 'rerankers'
+    | 'llms'
+    | 'stores',
     Readonly<Record<string, unknown>>
   >
 >
@@ -39,7 +49,7 @@ export interface Instance<Port> {
 
 type Plain = Omit<
   UltraFastRAGOptions,
-  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'llm' | 'quantization'
+  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'rerank' | 'llm' | 'quantization'
 >
 
 /**
@@ -58,6 +68,7 @@ export interface GivenOptions extends Plain {
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
   readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
   readonly fusion: ResolvedFusion
+  readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
 }
 
@@ -65,6 +76,9 @@ export interface GivenOptions extends Plain {
 export type ResolvedFusion =
   | Required<Extract<FusionOptions, { kind: 'rrf' }>>
   | Required<Extract<FusionOptions, { kind: 'weighted' }>>
+
+/** A reranker with the defaults that are the library's and not its own. */
+export type CompleteRerankOptions = RerankOptions & { readonly candidates: number }
 
 /** What writes the answer, complete. */
 export type ResolvedLlm = Required<LlmOptions> | { readonly kind: 'function'; readonly generate: LlmFunction }
@@ -83,11 +97,17 @@ export function parseOptions(options: unknown, names: AdapterNames): GivenOption
   return { ...parsed.data, ...instances } as unknown as GivenOptions
 }
 
+/** The reranker that a preset or a call names, with its defaults. */
+export function parseReranker(options: RerankOptions, names: AdapterNames): CompleteRerankOptions {
+  return parseOptions({ rerank: options }, names).rerank as CompleteRerankOptions
+}
+
 /** Methods by which a ready-made adapter is known. */
 const portMethods = {
   storage: ['namespace', 'acquireMaintenance'],
   chunker: ['chunk'],
   embedder: ['embed'],
+  rerank: ['rerank'],
   llm: ['generate'],
 } as const
 
@@ -96,6 +116,7 @@ const portFacts = {
   storage: ['id'],
   chunker: ['id', 'fingerprint'],
   embedder: ['id', 'fingerprint', 'dimensions'],
+  rerank: ['id'],
   llm: ['id'],
 } as const
 
@@ -122,7 +143,7 @@ function separate(options: Readonly<Record<string, unknown>>): {
     instances.llm = { kind: 'function', generate: plain.llm }
     delete plain.llm
   }
-  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'llm']) {
+  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm']) {
     if (typeof plain[port] === 'string') plain[port] = { kind: plain[port] }
   }
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
@@ -180,7 +201,7 @@ function optionShape(names: AdapterNames) {
     vectorIndex: z.optional(choice(names.vectorIndexes, adapterOptions.vectorIndexes)),
     lexicalIndex: z.optional(choice(names.lexicalIndexes, adapterOptions.lexicalIndexes)),
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
-    rerank: z.optional(z.literal([false, 'mmr', 'cross-encoder'])),
+    rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
     perDocument: whole(1),

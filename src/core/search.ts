@@ -10,14 +10,27 @@ export interface LegScores {
   readonly vector?: number
   /** What fusion made of the legs. */
   readonly fused?: number
+  /** What the reranker gave; absent without one, for hits it left out, and when it failed. */
+  readonly rerank?: number
 }
 
 /** One retrieved passage. */
 export interface Hit {
   readonly chunk: Chunk
-  /** Higher is better; comparable within one result only. */
+  /** The reranker's where there is one, else that of the search. Higher is better; comparable within one result only. */
   readonly score: number
   readonly scores: LegScores
+}
+
+/** Rerankers by name. */
+export type RerankerName = 'mmr' | 'cross-encoder' | 'llm'
+
+/** How one call is reranked; what is left out is as the option `rerank` of the constructor says. */
+export interface RerankCall {
+  /** Default: that of the constructor. */
+  readonly kind?: RerankerName
+  /** Hits it is given, 1 to 1,000; `topK` where that is more. */
+  readonly candidates?: number
 }
 
 /** Options of `retrieve()`. */
@@ -30,6 +43,11 @@ export interface RetrieveOptions extends WaitOptions {
   readonly groupBy?: 'document'
   /** At most this many chunks of one document. Default: no limit in `retrieve()`, 3 in `query()`. */
   readonly perDocument?: number
+  /**
+   * `false`: no reranking; a name, or what is different from the constructor's option. Default: as the constructor says. `true`
+   * without a reranker there is `BAD_OPTION`.
+   */
+  readonly rerank?: boolean | RerankerName | RerankCall
 }
 
 /** A question as text, as a vector, or both. A vector alone searches the vector leg only. */

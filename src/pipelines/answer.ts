@@ -3,7 +3,7 @@ import { RagError } from '../core/errors.js'
 import type { AnswerEvent, QueryStage } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
-import { type RetrieveTools, retrieve } from './retrieve.js'
+import { findHits, type RetrieveTools, rankHits } from './retrieve.js'
 import { createCitationParser } from './steps/cite.js'
 import { packSources } from './steps/pack.js'
 
@@ -32,11 +32,15 @@ export async function* answerQuestion(
   const clock = new StageClock(tools)
 
   yield clock.begin('retrieve')
-  const { hits, terms } = await retrieve(question, options, tools)
+  const found = await findHits(question, options, tools)
+
+  if (tools.reranking !== undefined) yield clock.begin('rerank')
+  const ranked = await rankHits(found, question, options, tools)
+  const hits = ranked.map(({ hit }) => hit)
 
   yield clock.begin('pack')
   const sources = packSources(hits, options.maxContextChars)
-  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms })
+  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms: found.terms })
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')

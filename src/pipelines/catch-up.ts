@@ -14,11 +14,10 @@ export interface NamespaceIndexes {
   readonly metadata: MetadataIndex
 }
 
-/** A vector index with the embedder whose vectors it holds, and the store epoch it reflects. */
+/** A vector index with the embedder whose vectors it holds. */
 export interface VectorLeg {
   readonly index: VectorIndex
   readonly embedder: Embedder
-  epoch: number
 }
 
 const maxAttempts = 5
@@ -57,7 +56,7 @@ async function whileVersionsVanish<Result>(task: () => Promise<Result>): Promise
 
 /** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
 export function indexedEpoch({ lexical, metadata, vector }: NamespaceIndexes): number {
-  return Math.min(lexical.epoch, metadata.epoch, vector === undefined ? Number.POSITIVE_INFINITY : vector.epoch)
+  return Math.min(lexical.epoch, metadata.epoch, vector === undefined ? Number.POSITIVE_INFINITY : vector.index.epoch)
 }
 
 async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<boolean> {
@@ -66,9 +65,11 @@ async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): P
   return true
 }
 
-/** Builds the index afresh from the store; searches see the old one until the new one is complete. */
-export async function rebuildLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<void> {
-  await applyToLexical(changesSince(namespace, 0), namespace, index)
+/** Builds the indexes afresh from the store; searches see the old ones until the new ones are complete. */
+export async function rebuildIndexes(namespace: StoreNamespace, { lexical, vector }: NamespaceIndexes): Promise<void> {
+  await whileVersionsVanish(() => applyToLexical(changesSince(namespace, 0), namespace, lexical))
+  if (vector === undefined) return
+  await whileVersionsVanish(() => applyToVector(changesSince(namespace, 0), namespace, vector))
 }
 
 async function applyToLexical(
@@ -94,21 +95,34 @@ async function applyToLexical(
 }
 
 async function catchUpVector(namespace: StoreNamespace, leg: VectorLeg | undefined): Promise<boolean> {
-  if (leg === undefined || leg.epoch >= namespace.epoch()) return false
-  const { changes, fromNothing } = changesSince(namespace, leg.epoch)
-  for (const document of changes.added) checkFingerprint(document, leg.embedder)
-  await leg.index.remove(fromNothing ? everything : changes.removed)
-  for (const document of changes.added) {
-    for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
-      const rows = nonZeroRows(vectors, leg.index.dimensions)
-      await leg.index.add(
-        rows.map(({ row }) => document.base + firstOrdinal + row),
-        rows.length * leg.index.dimensions === vectors.length ? vectors : gather(rows, leg.index.dimensions),
-      )
-    }
-  }
-  leg.epoch = changes.epoch
+  if (leg === undefined || leg.index.epoch >= namespace.epoch()) return false
+  await applyToVector(changesSince(namespace, leg.index.epoch), namespace, leg)
   return true
+}
+
+async function applyToVector(
+  { changes, fromNothing }: ChangeSet,
+  namespace: StoreNamespace,
+  { index, embedder }: VectorLeg,
+): Promise<void> {
+  for (const document of changes.added) checkFingerprint(document, embedder)
+  const update = index.update()
+  try {
+    update.remove(fromNothing ? everything : changes.removed)
+    for (const document of changes.added) {
+      for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
+        const rows = nonZeroRows(vectors, index.dimensions)
+        await update.add(
+          rows.map(({ row }) => document.base + firstOrdinal + row),
+          rows.length * index.dimensions === vectors.length ? vectors : gather(rows, index.dimensions),
+        )
+      }
+    }
+    await update.publish(changes.epoch)
+  } catch (error) {
+    update.abort()
+    throw error
+  }
 }
 
 async function catchUpMetadata(namespace: StoreNamespace, index: MetadataIndex): Promise<boolean> {

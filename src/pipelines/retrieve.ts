@@ -1,5 +1,6 @@
 import { RagError } from '../core/errors.js'
 import type { Filter } from '../core/filter.js'
+import type { Logger } from '../core/lifecycle.js'
 import type { RangeSet } from '../core/range-set.js'
 import type { Hit, LegScores, Question, RetrieveOptions } from '../core/search.js'
 import type { FusedMatch } from '../fusion/types.js'
@@ -10,6 +11,7 @@ import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
 import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
+import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
 export interface RetrieveTools {
@@ -18,11 +20,14 @@ export interface RetrieveTools {
   /** Makes sure that the indexes reflect every commit this query must see. */
   readonly freshen: () => Promise<void>
   readonly fuse: Fuse
+  /** Absent: hits keep the order of the search. */
+  readonly reranking: Reranking | undefined
   /** Weight λ of the document's score beside the chunk's. */
   readonly documentWeight: number
   /** Waits for this query's turn, so that many at once leave the event loop free. */
   readonly turn: () => Promise<void>
   readonly recorder: Recorder
+  readonly logger: Logger
   readonly now: () => number
 }
 
@@ -41,6 +46,18 @@ export interface Retrieved {
   readonly terms: readonly QueryTerm[]
 }
 
+/** A hit with its chunk number. */
+export interface NumberedHit {
+  readonly number: number
+  readonly hit: Hit
+}
+
+/** Hits before they are reranked, more than are wanted where there is a reranker. */
+export interface FoundHits {
+  readonly pool: readonly NumberedHit[]
+  readonly terms: readonly QueryTerm[]
+}
+
 interface Wanted {
   readonly topK: number
   readonly perDocument: number
@@ -52,15 +69,19 @@ const minCandidates = 50
 const maxAttempts = 3
 
 /**
- * Catch up → search the legs → fuse → keep `perDocument` → hydrate. Exact with respect to filters and grouping: candidates are
- * doubled until enough hits remain or the legs have no more.
+ * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument`. Exact with respect to filters and grouping: candidates
+ * are doubled until enough hits remain or the legs have no more.
  */
 export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
-  const text = typeof question === 'string' ? question : (question.text ?? '')
-  const wanted: Wanted = {
-    topK: options.topK ?? 5,
-    perDocument: options.groupBy === 'document' ? 1 : (options.perDocument ?? Number.POSITIVE_INFINITY),
-  }
+  const found = await findHits(question, options, tools)
+  const rank = () => rankHits(found, question, options, tools)
+  const ranked = tools.reranking === undefined ? await rank() : await timed('query.rerank', tools, rank)
+  return { hits: ranked.map(({ hit }) => hit), terms: found.terms }
+}
+
+/** The first half of {@link retrieve}: everything before the reranker. */
+export async function findHits(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<FoundHits> {
+  const text = textOf(question)
   const { signal } = options
   for (let attempt = 1; ; attempt++) {
     await tools.freshen()
@@ -68,10 +89,60 @@ export async function retrieve(question: Question, options: RetrieveOptions, too
     signal?.throwIfAborted()
     const allow = await allowFor(options.filter, tools, signal)
     const vector = await timed('query.embed', tools, () => queryVector(question, text, tools.indexes.vector, signal))
-    const found = await search({ text, vector, allow, wanted }, tools, signal)
-    const { hits, vanished } = found
-    if (vanished === 0 || attempt === maxAttempts) return { hits, terms: found.terms }
+    const { vanished, ...found } = await search({ text, vector, allow, wanted: wantedBy(options) }, tools, signal)
+    if (vanished === 0 || attempt === maxAttempts) return found
   }
+}
+
+/** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
+export async function rankHits(
+  { pool }: FoundHits,
+  question: Question,
+  options: RetrieveOptions,
+  tools: RetrieveTools,
+): Promise<readonly NumberedHit[]> {
+  const { reranking, indexes } = tools
+  const wanted = wantedBy(options)
+  if (reranking === undefined) return keepBest(pool, wanted)
+  const asked = {
+    text: textOf(question),
+    topK: wanted.topK,
+    embedder: indexes.vector?.embedder,
+    signal: options.signal,
+  }
+  return keepBest(await rerankHits(pool, asked, reranking, tools), wanted)
+}
+
+function textOf(question: Question): string {
+  return typeof question === 'string' ? question : (question.text ?? '')
+}
+
+function wantedBy({ groupBy, perDocument = Number.POSITIVE_INFINITY, topK = 5 }: RetrieveOptions): Wanted {
+  return { topK, perDocument: groupBy === 'document' ? 1 : perDocument }
+}
+
+/**
+ * What is looked up so that a reranker has a choice. Of one document twice as many as may stay: the reranker may find another of its
+ * passages the best. That is why twice as many as are wanted are enough, and needed, for as many to stay.
+ */
+function poolFor({ topK, perDocument }: Wanted, { candidates }: Reranking): Wanted {
+  const least = perDocument === Number.POSITIVE_INFINITY ? topK : topK * 2
+  return { topK: Math.max(candidates, least), perDocument: perDocument * 2 }
+}
+
+/** The first hits, at most `perDocument` of one document. */
+function keepBest(hits: readonly NumberedHit[], { topK, perDocument }: Wanted): NumberedHit[] {
+  const ofDocument = new Map<string, number>()
+  const kept: NumberedHit[] = []
+  for (const one of hits) {
+    if (kept.length >= topK) break
+    const { documentId } = one.hit.chunk
+    const count = ofDocument.get(documentId) ?? 0
+    if (count >= perDocument) continue
+    ofDocument.set(documentId, count + 1)
+    kept.push(one)
+  }
+  return kept
 }
 
 async function allowFor(
@@ -130,17 +201,19 @@ async function search(
   query: Search,
   tools: RetrieveTools,
   signal: AbortSignal | undefined,
-): Promise<Retrieved & { readonly vanished: number }> {
-  const { topK } = query.wanted
-  for (let candidates = Math.max(minCandidates, topK * 4); ; candidates *= 2) {
+): Promise<FoundHits & { readonly vanished: number }> {
+  const { wanted } = query
+  const looked = tools.reranking === undefined ? wanted : poolFor(wanted, tools.reranking)
+  const first = Math.max(minCandidates, wanted.topK * 4, looked.topK * 2)
+  for (let candidates = first; ; candidates *= 2) {
     const { lists, terms } = await searchLegs(query, candidates, tools)
     signal?.throwIfAborted()
     const fused = lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists)
-    const { hits, vanished } = await timed('query.hydrate', tools, () =>
-      hydrate(fused, lists, query.wanted, tools.namespace),
+    const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
+      hydrate(fused, lists, looked, tools.namespace),
     )
     const exhausted = lists.every(({ matches }) => matches.length < candidates)
-    if (hits.length >= topK || exhausted) return { hits, terms, vanished }
+    if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }
 }
 
@@ -173,13 +246,13 @@ function hydrate(
   lists: readonly RankedList[],
   { topK, perDocument }: Wanted,
   namespace: StoreNamespace,
-): { hits: Hit[]; vanished: number } {
+): { hits: NumberedHit[]; vanished: number } {
   const legs = lists.map(({ leg, matches }) => ({
     leg,
     scores: new Map(matches.map(({ number, score }) => [number, score])),
   }))
   const ofDocument = new Map<string, number>()
-  const hits: Hit[] = []
+  const hits: NumberedHit[] = []
   let vanished = 0
   for (let from = 0; from < fused.length && hits.length < topK; from += topK) {
     const slice = fused.slice(from, from + topK)
@@ -193,7 +266,7 @@ function hydrate(
       const count = ofDocument.get(chunk.documentId) ?? 0
       if (count >= perDocument || hits.length >= topK) continue
       ofDocument.set(chunk.documentId, count + 1)
-      hits.push({ chunk, score, scores: legScores(number, legs, score) })
+      hits.push({ number, hit: { chunk, score, scores: legScores(number, legs, score) } })
     }
   }
   return { hits, vanished }

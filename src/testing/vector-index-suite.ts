@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict'
+import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-index/types.js'
-import { type RegisterTest, randomNumbers, rejectsWith, shuffled } from './support.js'
+import {
+  hasCode,
+  itWith,
+  type NotApplicable,
+  nextLoopTurn,
+  type RegisterTest,
+  randomNumbers,
+  rejectsWith,
+  shuffled,
+} from './support.js'
 
 /** How the suite gets its vector indexes. */
 export interface VectorIndexHarness {
   /** An empty index of this width. The suite closes it. */
   create(options: { readonly dimensions: number }): Promise<VectorIndex>
+  /** For indexes that `persist()`: opens again what a closed index has left. */
+  readonly reopen: ((closed: VectorIndex) => Promise<VectorIndex>) | NotApplicable
   /**
    * For indexes that are not exact: the least mean share of the true nearest among those found, over random vectors of 24
    * dimensions, from 0 to 1. Default 0.9. An index whose `capabilities.exact` is true must find them all.
@@ -16,7 +28,7 @@ export interface VectorIndexHarness {
 
 /**
  * What every {@link VectorIndex} must do. Call it inside a `describe` with the `it` of your test framework:
- * `vectorIndexConformance(it, { create: async ({ dimensions }) => createFlatIndex({ dimensions }) })`.
+ * `vectorIndexConformance(it, { create: async (options) => createMyIndex(options), reopen: { skip: 'it lives in memory' } })`.
  */
 export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHarness): void {
   const { minRecall = 0.9 } = harness
@@ -34,12 +46,14 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
     assert.ok(index.id.length > 0)
     assert.equal(index.dimensions, 3)
     assert.equal(typeof index.capabilities.exact, 'boolean')
-    assert.equal(index.size, 0)
-    assert.ok(index.bytes >= 0)
+    assert.equal(index.epoch, 0)
+    const { vectors, segments, bytes } = index.stats()
+    assert.deepEqual([vectors, segments], [0, 0])
+    assert.ok(bytes >= 0)
     assert.deepEqual(await index.search(Float32Array.of(1, 0, 0), { topK: 5 }), [])
-    await index.remove([[0, 100]])
-    await index.add([], new Float32Array(0))
-    assert.equal(index.size, 0)
+    await change(index, { remove: [[0, 100]], add: [[], new Float32Array(0)] })
+    assert.equal(index.stats().vectors, 0)
+    await index.persist()
   })
 
   withIndex('finds what a plain scan finds, through additions, replacements and removals', width, async (index) => {
@@ -51,15 +65,15 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
       const first = pick(1_500)
       const count = 1 + pick(250)
       if (step % 4 === 3) {
-        await index.remove([[first, first + count]])
+        await change(index, { remove: [[first, first + count]] })
         for (let number = first; number < first + count; number++) model.delete(number)
       } else {
         const numbers = shuffled(consecutive(first, count), step)
         const vectors = unitVectors(count, random)
-        await index.add(numbers, vectors)
+        await change(index, { add: [numbers, vectors] })
         for (const [row, number] of numbers.entries()) model.set(number, vectors.slice(row * width, (row + 1) * width))
       }
-      assert.equal(index.size, model.size)
+      assert.equal(index.stats().vectors, model.size)
       const allow = RangeSet.from([
         [first, first + 400],
         [900, 901],
@@ -76,8 +90,8 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   withIndex('orders equal scores by number, whatever the order they came in', 2, async (index) => {
     const numbers = shuffled(consecutive(0, 1_000), 2)
     const rows = Float32Array.from({ length: 2_000 }, (_, place) => 1 - (place % 2))
-    await index.add(numbers.slice(0, 400), rows.subarray(0, 800))
-    await index.add(numbers.slice(400), rows.subarray(800))
+    await change(index, { add: [numbers.slice(0, 400), rows.subarray(0, 800)] })
+    await change(index, { add: [numbers.slice(400), rows.subarray(800)] })
     const found = await index.search(Float32Array.of(1, 0), { topK: 50 })
     const order = found.map(({ number }) => number)
     assert.equal(order.length, 50)
@@ -89,7 +103,7 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   })
 
   withIndex('finds as many as are asked for and there, and nothing that is not allowed', width, async (index) => {
-    await index.add(consecutive(10, 700), unitVectors(700, randomNumbers(3)))
+    await change(index, { add: [consecutive(10, 700), unitVectors(700, randomNumbers(3))] })
     const query = unitVectors(1, randomNumbers(4))
     const everyTenth = consecutive(0, 100).map((place): [number, number] => [place * 10, place * 10 + 1])
     const one = (await index.search(query, { topK: 700 })).at(-1)?.number ?? Number.NaN
@@ -116,9 +130,9 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   })
 
   withIndex('replaces a number that comes again', 2, async (index) => {
-    await index.add([7, 8], Float32Array.of(1, 0, 0, 1))
-    await index.add([7], Float32Array.of(0, 1))
-    assert.equal(index.size, 2)
+    await change(index, { add: [[7, 8], Float32Array.of(1, 0, 0, 1)] })
+    await change(index, { add: [[7], Float32Array.of(0, 1)] })
+    assert.equal(index.stats().vectors, 2)
     assert.deepEqual(rounded(await index.search(Float32Array.of(1, 0), { topK: 9 })), [
       { number: 7, score: 0 },
       { number: 8, score: 0 },
@@ -127,60 +141,79 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
       { number: 7, score: 1 },
       { number: 8, score: 1 },
     ])
+    await change(index, { add: [[9, 7, 7], Float32Array.of(0, 0.5, 0, 0.25, 0, 0.75)] })
+    assert.deepEqual(rounded(await index.search(Float32Array.of(0, 1), { topK: 9 })), [
+      { number: 8, score: 1 },
+      { number: 7, score: 0.75 },
+      { number: 9, score: 0.5 },
+    ])
   })
 
   withIndex('removes ranges that overlap, are empty or unknown, and takes the numbers again', 2, async (index) => {
-    await index.add(consecutive(0, 6), Float32Array.of(1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0))
+    await change(index, { add: [consecutive(0, 6), Float32Array.of(1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0)] })
     const left = async () => (await index.search(Float32Array.of(1, 0), { topK: 9 })).map(({ number }) => number)
-    await index.remove([])
-    await index.remove([
-      [4, 9],
-      [1, 3],
-      [2, 3],
-      [0, 0],
-      [50, 1e15],
-    ])
+    await change(index, { remove: [] })
+    await change(index, {
+      remove: [
+        [4, 9],
+        [1, 3],
+        [2, 3],
+        [0, 0],
+        [50, 1e15],
+      ],
+    })
     assert.deepEqual(await left(), [0, 3])
-    assert.equal(index.size, 2)
-    await index.add([2], Float32Array.of(1, 0))
+    assert.equal(index.stats().vectors, 2)
+    await change(index, { add: [[2], Float32Array.of(1, 0)] })
     assert.deepEqual(await left(), [0, 2, 3])
-    await index.remove([[0, Number.MAX_SAFE_INTEGER]])
+    await change(index, { remove: [[0, Number.MAX_SAFE_INTEGER]] })
     assert.deepEqual(await left(), [])
-    assert.equal(index.size, 0)
+    assert.equal(index.stats().vectors, 0)
   })
 
   withIndex('keeps numbers apart that differ beyond 32 bits', 2, async (index) => {
     const numbers = [5, 2 ** 31 + 5, 2 ** 32 + 5, 2 ** 52 + 5]
-    await index.add(numbers, Float32Array.of(1, 0, 0.9, 0, 0.8, 0, 0.7, 0))
+    await change(index, { add: [numbers, Float32Array.of(1, 0, 0.9, 0, 0.8, 0, 0.7, 0)] })
     const find = async (allow?: RangeSet) =>
       (await index.search(Float32Array.of(1, 0), { topK: 9, ...(allow === undefined ? {} : { allow }) })).map(
         ({ number }) => number,
       )
     assert.deepEqual(await find(), numbers)
     assert.deepEqual(await find(RangeSet.from([[2 ** 32, 2 ** 33]])), [2 ** 32 + 5])
-    await index.remove([[2 ** 32 + 5, 2 ** 32 + 6]])
+    await change(index, { remove: [[2 ** 32 + 5, 2 ** 32 + 6]] })
     assert.deepEqual(await find(), [5, 2 ** 31 + 5, 2 ** 52 + 5])
   })
 
   withIndex('refuses unusable vectors before anything is changed', 2, async (index) => {
-    await index.add([0, 1], Float32Array.of(1, 0, 0.5, 0))
+    await change(index, { add: [[0, 1], Float32Array.of(1, 0, 0.5, 0)] })
     const before = await index.search(Float32Array.of(1, 0), { topK: 9 })
+    const update = index.update()
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-      await rejectsWith(index.add([0, 9], Float32Array.of(0, 1, 1, bad)), 'BAD_INPUT')
+      await rejectsWith(update.add([0, 9], Float32Array.of(0, 1, 1, bad)), 'BAD_INPUT')
       await rejectsWith(index.search(Float32Array.of(bad, 1), { topK: 1 }), 'BAD_INPUT')
     }
-    for (const values of [0, 1, 3, 4]) await rejectsWith(index.add([9], new Float32Array(values)), 'BAD_INPUT')
+    for (const values of [0, 1, 3, 4]) await rejectsWith(update.add([9], new Float32Array(values)), 'BAD_INPUT')
     for (const values of [0, 1, 3]) {
       await rejectsWith(index.search(new Float32Array(values), { topK: 1 }), 'BAD_INPUT')
     }
-    assert.equal(index.size, 2)
+    for (const bad of [-1, 1.5, Number.NaN, 2 ** 53]) {
+      await rejectsWith(update.add([bad], Float32Array.of(1, 0)), 'BAD_INPUT')
+    }
+    for (const topK of [-1, 1.5, Number.NaN]) {
+      await rejectsWith(index.search(Float32Array.of(1, 0), { topK }), 'BAD_OPTION')
+    }
+    await update.add([9], Float32Array.of(0.7, 0))
     assert.deepEqual(await index.search(Float32Array.of(1, 0), { topK: 9 }), before)
-    await index.add([9], Float32Array.of(0.7, 0))
-    assert.equal(index.size, 3)
+    await update.publish(7)
+    assert.equal(index.stats().vectors, 3)
+    assert.deepEqual(
+      (await index.search(Float32Array.of(1, 0), { topK: 9 })).map(({ number }) => number),
+      [0, 9, 1],
+    )
   })
 
   withIndex('scores zero vectors 0, never NaN', 2, async (index) => {
-    await index.add([4, 2, 3], Float32Array.of(0, 0, 1, 0, -1, 0))
+    await change(index, { add: [[4, 2, 3], Float32Array.of(0, 0, 1, 0, -1, 0)] })
     assert.deepEqual(rounded(await index.search(Float32Array.of(1, 0), { topK: 9 })), [
       { number: 2, score: 1 },
       { number: 4, score: 0 },
@@ -195,24 +228,28 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   withIndex('keeps its own copy of what it was given', 2, async (index) => {
     const vectors = Float32Array.of(1, 0, 0, 1)
     const numbers = [1, 2]
-    await index.add(numbers, vectors)
+    const update = index.update()
+    await update.add(numbers, vectors)
     vectors.fill(0)
     numbers.fill(9)
+    await update.publish(1)
     assert.deepEqual(rounded(await index.search(Float32Array.of(1, 0), { topK: 1 })), [{ number: 1, score: 1 }])
   })
 
-  withIndex('takes calls that come at once, in their order, and goes on after one that failed', 2, async (index) => {
-    const results = await Promise.allSettled([
-      index.add([1, 2], Float32Array.of(1, 0, 0.9, 0)),
-      index.add([3], Float32Array.of(Number.NaN, 0)),
-      index.remove([[1, 2]]),
-      index.add([1], Float32Array.of(0.5, 0)),
-      index.add([4], Float32Array.of(0.7, 0)),
-      index.remove([[2, 3]]),
-    ])
+  withIndex('takes the steps of an update in their order, and goes on after one that failed', 2, async (index) => {
+    const update = index.update()
+    const steps = [
+      update.add([1, 2], Float32Array.of(1, 0, 0.9, 0)),
+      update.add([3], Float32Array.of(Number.NaN, 0)),
+      update.remove([[1, 2]]),
+      update.add([1], Float32Array.of(0.5, 0)),
+      update.add([4], Float32Array.of(0.7, 0)),
+      update.remove([[2, 3]]),
+      update.publish(1),
+    ]
     assert.deepEqual(
-      results.map(({ status }) => status),
-      ['fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled'],
+      (await Promise.allSettled(steps)).map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled'],
     )
     const found = await index.search(Float32Array.of(1, 0), { topK: 9 })
     assert.deepEqual(
@@ -221,18 +258,97 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
     )
   })
 
+  withIndex('shows what is staged at once with publish(), and what was aborted never', 2, async (index) => {
+    const here = async () => (await index.search(Float32Array.of(1, 0), { topK: 9 })).map(({ number }) => number)
+    await change(index, { add: [[1], Float32Array.of(1, 0)] })
+    for (const [end, numbers] of [
+      ['abort', [2, 3]],
+      ['publish', [4, 5]],
+    ] as const) {
+      const update = index.update()
+      update.remove([[1, 2]])
+      await update.add(numbers, Float32Array.of(1, 0, 0.5, 0))
+      await nextLoopTurn()
+      assert.deepEqual(await here(), [1])
+      assert.equal(index.stats().vectors, 1)
+      if (end === 'publish') await update.publish(9)
+      update.abort()
+      update.abort()
+    }
+    assert.deepEqual(await here(), [4, 5])
+    assert.equal(index.epoch, 9)
+    await index.update().publish(12)
+    assert.equal(index.epoch, 12)
+    assert.deepEqual(await here(), [4, 5])
+  })
+
+  withIndex('has one update at a time, which takes nothing more when it has ended', 2, async (index) => {
+    const update = index.update()
+    assert.throws(() => index.update(), RagError.isInstance)
+    await update.publish(1)
+    const aborted = index.update()
+    aborted.abort()
+    for (const ended of [update, aborted]) {
+      await assert.rejects(ended.add([1], Float32Array.of(1, 0)), RagError.isInstance)
+      assert.throws(() => ended.remove([[0, 1]]), RagError.isInstance)
+      await assert.rejects(ended.publish(2), RagError.isInstance)
+    }
+    // An update that follows at once is not touched by what the aborted one leaves behind.
+    const abandoned = index.update()
+    const adding = abandoned.add(consecutive(0, 2_000), new Float32Array(4_000).fill(0.5))
+    abandoned.abort()
+    await Promise.all([change(index, { add: [[7], Float32Array.of(1, 0)] }), Promise.allSettled([adding])])
+    assert.deepEqual(rounded(await index.search(Float32Array.of(1, 0), { topK: 9 })), [{ number: 7, score: 1 }])
+    assert.equal(index.epoch, 2)
+  })
+
+  withIndex('shows every search one epoch, never half an update', width, async (index) => {
+    const generation = 300
+    const vectors = unitVectors(generation, randomNumbers(10))
+    const query = unitVectors(1, randomNumbers(11))
+    await change(index, { add: [consecutive(generation, generation), vectors] })
+    let done = false
+    let searches = 0
+    const searching = async () => {
+      for (; !done; searches++) {
+        const found = await index.search(query, { topK: 1_000 })
+        assert.equal(found.length, generation)
+        assert.equal(new Set(found.map(({ number }) => Math.floor(number / generation))).size, 1)
+        await nextLoopTurn()
+      }
+    }
+    const publishing = async () => {
+      for (let epoch = 2; epoch < 25 && !done; epoch++) {
+        const update = index.update()
+        update.remove([[0, epoch * generation]])
+        for (let part = 0; part < 3; part++) {
+          const numbers = consecutive(epoch * generation + part * 100, 100)
+          await update.add(numbers, vectors.subarray(part * 100 * width, (part + 1) * 100 * width))
+        }
+        await update.publish(epoch)
+        await nextLoopTurn()
+      }
+    }
+    const stop = () => {
+      done = true
+    }
+    await Promise.all([searching().finally(stop), publishing().finally(stop)])
+    assert.ok(searches > 0)
+  })
+
   withIndex('gives searches true scores while vectors come and go', width, async (index) => {
     const vectors = unitVectors(2_000, randomNumbers(5))
-    await index.add(consecutive(0, 1_000), vectors.subarray(0, 1_000 * width))
+    await change(index, { add: [consecutive(0, 1_000), vectors.subarray(0, 1_000 * width)] })
     const query = unitVectors(1, randomNumbers(6))
     const searches = consecutive(0, 8).map(() => index.search(query, { topK: 20 }))
-    const changes = [
-      index.add(consecutive(1_000, 1_000), vectors.subarray(1_000 * width)),
-      index.remove([[0, 500]]),
-      index.remove([[1_500, 1_600]]),
-    ]
+    const changing = async () => {
+      await change(index, { add: [consecutive(1_000, 1_000), vectors.subarray(1_000 * width)] })
+      await change(index, { remove: [[0, 500]] })
+      await change(index, { remove: [[1_500, 1_600]] })
+    }
+    const changes = changing()
     searches.push(...consecutive(0, 8).map(() => index.search(query, { topK: 20 })))
-    const [answers] = await Promise.all([Promise.all(searches), Promise.all(changes)])
+    const [answers] = await Promise.all([Promise.all(searches), changes])
     for (const found of answers) {
       assert.equal(found.length, 20)
       for (const { number, score } of found) {
@@ -240,7 +356,7 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
         assert.ok(Math.abs(score - product(row, query)) < tolerance)
       }
     }
-    assert.equal(index.size, 1_400)
+    assert.equal(index.stats().vectors, 1_400)
   })
 
   it('gives the same answer for the same vectors, whatever the order they came in', async () => {
@@ -250,7 +366,7 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
     for (const seed of [1, 2]) {
       const index = await harness.create({ dimensions: width })
       for (const number of seed === 1 ? consecutive(0, 900) : shuffled(consecutive(0, 900), 3)) {
-        await index.add([number], vectors.subarray(number * width, (number + 1) * width))
+        await change(index, { add: [[number], vectors.subarray(number * width, (number + 1) * width)] })
       }
       const found = await index.search(query, { topK: 10 })
       assert.deepEqual(await index.search(query, { topK: 10 }), found)
@@ -261,10 +377,38 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   })
 
   withIndex('counts its bytes: more with more vectors', 64, async (index) => {
-    const empty = index.bytes
-    await index.add(consecutive(0, 2_000), new Float32Array(2_000 * 64).fill(0.125))
+    const empty = index.stats().bytes
+    await change(index, { add: [consecutive(0, 2_000), new Float32Array(2_000 * 64).fill(0.125)] })
+    const more = index.stats().bytes - empty
     // Product quantisation, the smallest that is in use, keeps about a byte for eight values.
-    assert.ok(index.bytes - empty >= 2_000 * 8, `${index.bytes - empty} bytes for 2,000 vectors of 64 dimensions.`)
+    assert.ok(more >= 2_000 * 8, `${more} bytes for 2,000 vectors of 64 dimensions.`)
+  })
+
+  withIndex('gives up a search whose signal is aborted', 2, async (index) => {
+    await change(index, { add: [[1], Float32Array.of(1, 0)] })
+    const reason = new Error('enough')
+    await assert.rejects(
+      index.search(Float32Array.of(1, 0), { topK: 1, signal: AbortSignal.abort(reason) }),
+      (error) => error === reason,
+    )
+  })
+
+  it('answers many questions in one call as it answers each, where it offers to', async () => {
+    const index = await harness.create({ dimensions: width })
+    try {
+      await change(index, { add: [consecutive(0, 500), unitVectors(500, randomNumbers(12))] })
+      const queries = unitVectors(7, randomNumbers(13))
+      const options = { topK: 5, allow: RangeSet.from([[50, 450]]) }
+      const alone = await Promise.all(
+        consecutive(0, 7).map((row) => index.search(queries.slice(row * width, (row + 1) * width), options)),
+      )
+      if (index.searchMany === undefined) return
+      assert.deepEqual(await index.searchMany(queries, options), alone)
+      assert.deepEqual(await index.searchMany(new Float32Array(0), options), [])
+      await rejectsWith(index.searchMany(new Float32Array(width + 1), options), 'BAD_INPUT')
+    } finally {
+      await index.close()
+    }
   })
 
   it('refuses everything after close(), which is safe before first use, twice and during a search', async () => {
@@ -274,10 +418,12 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
 
     const index = await harness.create({ dimensions: width })
     const vectors = unitVectors(600, randomNumbers(9))
-    await index.add(consecutive(0, 600), vectors)
+    await change(index, { add: [consecutive(0, 600), vectors] })
+    const update = index.update()
     const running = [
       index.search(vectors.subarray(0, width), { topK: 1 }),
-      index.add([600], vectors.subarray(0, width)),
+      update.add([600], vectors.subarray(0, width)),
+      update.publish(2),
     ]
     const settled = Promise.allSettled(running)
     await index.close()
@@ -286,10 +432,56 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
       if (result.status === 'rejected') await rejectsWith(Promise.reject(result.reason), 'CLOSED')
     }
     await rejectsWith(index.search(vectors.subarray(0, width), { topK: 1 }), 'CLOSED')
-    await rejectsWith(index.add([1], vectors.subarray(0, width)), 'CLOSED')
-    await rejectsWith(index.remove([[0, 1]]), 'CLOSED')
-    assert.equal(index.size, 0)
+    assert.throws(() => index.update(), hasCode('CLOSED'))
+    assert.equal(index.stats().vectors, 0)
   })
+
+  itWith(it, 'is after persist() what it was, and without it what it was before', harness.reopen, async (reopen) => {
+    const vectors = unitVectors(1_000, randomNumbers(14))
+    const queries = unitVectors(5, randomNumbers(15))
+    let index = await harness.create({ dimensions: width })
+    await change(index, { add: [consecutive(0, 700), vectors.subarray(0, 700 * width)] }, 3)
+    await change(index, { remove: [[100, 300]], add: [consecutive(700, 300), vectors.subarray(700 * width)] }, 5)
+    const ask = () =>
+      Promise.all(
+        consecutive(0, 5).map((row) => index.search(queries.slice(row * width, (row + 1) * width), { topK: 9 })),
+      )
+    const answers = await ask()
+    await Promise.all([index.persist(), index.persist()])
+    await index.persist()
+    await index.close()
+
+    index = await reopen(index)
+    assert.equal(index.epoch, 5)
+    assert.equal(index.stats().vectors, 800)
+    assert.deepEqual(await ask(), answers)
+    await change(index, { remove: [[0, 500]], add: [[2_000], queries.slice(0, width)] }, 8)
+    assert.equal((await index.search(queries.slice(0, width), { topK: 1 }))[0]?.number, 2_000)
+    assert.equal(index.stats().vectors, 501)
+    await index.close()
+
+    index = await reopen(index)
+    assert.equal(index.epoch, 5)
+    assert.deepEqual(await ask(), answers)
+    await index.close()
+  })
+}
+
+interface Change {
+  readonly remove?: readonly (readonly [number, number])[]
+  readonly add?: readonly [numbers: readonly number[], vectors: Float32Array]
+}
+
+/** One update: what is removed, then what is added. */
+async function change(index: VectorIndex, { remove, add }: Change, epoch = index.epoch + 1): Promise<void> {
+  const update = index.update()
+  try {
+    if (remove !== undefined) update.remove(remove)
+    if (add !== undefined) await update.add(...add)
+    await update.publish(epoch)
+  } finally {
+    update.abort()
+  }
 }
 
 /** Dimensions of random vectors: no multiple of what SIMD code likes. */

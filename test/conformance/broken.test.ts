@@ -26,7 +26,7 @@ import {
   vectorIndexConformance,
 } from '../../src/testing/index.js'
 import { createFlatIndex } from '../../src/vector-index/flat.js'
-import type { VectorIndex, VectorMatch } from '../../src/vector-index/types.js'
+import type { VectorIndex, VectorMatch, VectorUpdate } from '../../src/vector-index/types.js'
 import { makePdf } from '../unit/extract/helpers.js'
 
 /** What is broken, the beginning of the test that must see it, and how: some members of a sound adapter, replaced. */
@@ -70,7 +70,7 @@ function sees<Port>(
 
 describe('the suite of vector indexes sees an index that', () => {
   const breakages: readonly Breakage<VectorIndex>[] = [
-    ['counts one that is not there', 'is empty', () => ({ size: 1 })],
+    ['counts one that is not there', 'is empty', (sound) => ({ stats: () => ({ ...sound.stats(), vectors: 1 }) })],
     ['gives distances', 'finds what a plain scan', (sound) => changed(sound, (score) => 1 - score)],
     ['gives worst first', 'finds what a plain scan', (sound) => listed(sound, (found) => found.toReversed())],
     [
@@ -114,55 +114,59 @@ describe('the suite of vector indexes sees an index that', () => {
       'replaces a number',
       (sound) => {
         const known = new Set<number>()
-        return {
+        return updated(sound, (update) => ({
           add: async (numbers, vectors) => {
             if (numbers.some((number) => known.has(number))) return
             for (const number of numbers) known.add(number)
-            await sound.add(numbers, vectors)
+            await update.add(numbers, vectors)
           },
-        }
+        }))
       },
     ],
     [
       'removes the end of a range too',
       'removes ranges',
-      (sound) => ({
-        remove: (ranges) => sound.remove(ranges.map(([start, end]) => [start, end + 1] as const)),
-      }),
+      (sound) =>
+        updated(sound, (update) => ({
+          remove: (ranges) => update.remove(ranges.map(([start, end]) => [start, end + 1] as const)),
+        })),
     ],
     [
       'cuts numbers to 32 bits',
       'keeps numbers apart',
-      (sound) => ({
-        add: (numbers, vectors) =>
-          sound.add(
-            numbers.map((number) => number >>> 0),
-            vectors,
-          ),
-      }),
+      (sound) =>
+        updated(sound, (update) => ({
+          add: (numbers, vectors) =>
+            update.add(
+              numbers.map((number) => number >>> 0),
+              vectors,
+            ),
+        })),
     ],
     [
       'takes NaN for 0',
       'refuses unusable',
-      (sound) => ({
-        add: (numbers, vectors) =>
-          sound.add(
-            numbers,
-            vectors.map((value) => (Number.isFinite(value) ? value : 0)),
-          ),
-      }),
+      (sound) =>
+        updated(sound, (update) => ({
+          add: (numbers, vectors) =>
+            update.add(
+              numbers,
+              vectors.map((value) => (Number.isFinite(value) ? value : 0)),
+            ),
+        })),
     ],
     [
       'changes something before it refuses',
       'refuses unusable',
-      (sound) => ({
-        add: async (numbers, vectors) => {
-          if (vectors.length !== numbers.length * sound.dimensions) return sound.add(numbers, vectors)
-          for (const [row, number] of numbers.entries()) {
-            await sound.add([number], vectors.slice(row * sound.dimensions, (row + 1) * sound.dimensions))
-          }
-        },
-      }),
+      (sound) =>
+        updated(sound, (update) => ({
+          add: async (numbers, vectors) => {
+            if (vectors.length !== numbers.length * sound.dimensions) return update.add(numbers, vectors)
+            for (const [row, number] of numbers.entries()) {
+              await update.add([number], vectors.slice(row * sound.dimensions, (row + 1) * sound.dimensions))
+            }
+          },
+        })),
     ],
     [
       'divides by the length of zero vectors',
@@ -177,56 +181,168 @@ describe('the suite of vector indexes sees an index that', () => {
     [
       'borrows vectors',
       'keeps its own copy',
-      (sound) => {
-        const later: (() => Promise<void>)[] = []
-        return {
-          add: async (numbers, vectors) => void later.push(() => sound.add(numbers, vectors)),
-          search: async (vector, options) => {
-            for (const add of later.splice(0)) await add()
-            return sound.search(vector, options)
-          },
-        }
-      },
+      (sound) =>
+        updated(sound, (update) => {
+          const later: (() => Promise<void>)[] = []
+          return {
+            add: async (numbers, vectors) => void later.push(() => update.add(numbers, vectors)),
+            publish: async (epoch) => {
+              for (const add of later.splice(0)) await add()
+              await update.publish(epoch)
+            },
+          }
+        }),
     ],
     [
       'stops after a failure',
-      'takes calls that come at once',
+      'takes the steps of an update',
+      (sound) =>
+        updated(sound, (update) => {
+          let chain: Promise<unknown> = Promise.resolve()
+          return {
+            add: (numbers, vectors) => {
+              const added = chain.then(() => update.add(numbers, vectors))
+              chain = added
+              return added
+            },
+          }
+        }),
+    ],
+    [
+      'removes what comes after',
+      'takes the steps of an update',
+      (sound) =>
+        updated(sound, (update) => {
+          const later: Parameters<VectorUpdate['remove']>[0][] = []
+          return {
+            remove: (ranges) => void later.push(ranges),
+            publish: (epoch) => {
+              for (const ranges of later) update.remove(ranges)
+              return update.publish(epoch)
+            },
+          }
+        }),
+    ],
+    [
+      'shows what is staged',
+      'shows what is staged',
+      (sound) => ({
+        update: () => {
+          let update = sound.update()
+          return {
+            add: async (numbers, vectors) => {
+              await update.add(numbers, vectors)
+              await update.publish(sound.epoch)
+              update = sound.update()
+            },
+            remove: (ranges) => update.remove(ranges),
+            publish: (epoch) => update.publish(epoch),
+            abort: () => update.abort(),
+          }
+        },
+      }),
+    ],
+    [
+      'forgets its epoch',
+      'shows what is staged',
+      (sound) => updated(sound, (update) => ({ publish: () => update.publish(sound.epoch) })),
+    ],
+    [
+      'publishes what was aborted',
+      'shows what is staged',
       (sound) => {
-        let chain: Promise<unknown> = Promise.resolve()
+        let aborted: VectorUpdate | undefined
         return {
-          add: (numbers, vectors) => {
-            const added = chain.then(() => sound.add(numbers, vectors))
-            chain = added
-            return added
+          update: () => {
+            const update = aborted ?? sound.update()
+            aborted = undefined
+            return withMembers(update, {
+              abort: () => {
+                aborted = update
+              },
+              publish: (epoch) => update.publish(epoch),
+            })
           },
         }
       },
     ],
     [
-      'searches while it is half filled',
+      'lets two update at once',
+      'has one update',
+      (sound) => ({
+        update: () => {
+          try {
+            return sound.update()
+          } catch {
+            return { add: async () => {}, remove: () => {}, publish: async () => {}, abort: () => {} }
+          }
+        },
+      }),
+    ],
+    [
+      'publishes removals first',
+      'shows every search',
+      (sound) => {
+        const publish = async (fill: (update: VectorUpdate) => void | Promise<void>, epoch: number) => {
+          const update = sound.update()
+          await fill(update)
+          await update.publish(epoch)
+          await new Promise(setImmediate)
+        }
+        return {
+          update: () => {
+            let removed: Parameters<VectorUpdate['remove']>[0] = []
+            const added: Parameters<VectorUpdate['add']>[] = []
+            return {
+              remove: (ranges) => {
+                removed = ranges
+              },
+              add: async (...batch) => void added.push(batch),
+              publish: async (epoch) => {
+                await publish((update) => update.remove(removed), epoch)
+                await publish(async (update) => {
+                  for (const batch of added) await update.add(...batch)
+                }, epoch)
+              },
+              abort: () => {},
+            }
+          },
+        }
+      },
+    ],
+    [
+      'does not look at the signal',
+      'gives up a search',
+      (sound) => ({ search: (vector, { signal: _, ...options }) => sound.search(vector, options) }),
+    ],
+    [
+      'finds nothing while it is updated',
       'gives searches true scores',
       (sound) => {
         let adding = 0
         return {
-          add: async (numbers, vectors) => {
-            adding++
-            await sound.add(numbers, vectors).finally(() => adding--)
-          },
+          ...updated(sound, (update) => ({
+            add: async (numbers, vectors) => {
+              adding++
+              await update.add(numbers, vectors).finally(() => adding--)
+            },
+          })),
           search: async (vector, options) => (adding > 0 ? [] : sound.search(vector, options)),
         }
       },
     ],
     ['answers by chance', 'gives the same answer', (sound) => changed(sound, (score) => score + Math.random() * 1e-7)],
-    ['does not count its bytes', 'counts its bytes', () => ({ bytes: 0 })],
+    ['does not count its bytes', 'counts its bytes', (sound) => ({ stats: () => ({ ...sound.stats(), bytes: 0 }) })],
     ['works on when it is closed', 'refuses everything after close', () => ({ close: async () => {} })],
     ['closes once', 'refuses everything after close', (sound) => ({ close: once(() => sound.close()) })],
   ]
   sees(breakages, (collect, members) =>
     vectorIndexConformance(collect, {
       create: async (options) => {
-        const sound = createFlatIndex(options)
+        const sound = createFlatIndex({ ...options, fingerprint: 'test' })
         return withMembers(sound, members(sound))
       },
+      reopen: { skip: 'it lives in memory' },
     }),
   )
 
@@ -236,6 +352,15 @@ describe('the suite of vector indexes sees an index that', () => {
 
   function changed(sound: VectorIndex, change: (score: number) => number): Partial<VectorIndex> {
     return listed(sound, (found) => found.map(({ number, score }) => ({ number, score: change(score) })))
+  }
+
+  function updated(sound: VectorIndex, members: (update: VectorUpdate) => Partial<VectorUpdate>): Partial<VectorIndex> {
+    return {
+      update: () => {
+        const update = sound.update()
+        return withMembers(update, members(update))
+      },
+    }
   }
 })
 

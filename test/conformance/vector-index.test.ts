@@ -6,5 +6,8 @@ describe.each([
   ['accelerated', true],
   ['plain', false],
 ])('flat vector index, %s', (_name, accelerate) => {
-  vectorIndexConformance(it, { create: async ({ dimensions }) => createFlatIndex({ dimensions, accelerate }) })
+  vectorIndexConformance(it, {
+    create: async ({ dimensions }) => createFlatIndex({ dimensions, fingerprint: 'test', accelerate }),
+    reopen: { skip: 'it lives in memory' },
+  })
 })

@@ -15,6 +15,7 @@ const catalogue = {
   vectorIndexes: names('flat'),
   lexicalIndexes: names('bm25'),
   fusions: names('rrf', 'weighted'),
+  rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
   stores: names('memory', 'lmdb'),
 }
@@ -370,12 +371,11 @@ describe('presets', () => {
     },
   )
 
-  it('name a reranker that is not there yet', () => {
-    expect(failure({ preset: 'production', embedder: false })).toMatchObject({
-      code: 'UNSUPPORTED',
-      data: { option: 'rerank', adapter: 'mmr' },
-    })
-    expect(failure({ rerank: 'cross-encoder' }).code).toBe('UNSUPPORTED')
+  it('say what to pass instead where their reranker is missing', () => {
+    const without = { ...catalogue, rerankers: names('llm') }
+    const error = failure({ preset: 'production', embedder: false }, without)
+    expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'rerank', adapter: 'mmr', available: ['llm'] } })
+    expect(error.hint).toContain('rerank: false')
   })
 
   it('and profiles hold whole numbers in range', () => {

@@ -6,6 +6,37 @@ import { randomNumbers } from '../../../src/testing/support.js'
 import { createFlatIndex } from '../../../src/vector-index/flat.js'
 import type { VectorIndex, VectorMatch } from '../../../src/vector-index/types.js'
 
+/** An empty one. */
+function makeFlat(options: { readonly dimensions: number; readonly accelerate?: boolean }): VectorIndex {
+  return createFlatIndex({ ...options, fingerprint: 'test' })
+}
+
+/** Adds vectors with consecutive numbers in an update of their own. */
+async function filled(index: VectorIndex, count: number, vectors: Float32Array, first = 0): Promise<VectorIndex> {
+  await add(
+    index,
+    Array.from({ length: count }, (_, i) => first + i),
+    vectors,
+  )
+  return index
+}
+
+async function add(index: VectorIndex, numbers: readonly number[], vectors: Float32Array): Promise<void> {
+  const update = index.update()
+  try {
+    await update.add(numbers, vectors)
+    await update.publish(index.epoch + 1)
+  } finally {
+    update.abort()
+  }
+}
+
+async function remove(index: VectorIndex, ...ranges: [number, number][]): Promise<void> {
+  const update = index.update()
+  update.remove(ranges)
+  await update.publish(index.epoch + 1)
+}
+
 /** Scores by a plain sum in double precision; the slow, obviously right version of a search. */
 function oracle(
   rows: ReadonlyMap<number, Float32Array>,
@@ -35,14 +66,6 @@ function randomVectors(count: number, dimensions: number, seed: number): Float32
   return vectors
 }
 
-async function filled(index: VectorIndex, count: number, vectors: Float32Array, first = 0): Promise<VectorIndex> {
-  await index.add(
-    Array.from({ length: count }, (_, i) => first + i),
-    vectors,
-  )
-  return index
-}
-
 const codeOf = async (work: Promise<unknown>): Promise<string> => {
   const error = await work.then(
     () => undefined,
@@ -62,9 +85,9 @@ describe('the flat vector index', () => {
     'gives the same with and without acceleration in %i dimensions',
     async (dimensions) => {
       const vectors = randomVectors(600, dimensions, dimensions)
-      const fast = await filled(createFlatIndex({ dimensions }), 600, vectors)
-      const plain = await filled(createFlatIndex({ dimensions, accelerate: false }), 600, vectors)
-      expect(fast.bytes).toBeGreaterThan(plain.bytes)
+      const fast = await filled(makeFlat({ dimensions }), 600, vectors)
+      const plain = await filled(makeFlat({ dimensions, accelerate: false }), 600, vectors)
+      expect(fast.stats().bytes).toBeGreaterThan(plain.stats().bytes)
       for (let i = 0; i < 10; i++) {
         const query = randomVectors(1, dimensions, 9_000 + i)
         expect(await fast.search(query, { topK: 10 })).toEqual(await plain.search(query, { topK: 10 }))
@@ -96,11 +119,11 @@ describe('the flat vector index', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 12 }), fc.nat(), async (commands, seed) => {
-        const index = createFlatIndex({ dimensions })
+        const index = makeFlat({ dimensions })
         const rows = new Map<number, Float32Array>()
         for (const { kind, first, count, seed } of commands) {
           if (kind === 'remove') {
-            await index.remove([[first, first + count]])
+            await remove(index, [first, first + count])
             for (let i = 0; i < count; i++) rows.delete(first + i)
             continue
           }
@@ -108,7 +131,7 @@ describe('the flat vector index', () => {
           await filled(index, count, vectors, first)
           for (let i = 0; i < count; i++) rows.set(first + i, vectors.subarray(i * dimensions, (i + 1) * dimensions))
         }
-        expect(index.size).toBe(rows.size)
+        expect(index.stats().vectors).toBe(rows.size)
         const query = randomVectors(1, dimensions, seed)
         const allow = RangeSet.from([
           [seed % 900, (seed % 900) + 700],
@@ -130,8 +153,8 @@ describe('the flat vector index', () => {
       return (random() - 0.5) * scale
     })
     vectors.copyWithin(900 * dimensions, 0, 100 * dimensions)
-    const fast = await filled(createFlatIndex({ dimensions }), 1_000, vectors)
-    const plain = await filled(createFlatIndex({ dimensions, accelerate: false }), 1_000, vectors)
+    const fast = await filled(makeFlat({ dimensions }), 1_000, vectors)
+    const plain = await filled(makeFlat({ dimensions, accelerate: false }), 1_000, vectors)
     for (const scale of scales) {
       const query = Float32Array.from({ length: dimensions }, () => (random() - 0.5) * scale)
       const found = await fast.search(query, { topK: 50 })
@@ -141,47 +164,46 @@ describe('the flat vector index', () => {
   })
 
   it('refuses unusable vectors before anything is changed', async () => {
-    const index = await filled(createFlatIndex({ dimensions: 2 }), 3, Float32Array.of(1, 0, 0, 1, 1, 0))
-    const { bytes } = index
+    const index = await filled(makeFlat({ dimensions: 2 }), 3, Float32Array.of(1, 0, 0, 1, 1, 0))
+    const { bytes } = index.stats()
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-      expect(await codeOf(index.add([0, 9], Float32Array.of(0, 0, 1, bad)))).toBe('BAD_INPUT')
+      expect(await codeOf(add(index, [0, 9], Float32Array.of(0, 0, 1, bad)))).toBe('BAD_INPUT')
       expect(await codeOf(index.search(Float32Array.of(1, bad), { topK: 1 }))).toBe('BAD_INPUT')
     }
-    expect(await codeOf(index.add([9], Float32Array.of(1)))).toBe('BAD_INPUT')
-    expect(await codeOf(index.add([-1], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
-    expect(await codeOf(index.add([1.5], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
+    expect(await codeOf(add(index, [9], Float32Array.of(1)))).toBe('BAD_INPUT')
+    expect(await codeOf(add(index, [-1], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
+    expect(await codeOf(add(index, [1.5], Float32Array.of(1, 0)))).toBe('BAD_INPUT')
     expect(await codeOf(index.search(Float32Array.of(1), { topK: 1 }))).toBe('BAD_INPUT')
     for (const topK of [-1, 1.5, Number.NaN])
       expect(await codeOf(index.search(Float32Array.of(1, 0), { topK }))).toBe('BAD_OPTION')
-    expect([index.size, index.bytes]).toEqual([3, bytes])
+    expect([index.stats().vectors, index.stats().bytes]).toEqual([3, bytes])
     expect(await index.search(Float32Array.of(1, 0), { topK: 1 })).toEqual([{ number: 0, score: 1 }])
   })
 
   it('keeps the last of a number that comes twice in one call', async () => {
-    const index = createFlatIndex({ dimensions: 1 })
-    await index.add([4, 4], Float32Array.of(0.25, 0.5))
+    const index = makeFlat({ dimensions: 1 })
+    await add(index, [4, 4], Float32Array.of(0.25, 0.5))
     expect(await index.search(Float32Array.of(1), { topK: 5 })).toEqual([{ number: 4, score: 0.5 }])
   })
 
   it('shows a search the vectors that were there when it began', async () => {
     const dimensions = 64
     const index = await filled(
-      createFlatIndex({ dimensions, accelerate: false }),
+      makeFlat({ dimensions, accelerate: false }),
       20_000,
       randomVectors(20_000, dimensions, 3),
     )
     const query = randomVectors(1, dimensions, 4)
     const before = await index.search(query, { topK: 20 })
     const searching = Promise.all([index.search(query, { topK: 20 }), index.search(query, { topK: 20 })])
-    const replaced = filled(index, 20_000, new Float32Array(20_000 * dimensions))
-    const removed = index.remove([[0, 20_000]])
+    const changing = filled(index, 20_000, new Float32Array(20_000 * dimensions)).then(() => remove(index, [0, 20_000]))
     expect(await searching).toEqual([before, before])
-    await Promise.all([replaced, removed])
+    await changing
     expect(await index.search(query, { topK: 20 })).toEqual([])
   })
 
   it('is not disturbed when the caller uses the query array again', async () => {
-    const index = await filled(createFlatIndex({ dimensions: 2 }), 2, Float32Array.of(1, 0, 0, 1))
+    const index = await filled(makeFlat({ dimensions: 2 }), 2, Float32Array.of(1, 0, 0, 1))
     const query = Float32Array.of(1, 0)
     const searching = index.search(query, { topK: 1 })
     query.set([0, 1])
@@ -190,16 +212,16 @@ describe('the flat vector index', () => {
 
   it('gives memory back when vectors are removed, and does not grow under replacement', async () => {
     const dimensions = 64
-    const index = createFlatIndex({ dimensions })
-    const empty = index.bytes
+    const index = makeFlat({ dimensions })
+    const empty = index.stats().bytes
     await filled(index, 4_000, randomVectors(4_000, dimensions, 1))
-    const full = index.bytes
+    const full = index.stats().bytes
     for (let round = 0; round < 6; round++) await filled(index, 4_000, randomVectors(4_000, dimensions, round))
-    await index.remove([[1, 3_999]])
-    expect(index.bytes).toBeLessThan(full / 20)
-    expect(index.size).toBe(2)
-    await index.remove([[0, 1e15]])
-    expect(index.bytes).toBeLessThan(empty + 300 * dimensions * 4)
+    await remove(index, [1, 3_999])
+    expect(index.stats().bytes).toBeLessThan(full / 20)
+    expect(index.stats().vectors).toBe(2)
+    await remove(index, [0, 1e15])
+    expect(index.stats().bytes).toBeLessThan(empty + 300 * dimensions * 4)
   })
 
   it.each<[string, () => unknown]>([
@@ -217,15 +239,15 @@ describe('the flat vector index', () => {
     ],
   ])('finds the same when %s', async (_name, stub) => {
     const vectors = randomVectors(3_000, 64, 8)
-    const plain = await filled(createFlatIndex({ dimensions: 64, accelerate: false }), 3_000, vectors)
+    const plain = await filled(makeFlat({ dimensions: 64, accelerate: false }), 3_000, vectors)
     vi.stubGlobal('WebAssembly', stub())
     vi.resetModules()
     try {
       const fresh = await import('../../../src/vector-index/flat.js')
-      const index = await filled(fresh.createFlatIndex({ dimensions: 64 }), 3_000, vectors)
+      const index = await filled(fresh.createFlatIndex({ dimensions: 64, fingerprint: 'test' }), 3_000, vectors)
       const query = vectors.subarray(64, 128)
       expect(await index.search(query, { topK: 10 })).toEqual(await plain.search(query, { topK: 10 }))
-      expect(index.bytes).toBe(plain.bytes)
+      expect(index.stats().bytes).toBe(plain.stats().bytes)
     } finally {
       vi.unstubAllGlobals()
     }
@@ -233,7 +255,7 @@ describe('the flat vector index', () => {
 
   it('refuses dimensions out of range', () => {
     for (const dimensions of [0, -1, 1.5, Number.NaN, 65_537]) {
-      expect(() => createFlatIndex({ dimensions })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+      expect(() => makeFlat({ dimensions })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
     }
   })
 })
