@@ -9,6 +9,7 @@ export type {
   EmbeddingStreamBatch,
 } from './compose/embedding-engine.js'
 export type { RagStats } from './compose/engine.js'
+export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'
@@ -59,9 +60,11 @@ export type {
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
+export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
 export type {
   RerankCandidate,
   RerankedMatch,

@@ -84,7 +84,8 @@ export function checkQuestion(question: Question, maxQueryChars: number): void {
   })
 }
 
-function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
+/** Throws `BAD_OPTION` for what is no object of these keys. */
+export function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new RagError('BAD_OPTION', 'Options are an object.')
   }
