@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { createBatchInputs } from '../../src/embed/onnx/batch-inputs.js'
+import { createBatchInputs } from '../../src/onnx/batch-inputs.js'
 import { poolRows } from '../../src/embed/onnx/pooling.js'
 import type { TokenizedTexts } from '../../src/models/types.js'
 import { randomNumbers } from '../../src/testing/support.js'

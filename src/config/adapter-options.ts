@@ -75,6 +75,20 @@ export const adapterOptions = {
     },
   },
   rerankers: {
+    'cross-encoder': {
+      ...rerankOptions(),
+      model: z.optional(text),
+      quantization: z.optional(precision),
+      revision: z.optional(text),
+      device: z.optional(z.custom(isOneDevice, 'must be a device such as "auto", "cpu" or "cuda:1"')),
+      workers: z.optional(whole(1, 16)),
+      threads: z.optional(whole(1, 64)),
+      maxBatchTokens: z.optional(whole(1, 2 ** 20)),
+      maxTokens: z.optional(whole(8, Number.MAX_SAFE_INTEGER)),
+      activation: z.optional(z.enum(['sigmoid', 'none'])),
+      cascade: z.optional(z.strictObject({ model: z.optional(text), keep: z.optional(whole(1, 1_000)) })),
+      patience: z.optional(whole(1, 1_000)),
+    },
     mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
   },
   llms: {
@@ -134,6 +148,10 @@ function isDevice(value: unknown): boolean {
   return (
     names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
   )
+}
+
+function isOneDevice(value: unknown): boolean {
+  return typeof value === 'string' && isDevice(value)
 }
 
 function isFilled(value: unknown): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fromHalfFloats } from '../../../../src/embed/onnx/half-floats.js'
+import { fromHalfFloats } from '../../../../src/onnx/float-data.js'
 import { poolRows } from '../../../../src/embed/onnx/pooling.js'
 import type { Pooling } from '../../../../src/models/types.js'
 import { randomNumbers } from '../../../../src/testing/support.js'
