@@ -10,7 +10,9 @@ export const defaults = {
   /** Of embedders and rerankers that were chosen without one. */
   models: {
     'cross-encoder': 'cross-encoder/ms-marco-MiniLM-L6-v2',
-    onnx: 'sentence-transformers/all-MiniLM-L6-v2', static: 'minishlab/potion-retrieval-32M' },
+    onnx: 'sentence-transformers/all-MiniLM-L6-v2',
+    static: 'minishlab/potion-retrieval-32M',
+  },
   extractor: { pdf: 'pdfium', layout: 'raw' },
   limits: {
     maxFileBytes: 256 * 2 ** 20,

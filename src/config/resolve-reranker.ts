@@ -36,10 +36,14 @@ export function resolveReranker(
   const { rerank } = presets[preset]
   if (rerank === false) return false
   if (rerank.kind in catalogue.rerankers) return completeReranker(rerank as RerankOptions, context, catalogue)
-  throw new RagError('UNSUPPORTED', `The preset uses the reranker "${rerank.kind}", which this version does not have.`, {
-    data: { option: 'rerank', adapter: rerank.kind, available: Object.keys(catalogue.rerankers) },
-    hint: 'Pass rerank: false.',
-  })
+  throw new RagError(
+    'UNSUPPORTED',
+    `The preset uses the reranker "${rerank.kind}", which this version does not have.`,
+    {
+      data: { option: 'rerank', adapter: rerank.kind, available: Object.keys(catalogue.rerankers) },
+      hint: 'Pass rerank: false.',
+    },
+  )
 }
 
 /** A reranker that a preset or a call names. */

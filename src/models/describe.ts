@@ -81,7 +81,14 @@ async function describe<Settings extends object>(
 ) {
   const { name, directory, weights } = located
   const contentHash = await hashOf(located, { settings: stableJson(settings), signal })
-  return { name, directory, weights: join(directory, weights.path), quantization: weights.quantization, contentHash, ...settings }
+  return {
+    name,
+    directory,
+    weights: join(directory, weights.path),
+    quantization: weights.quantization,
+    contentHash,
+    ...settings,
+  }
 }
 
 function warnOfSubstitute(

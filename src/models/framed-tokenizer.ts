@@ -68,12 +68,14 @@ export function createFramedTokenizer(options: FramedTokenizerOptions): Tokenize
       const offsets = new Int32Array(seconds.length + 1)
       const starts = new Int32Array(seconds.length)
       for (const [index, text] of seconds.entries()) {
-        for (let place = 0; place < beginning.length; place++) output.push(beginning.ids[place] as number)
-        append(text, output, left)
-        for (const id of pair.after) output.push(id)
-        const start = offsets[index] as number
+        const start = output.length
+        const isAlone = text === ''
+        const shared = isAlone ? beginning.length - pair.between.length : beginning.length
+        for (let place = 0; place < shared; place++) output.push(beginning.ids[place] as number)
+        if (!isAlone) append(text, output, left)
+        for (const id of isAlone ? after : pair.after) output.push(id)
         offsets[index + 1] = output.length
-        starts[index] = pair.secondType === 1 ? beginning.length : output.length - start
+        starts[index] = isAlone || pair.secondType === 0 ? output.length - start : beginning.length
       }
       return { ids: output.ids.slice(0, output.length), offsets, seconds: starts }
     },

@@ -1,6 +1,8 @@
 import { describe, it } from 'vitest'
+import { createCrossEncoder } from '../../src/rerank/cross-encoder/cross-encoder.js'
 import { createMmrReranker } from '../../src/rerank/mmr.js'
 import { createFakeReranker, rerankerConformance } from '../../src/testing/index.js'
+import { modelFolder } from '../fixtures/models/model-folder.js'
 
 describe('mmr reranker', () => {
   rerankerConformance(it, {
@@ -18,4 +20,18 @@ describe('mmr reranker that looks for what is new alone', () => {
 
 describe('fake reranker', () => {
   rerankerConformance(it, { create: async () => createFakeReranker() })
+})
+
+describe('cross-encoder', () => {
+  const relevance = { skip: 'the weights are drawn at random' }
+  const model = modelFolder({ output: 'logit' })
+  rerankerConformance(it, { create: () => createCrossEncoder({ model, device: 'cpu' }), relevance })
+})
+
+describe('cross-encoder with a cascade, patience and two workers', () => {
+  const relevance = { skip: 'the weights are drawn at random' }
+  const model = modelFolder({ output: 'logit' })
+  const first = modelFolder({ output: 'logit', layers: 1, weights: ['fp32'] })
+  const options = { model, device: 'cpu', workers: 2, patience: 3, cascade: { model: first, keep: 4 } }
+  rerankerConformance(it, { create: () => createCrossEncoder(options), relevance })
 })

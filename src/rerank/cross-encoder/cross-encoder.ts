@@ -112,7 +112,8 @@ export async function createCrossEncoder(
 }
 
 function checkOptions(options: CrossEncoderOptions): void {
-  for (const [name, [least, most]] of Object.entries(ranges)) check(name, options[name as keyof typeof ranges], least, most)
+  for (const [name, [least, most]] of Object.entries(ranges))
+    check(name, options[name as keyof typeof ranges], least, most)
   check('cascade.keep', options.cascade?.keep, 1, 1_000)
 }
 
