@@ -8,6 +8,7 @@ import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
+import type { MetadataStats } from '../metadata-index/metadata-index.js'
 import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
 import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
@@ -55,6 +56,8 @@ export interface RagStats {
       readonly bytes: number
       readonly epoch: number
     }
+    /** What filters are answered from: made by the first filter, a column for each path that filters name. */
+    readonly metadata: MetadataStats
   }
 }
 
@@ -215,7 +218,7 @@ export class Engine {
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, async (runtime) => {
       const { capabilities, directory, id } = await this.#parts.store()
-      const { lexical, vector } = runtime.indexes
+      const { lexical, metadata, vector } = runtime.indexes
       await runtime.freshen()
       const { bytes, chunks, segments } = lexical.stats()
       return {
@@ -236,6 +239,7 @@ export class Engine {
                   epoch: vector.index.epoch,
                 },
               }),
+          metadata: metadata.stats(),
         },
       }
     })

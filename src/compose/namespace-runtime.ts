@@ -1,4 +1,5 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
 import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
@@ -8,6 +9,7 @@ export interface NamespaceRuntimeOptions {
   readonly namespace: StoreNamespace
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
+  readonly metadata: MetadataIndex
   /** Runs one maintenance of the store after the other. */
   readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly recorder: Recorder
@@ -38,7 +40,8 @@ export class NamespaceRuntime {
   constructor(options: NamespaceRuntimeOptions) {
     this.#options = options
     this.namespace = options.namespace
-    this.indexes = { lexical: options.lexical, vector: options.vector }
+    const { lexical, metadata, vector } = options
+    this.indexes = { lexical, metadata, vector }
     this.#chunksAtSnapshot = options.lexical.stats().chunks
   }
 
@@ -115,6 +118,7 @@ export class NamespaceRuntime {
     await this.persist().catch(this.#options.onBackgroundError)
     await this.indexes.lexical.close()
     await this.indexes.vector?.index.close()
+    await this.indexes.metadata.close()
   }
 
   async #reach(epoch: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
+import { createMetadataIndex } from '../metadata-index/metadata-index.js'
 import { sha256Hex } from '../util/hash.js'
 import { catalogue } from './catalogue.js'
 import type { Parts } from './compose.js'
@@ -108,11 +109,13 @@ export class Namespaces {
       }),
       embedder,
     }
+    const namespace = store.namespace(name)
     return new NamespaceRuntime({
       store,
-      namespace: store.namespace(name),
+      namespace,
       lexical,
       vector,
+      metadata: createMetadataIndex({ namespace, turns }),
       maintain,
       recorder: tracker,
       now: () => performance.now(),

@@ -34,9 +34,19 @@ export class RangeSet {
     return new RangeSet(Float64Array.from(starts), Float64Array.from(ends))
   }
 
+  /** Builds a set from ranges that ascend and do not touch; the arrays are taken over. */
+  static fromSorted(starts: Float64Array, ends: Float64Array): RangeSet {
+    return starts.length === 0 ? RangeSet.empty : new RangeSet(starts, ends)
+  }
+
   /** Number of ranges. */
   get length(): number {
     return this.#starts.length
+  }
+
+  /** Bytes of the ranges. */
+  get bytes(): number {
+    return this.#starts.byteLength + this.#ends.byteLength
   }
 
   has(value: number): boolean {

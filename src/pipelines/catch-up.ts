@@ -1,6 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
 import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
 import { createTurns } from '../util/yield.js'
@@ -10,6 +11,7 @@ import type { VectorIndex } from '../vector-index/types.js'
 export interface NamespaceIndexes {
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
+  readonly metadata: MetadataIndex
 }
 
 /** A vector index with the embedder whose vectors it holds. */
@@ -36,6 +38,7 @@ export async function catchUp(
   const worked = [
     await whileVersionsVanish(() => catchUpLexical(namespace, indexes.lexical)),
     await whileVersionsVanish(() => catchUpVector(namespace, indexes.vector)),
+    await catchUpMetadata(namespace, indexes.metadata),
   ]
   if (worked.includes(true)) tools.recorder.stage('index.catchUp', tools.now() - began)
 }
@@ -52,8 +55,8 @@ async function whileVersionsVanish<Result>(task: () => Promise<Result>): Promise
 }
 
 /** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
-export function indexedEpoch({ lexical, vector }: NamespaceIndexes): number {
-  return vector === undefined ? lexical.epoch : Math.min(lexical.epoch, vector.index.epoch)
+export function indexedEpoch({ lexical, metadata, vector }: NamespaceIndexes): number {
+  return Math.min(lexical.epoch, metadata.epoch, vector === undefined ? Number.POSITIVE_INFINITY : vector.index.epoch)
 }
 
 async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<boolean> {
@@ -120,6 +123,15 @@ async function applyToVector(
     update.abort()
     throw error
   }
+}
+
+async function catchUpMetadata(namespace: StoreNamespace, index: MetadataIndex): Promise<boolean> {
+  if (index.epoch >= namespace.epoch()) return false
+  const { changes, fromNothing } = changesSince(namespace, index.epoch)
+  // The next filter reads what it needs.
+  if (fromNothing) index.forget()
+  else await index.follow(changes)
+  return true
 }
 
 interface ChangeSet {

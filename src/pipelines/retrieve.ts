@@ -7,6 +7,7 @@ import type { FusedMatch } from '../fusion/types.js'
 import type { QueryTerm } from '../lexical-index/types.js'
 import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
+import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
 import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
@@ -149,8 +150,11 @@ async function allowFor(
   tools: RetrieveTools,
   signal?: AbortSignal,
 ): Promise<RangeSet | undefined> {
-  if (filter === undefined) return undefined
-  return timed('query.filter', tools, () => allowedNumbers(filter, tools.namespace, signal))
+  if (filter === undefined || isEmptyFilter(filter)) return undefined
+  const { freshen, indexes, namespace } = tools
+  return timed('query.filter', tools, () =>
+    allowedNumbers(filter, { metadata: indexes.metadata, namespace, freshen }, signal),
+  )
 }
 
 async function queryVector(

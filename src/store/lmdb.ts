@@ -282,6 +282,10 @@ class LmdbNamespace implements StoreNamespace {
     return this.#row()?.epoch ?? 0
   }
 
+  nextNumber(): number {
+    return this.#row()?.nextNumber ?? 0
+  }
+
   counts(): { readonly documents: number; readonly chunks: number } {
     const { documents, chunks } = this.#row() ?? { documents: 0, chunks: 0 }
     return { documents, chunks }

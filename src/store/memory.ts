@@ -115,6 +115,11 @@ class MemoryNamespace implements StoreNamespace {
     return this.#epoch
   }
 
+  nextNumber(): number {
+    this.#requireOpen()
+    return this.#nextNumber
+  }
+
   counts(): { readonly documents: number; readonly chunks: number } {
     this.#requireOpen()
     return { documents: this.#documents.size, chunks: this.#chunks }

@@ -41,6 +41,8 @@ export interface StoreNamespace {
   readonly name: string
   /** Number of the last committed change of this namespace; 0 when nothing was ever written. Grows by one per commit or removal. */
   epoch(): number
+  /** The number the next chunk that is committed will have: all that were ever given are below it. */
+  nextNumber(): number
   /** Documents and chunks that are current. */
   counts(): { readonly documents: number; readonly chunks: number }
   get(documentId: string): DocumentRecord | undefined
