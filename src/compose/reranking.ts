@@ -4,10 +4,12 @@ import { completeReranker, type ResolvedReranker } from '../config/resolve-reran
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
 import type { RerankerName, RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
 import type { Reranking } from '../pipelines/steps/rerank.js'
 import type { Reranker } from '../rerank/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { catalogue } from './catalogue.js'
+import { openGivenLlm } from './given-llm.js'
 
 /** Chooses the reranker of a call; each is opened by the first call that needs it. */
 export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking | undefined
@@ -68,6 +70,11 @@ async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConf
     case 'cross-encoder': {
       const { kind, ...own } = options
       return catalogue.rerankers[kind]({ ...own, logger })
+    }
+    case 'llm': {
+      const { kind, llm, ...own } = options
+      const model = openGivenLlm(llm)
+      return catalogue.rerankers[kind]({ ...own, llm: async () => model, buildPrompt })
     }
     default:
       return options satisfies never

@@ -209,7 +209,7 @@ export type FusionOptions =
       readonly weights?: { readonly lexical: number; readonly vector: number }
     }
 
-export type RerankOptions = CrossEncoderRerankOptions | MmrRerankOptions
+export type RerankOptions = CrossEncoderRerankOptions | LlmRerankOptions | MmrRerankOptions
 
 /** Of every reranker. */
 interface RerankDepth {
@@ -226,6 +226,15 @@ export interface CrossEncoderRerankOptions
   readonly model?: string
   /** Precision of the weights. Default: the option of the top level. */
   readonly quantization?: Quantization | 'none'
+}
+
+/** A language model that puts passages in order, or grades them. */
+export interface LlmRerankOptions
+  extends RerankDepth,
+    Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
+  readonly kind: 'llm'
+  /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
+  readonly llm?: LlmFunction | Llm
 }
 
 /** Passages that repeat what a better one says come later. No model. */

@@ -1,12 +1,19 @@
 import { RagError } from '../core/errors.js'
 import type { Reranker } from '../rerank/types.js'
 import { defaults } from './defaults.js'
-import type { CrossEncoderRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
+import type { CrossEncoderRerankOptions, LlmRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
+import type { ResolvedConfig } from './resolve.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseReranker } from './schema.js'
 
 /** A reranker of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
-export type ResolvedReranker = Complete<MmrRerankOptions> | Complete<CrossEncoderRerankOptions & ResolvedModel>
+export type ResolvedReranker =
+  | Complete<MmrRerankOptions>
+  | Complete<CrossEncoderRerankOptions & ResolvedModel>
+  | Complete<Omit<LlmRerankOptions, 'llm'> & { readonly llm: RerankingLlm }>
+
+/** A model that follows instructions, which the extractive one does not. */
+export type RerankingLlm = Exclude<ResolvedConfig['llm'], { readonly kind: 'extractive' }>
 
 type Complete<Options> = Options & { readonly candidates: number }
 
@@ -23,6 +30,8 @@ export interface RerankerContext {
   readonly quantization: Quantization
   readonly maxWorkers: number
   readonly modelsDir: string | undefined
+  /** What writes the answers. */
+  readonly llm: ResolvedConfig['llm']
 }
 
 /** The reranker that was chosen, by the caller or by the preset. Throws `UNSUPPORTED` when this version does not have it. */
@@ -57,9 +66,11 @@ export function completeReranker(
 
 function withTopLevel(
   chosen: Complete<RerankOptions>,
-  { quantization, maxWorkers, modelsDir }: RerankerContext,
+  { llm, maxWorkers, modelsDir, quantization }: RerankerContext,
 ): ResolvedReranker {
   switch (chosen.kind) {
+    case 'llm':
+      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolved(chosen.llm) }
     case 'mmr':
       return chosen
     case 'cross-encoder':
@@ -74,4 +85,20 @@ function withTopLevel(
     default:
       return chosen satisfies never
   }
+}
+
+function toResolved(llm: NonNullable<LlmRerankOptions['llm']>): RerankingLlm {
+  return typeof llm === 'function' ? { kind: 'function', generate: llm } : { kind: 'instance', instance: llm }
+}
+
+function requireModel(llm: ResolvedConfig['llm']): RerankingLlm {
+  if (llm.kind !== 'extractive') return llm
+  throw new RagError(
+    'BAD_OPTION',
+    'Reranking with "llm" needs a language model; the extractive one follows no instructions.',
+    {
+      data: { option: 'rerank' },
+      hint: 'Set the option "llm", or pass rerank: { kind: "llm", llm }.',
+    },
+  )
 }

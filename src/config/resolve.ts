@@ -95,7 +95,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: given.fusion,
-    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir }, catalogue),
+    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
     perDocument: given.perDocument ?? defaults.perDocument,

@@ -52,8 +52,9 @@ export interface Tokenizer {
   encode(texts: readonly string[], options: EncodeOptions): TokenizedTexts
   /**
    * Encodes a text together with each of others, as a row each. So that a row has `maxTokens` at most, the second text is cut; the first
-   * one only where it takes more than half of the room. An empty second text is none, as for `@huggingface/transformers`. Throws `BAD_OPTION` when there is no room for the special tokens,
-   * `UNSUPPORTED` when the tokenizer does not say what stands between two texts.
+   * one only where it takes more than half of the room. An empty second text is none, as for `@huggingface/transformers`.
+   * Throws `BAD_OPTION` when there is no room for the special tokens, `UNSUPPORTED` when the tokenizer does not say what stands
+   * between two texts.
    */
   encodePairs(first: string, seconds: readonly string[], options: { readonly maxTokens: number }): TokenizedPairs
   /** The id that fills rows of a batch; masked out. */
