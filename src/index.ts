@@ -47,7 +47,16 @@ export {
 export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './core/events.js'
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
 export type { Logger, WaitOptions } from './core/lifecycle.js'
-export type { Hit, LegScores, Question, RerankCall, RerankerName, RetrieveOptions } from './core/search.js'
+export type {
+  ExpandOptions,
+  Hit,
+  HitContext,
+  LegScores,
+  Question,
+  RerankCall,
+  RerankerName,
+  RetrieveOptions,
+} from './core/search.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export type {
   Embedder,

@@ -11,6 +11,7 @@ import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
 import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
+import { expandHits } from './steps/expand.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -69,14 +70,16 @@ const minCandidates = 50
 const maxAttempts = 3
 
 /**
- * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument`. Exact with respect to filters and grouping: candidates
+ * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument` → expand. Exact with respect to filters and grouping: candidates
  * are doubled until enough hits remain or the legs have no more.
  */
 export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
   const found = await findHits(question, options, tools)
   const rank = () => rankHits(found, question, options, tools)
   const ranked = tools.reranking === undefined ? await rank() : await timed('query.rerank', tools, rank)
-  return { hits: ranked.map(({ hit }) => hit), terms: found.terms }
+  const expand = () => expandHits(ranked, options.expand, tools)
+  const hits = options.expand === undefined ? await expand() : await timed('query.expand', tools, expand)
+  return { hits, terms: found.terms }
 }
 
 /** The first half of {@link retrieve}: everything before the reranker. */
