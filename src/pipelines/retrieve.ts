@@ -9,6 +9,7 @@ import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
 import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
+import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-index/types.js'
 import type { NamespaceIndexes, VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 import { expandHits } from './steps/expand.js'
@@ -93,7 +94,9 @@ export async function findHits(question: Question, options: RetrieveOptions, too
     const allow = await allowFor(options.filter, tools, signal)
     const vector = await timed('query.embed', tools, () => queryVector(question, text, tools.indexes.vector, signal))
     const { vanished, ...found } = await search({ text, vector, allow, wanted: wantedBy(options) }, tools, signal)
-    if (vanished === 0 || attempt === maxAttempts) return found
+    if (vanished > 0 && attempt < maxAttempts) continue
+    if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')
+    return found
   }
 }
 
@@ -235,12 +238,30 @@ async function searchLegs(
         ),
     leg === undefined || vector === undefined
       ? undefined
-      : timed('query.vector', tools, () => leg.index.search(vector, { topK, ...restriction })),
+      : timed('query.vector', tools, () => nearest(vector, { topK, ...restriction }, leg.index, tools)),
   ])
   const lists: RankedList[] = []
   if (words !== undefined) lists.push({ leg: 'lexical', matches: words.matches })
   if (neighbours !== undefined) lists.push({ leg: 'vector', matches: neighbours })
   return { lists, terms: words?.terms ?? [] }
+}
+
+/**
+ * An approximate index may lose some of what a filter allows. Where it gives fewer than there are, every allowed vector is looked at:
+ * a filter must cost no hit.
+ */
+async function nearest(
+  vector: Float32Array,
+  options: VectorSearchOptions,
+  index: VectorIndex,
+  { recorder }: Pick<RetrieveTools, 'recorder'>,
+): Promise<VectorMatch[]> {
+  const found = await index.search(vector, options)
+  if (index.capabilities.exact) return found
+  const there = options.allow?.size ?? index.stats().vectors
+  if (found.length >= Math.min(options.topK, there)) return found
+  recorder.count('query.exactAfterLoss')
+  return index.search(vector, { ...options, exact: true })
 }
 
 /** Reads the best matches from the store, keeping at most `perDocument` of one document. */
