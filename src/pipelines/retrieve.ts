@@ -10,6 +10,7 @@ import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
 import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
+import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-index/types.js'
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 import { expandHits } from './steps/expand.js'
@@ -106,7 +107,9 @@ export async function findHits(question: Question, options: RetrieveOptions, too
       const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes.vector, signal))
       return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
     })
-    if (vanished === 0 || attempt === maxAttempts) return found
+    if (vanished > 0 && attempt < maxAttempts) continue
+    if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')
+    return found
   }
 }
 
@@ -251,7 +254,7 @@ async function searchLegs(
         ),
     leg === undefined || vector === undefined
       ? undefined
-      : timed('query.vector', tools, () => leg.index.search(vector, { topK, ...restriction })),
+      : timed('query.vector', tools, () => nearest(vector, { topK, ...restriction }, leg.index, tools)),
   ])
   const lists: RankedList[] = []
   if (words !== undefined) lists.push({ leg: 'lexical', matches: words.matches })
@@ -285,6 +288,24 @@ async function completeLists(
     (indexes.vector as VectorLeg).index.search(vector, { topK: missing.length, allow: restriction }),
   )
   return [words, { leg: 'vector', matches: [...neighbours.matches, ...found] }]
+}
+
+/**
+ * An approximate index may lose some of what a filter allows. Where it gives fewer than there are, every allowed vector is looked at:
+ * a filter must cost no hit.
+ */
+async function nearest(
+  vector: Float32Array,
+  options: VectorSearchOptions,
+  index: VectorIndex,
+  { recorder }: Pick<RetrieveTools, 'recorder'>,
+): Promise<VectorMatch[]> {
+  const found = await index.search(vector, options)
+  if (index.capabilities.exact) return found
+  const there = options.allow?.size ?? index.stats().vectors
+  if (found.length >= Math.min(options.topK, there)) return found
+  recorder.count('query.exactAfterLoss')
+  return index.search(vector, { ...options, exact: true })
 }
 
 /** Reads the best matches from the store, keeping at most `perDocument` of one document. */
