@@ -13,6 +13,8 @@ import type { LexicalIndex } from '../lexical-index/types.js'
 import type { ExtractiveOptions } from '../llm/extractive.js'
 import type { Llm } from '../llm/types.js'
 import type { FuseContext, RankedList } from '../pipelines/retrieve.js'
+import type { CrossEncoderOptions } from '../rerank/cross-encoder/cross-encoder.js'
+import type { LlmRerankerOptions } from '../rerank/llm.js'
 import type { MmrOptions } from '../rerank/mmr.js'
 import type { Reranker } from '../rerank/types.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
@@ -87,6 +89,10 @@ export const catalogue = {
     },
   },
   rerankers: {
+    'cross-encoder': async (options: CrossEncoderOptions): Promise<Reranker> =>
+      (await import('../rerank/cross-encoder/cross-encoder.js')).createCrossEncoder(options),
+    llm: async (options: LlmRerankerOptions): Promise<Reranker> =>
+      (await import('../rerank/llm.js')).createLlmReranker(options),
     mmr: async (options: MmrOptions): Promise<Reranker> =>
       (await import('../rerank/mmr.js')).createMmrReranker(options),
   },

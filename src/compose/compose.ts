@@ -4,7 +4,6 @@ import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
-import { createFunctionLlm } from '../llm/function.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
 import type { Fuse } from '../pipelines/retrieve.js'
@@ -15,6 +14,7 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
+import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 
@@ -167,19 +167,8 @@ async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
 }
 
 async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
-  switch (llm.kind) {
-    case 'instance': {
-      const { id, generate } = llm.instance
-      // A function is not believed, nor is a model; this one stays the caller's to close.
-      return createFunctionLlm(generate.bind(llm.instance), { id })
-    }
-    case 'function':
-      return createFunctionLlm(llm.generate)
-    case 'extractive':
-      return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
-    default:
-      return llm satisfies never
-  }
+  if (llm.kind === 'extractive') return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
+  return openGivenLlm(llm)
 }
 
 function now(): number {

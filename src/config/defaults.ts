@@ -9,8 +9,12 @@ export const defaults = {
   adapters: { chunker: 'sentence', vectorIndex: 'flat', lexicalIndex: 'bm25', llm: 'extractive' },
   /** Of an embedder that learns from the documents, and of all others. */
   fusion: { fitted: { kind: 'adaptive' }, other: { kind: 'rrf', k: 60 } },
-  /** Of embedders that were chosen without one. */
-  models: { onnx: 'sentence-transformers/all-MiniLM-L6-v2', static: 'minishlab/potion-retrieval-32M' },
+  /** Of embedders and rerankers that were chosen without one. */
+  models: {
+    'cross-encoder': 'cross-encoder/ms-marco-MiniLM-L6-v2',
+    onnx: 'sentence-transformers/all-MiniLM-L6-v2',
+    static: 'minishlab/potion-retrieval-32M',
+  },
   extractor: { pdf: 'pdfium', layout: 'raw' },
   limits: {
     maxFileBytes: 256 * 2 ** 20,

@@ -216,12 +216,32 @@ export type FusionOptions =
       readonly weights?: { readonly lexical: number; readonly vector: number }
     }
 
-export type RerankOptions = MmrRerankOptions
+export type RerankOptions = CrossEncoderRerankOptions | LlmRerankOptions | MmrRerankOptions
 
 /** Of every reranker. */
 interface RerankDepth {
   /** Hits it is given, 1 to 1,000; `topK` where that is more. Default 20. Its time grows with them. */
   readonly candidates?: number
+}
+
+/** A model that reads question and passage together, in worker threads of this process. Needs the optional package `onnxruntime-node`. */
+export interface CrossEncoderRerankOptions
+  extends RerankDepth,
+    Omit<Parameters<Catalogue['rerankers']['cross-encoder']>[0], 'model' | 'quantization' | 'onProgress' | SaidAbove> {
+  readonly kind: 'cross-encoder'
+  /** Folder of the model, or a hub id. Default: the preset's, else `'cross-encoder/ms-marco-MiniLM-L6-v2'`. */
+  readonly model?: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** A language model that puts passages in order, or grades them. */
+export interface LlmRerankOptions
+  extends RerankDepth,
+    Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
+  readonly kind: 'llm'
+  /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
+  readonly llm?: LlmFunction | Llm
 }
 
 /** Passages that repeat what a better one says come later. No model. */

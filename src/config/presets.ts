@@ -128,7 +128,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 0,
     ...sentences,
     topK: 10,
-    rerank: { kind: 'cross-encoder', model: 'cross-encoder/ms-marco-MiniLM-L6-v2', candidates: 20 },
+    rerank: { kind: 'cross-encoder', model: defaults.models['cross-encoder'], candidates: 20 },
     images: { minBytes: 0, maxSide: 0 },
     speechModel: 'medium',
     frameSampleRate: 30,

@@ -118,7 +118,9 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
     contradiction('useQuantization', 'quantization')
   }
   const precision = quantization !== undefined ? 'quantization' : useQuantization !== undefined ? 'useQuantization' : ''
-  if (precision !== '' && embedder === undefined && preset === 'default') {
+  // Precision may be meant for a neural reranker.
+  const reranks = given.rerank !== undefined && given.rerank !== false && given.rerank.kind === 'cross-encoder'
+  if (precision !== '' && embedder === undefined && preset === 'default' && !reranks) {
     contradiction(
       precision,
       'preset',
@@ -127,7 +129,7 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
   }
   if (embedder === undefined) return
   const hasPrecision = embedder !== false && (embedder.kind === 'onnx' || embedder.kind === 'static')
-  if (precision !== '' && !hasPrecision && (embedder === false || embedder.kind !== 'latent-semantic')) {
+  if (precision !== '' && !hasPrecision && !reranks && (embedder === false || embedder.kind !== 'latent-semantic')) {
     contradiction(precision, 'embedder', "Precision is a matter of the library's own neural embedders.")
   }
   if (!hasPrecision) {

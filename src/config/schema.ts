@@ -80,7 +80,7 @@ export type ResolvedFusion =
   | Required<Extract<FusionOptions, { kind: 'weighted' }>>
 
 /** A reranker with the defaults that are the library's and not its own. */
-export type CompleteRerankOptions = RerankOptions & { readonly candidates: number }
+type CompleteRerankOptions = RerankOptions & { readonly candidates: number }
 
 /** What writes the answer, complete. */
 export type ResolvedLlm = Required<LlmOptions> | { readonly kind: 'function'; readonly generate: LlmFunction }

@@ -10,8 +10,10 @@ import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
 import { isEmptyFilter } from '../util/filter.js'
 import { allFinite, normalise } from '../util/vector-math.js'
+import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-index/types.js'
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
+import { expandHits } from './steps/expand.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -80,14 +82,16 @@ const defaultDocumentWeight = 0.5
 const maxAttempts = 3
 
 /**
- * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument`. Exact with respect to filters and grouping: candidates
+ * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument` → expand. Exact with respect to filters and grouping: candidates
  * are doubled until enough hits remain or the legs have no more.
  */
 export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
   const found = await findHits(question, options, tools)
   const rank = () => rankHits(found, question, options, tools)
   const ranked = tools.reranking === undefined ? await rank() : await timed('query.rerank', tools, rank)
-  return { hits: ranked.map(({ hit }) => hit), terms: found.terms }
+  const expand = () => expandHits(ranked, options.expand, tools)
+  const hits = options.expand === undefined ? await expand() : await timed('query.expand', tools, expand)
+  return { hits, terms: found.terms }
 }
 
 /** The first half of {@link retrieve}: everything before the reranker. */
@@ -103,7 +107,9 @@ export async function findHits(question: Question, options: RetrieveOptions, too
       const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes.vector, signal))
       return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
     })
-    if (vanished === 0 || attempt === maxAttempts) return found
+    if (vanished > 0 && attempt < maxAttempts) continue
+    if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')
+    return found
   }
 }
 
@@ -248,7 +254,7 @@ async function searchLegs(
         ),
     leg === undefined || vector === undefined
       ? undefined
-      : timed('query.vector', tools, () => leg.index.search(vector, { topK, ...restriction })),
+      : timed('query.vector', tools, () => nearest(vector, { topK, ...restriction }, leg.index, tools)),
   ])
   const lists: RankedList[] = []
   if (words !== undefined) lists.push({ leg: 'lexical', matches: words.matches })
@@ -282,6 +288,24 @@ async function completeLists(
     (indexes.vector as VectorLeg).index.search(vector, { topK: missing.length, allow: restriction }),
   )
   return [words, { leg: 'vector', matches: [...neighbours.matches, ...found] }]
+}
+
+/**
+ * An approximate index may lose some of what a filter allows. Where it gives fewer than there are, every allowed vector is looked at:
+ * a filter must cost no hit.
+ */
+async function nearest(
+  vector: Float32Array,
+  options: VectorSearchOptions,
+  index: VectorIndex,
+  { recorder }: Pick<RetrieveTools, 'recorder'>,
+): Promise<VectorMatch[]> {
+  const found = await index.search(vector, options)
+  if (index.capabilities.exact) return found
+  const there = options.allow?.size ?? index.stats().vectors
+  if (found.length >= Math.min(options.topK, there)) return found
+  recorder.count('query.exactAfterLoss')
+  return index.search(vector, { ...options, exact: true })
 }
 
 /** Reads the best matches from the store, keeping at most `perDocument` of one document. */
