@@ -6,7 +6,7 @@ import { createBm25Index } from '../src/lexical-index/bm25.js'
 import type { LexicalIndex, LexicalSearchOptions } from '../src/lexical-index/types.js'
 import { createMetadataIndex } from '../src/metadata-index/metadata-index.js'
 import { catchUp, type NamespaceIndexes } from '../src/pipelines/catch-up.js'
-import { type RetrieveTools, retrieve } from '../src/pipelines/retrieve.js'
+import { type RankedList, type RetrieveTools, retrieve } from '../src/pipelines/retrieve.js'
 import { scanDocuments } from '../src/pipelines/steps/allow.js'
 import { createMemoryStore } from '../src/store/memory.js'
 import type { StoreNamespace } from '../src/store/types.js'
@@ -46,14 +46,14 @@ const bench: Bench = async ({ quick, log, table }) => {
     const filter = { bucket: { $lt: perThousand } }
     const exact = exactTools(tools, plain, await scanDocuments(filter, namespace))
     for (const leg of legs) {
-      const ask = (question: MixedQuestion, using: RetrieveTools, options: RetrieveOptions) =>
+      const ask = (question: MixedQuestion, using: Tools, options: RetrieveOptions) =>
         retrieve(questionFor(leg, question), { topK, ...options }, leg === 'lexical' ? wordsOnly(using) : using)
       const recalled: number[] = []
       for (const question of questions) {
         const found = await ask(question, tools, { filter })
         recalled.push(recallOf(found.hits, (await ask(question, exact, { filter })).hits))
       }
-      const turn = (name: string, using: RetrieveTools, options: RetrieveOptions) => {
+      const turn = (name: string, using: Tools, options: RetrieveOptions) => {
         let next = 0
         return { name, run: () => ask(questions[next++ % questions.length] as MixedQuestion, using, options) }
       }
@@ -110,7 +110,15 @@ async function commit(namespace: StoreNamespace, { id, metadata, passages }: Mix
 const embedder = createFakeEmbedder({ dimensions })
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-async function indexed(namespace: StoreNamespace): Promise<RetrieveTools> {
+interface Tools extends RetrieveTools {
+  readonly indexes: NamespaceIndexes
+}
+
+function withIndexes(tools: Omit<RetrieveTools, 'useIndexes'>, indexes: NamespaceIndexes): Tools {
+  return { ...tools, indexes, useIndexes: (task) => task(indexes) }
+}
+
+async function indexed(namespace: StoreNamespace): Promise<Tools> {
   const turns = createTurns()
   const index: VectorIndex = createFlatIndex({ dimensions, fingerprint: embedder.fingerprint, turns })
   const indexes: NamespaceIndexes = {
@@ -120,18 +128,19 @@ async function indexed(namespace: StoreNamespace): Promise<RetrieveTools> {
   }
   const recorder = { stage() {}, count() {} }
   await catchUp(namespace, indexes, { recorder, now: () => performance.now() })
-  return {
+  const tools = {
     namespace,
-    indexes,
     freshen: async () => {},
-    fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
+    fuse: (lists: readonly RankedList[]) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
     reranking: undefined,
+    adaptive: false,
     documentWeight: 0.5,
     turn: () => turns.next(),
     recorder,
     logger: silent,
     now: () => performance.now(),
   }
+  return withIndexes(tools, indexes)
 }
 
 function questionFor(leg: (typeof legs)[number], { text, vector }: MixedQuestion): Question {
@@ -139,8 +148,8 @@ function questionFor(leg: (typeof legs)[number], { text, vector }: MixedQuestion
   return leg === 'vector' ? { vector } : { text, vector }
 }
 
-function wordsOnly(tools: RetrieveTools): RetrieveTools {
-  return { ...tools, indexes: { ...tools.indexes, vector: undefined } }
+function wordsOnly(tools: Tools): Tools {
+  return withIndexes(tools, { ...tools.indexes, vector: undefined })
 }
 
 async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIndex> {
@@ -153,7 +162,7 @@ async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIn
 }
 
 /** The same pipeline over indexes that search plainly. */
-function exactTools(tools: RetrieveTools, index: VectorIndex, allowed: RangeSet): RetrieveTools {
+function exactTools(tools: Tools, index: VectorIndex, allowed: RangeSet): Tools {
   const { lexical } = tools.indexes
   const whole: LexicalIndex = Object.assign(Object.create(lexical) as LexicalIndex, {
     search: async (text: string, { topK, documentWeight }: LexicalSearchOptions) => {
@@ -162,7 +171,7 @@ function exactTools(tools: RetrieveTools, index: VectorIndex, allowed: RangeSet)
       return { matches: matches.filter(({ number }) => allowed.has(number)).slice(0, topK), terms }
     },
   })
-  return { ...tools, indexes: { ...tools.indexes, lexical: whole, vector: { index, embedder } } }
+  return withIndexes(tools, { ...tools.indexes, lexical: whole, vector: { index, embedder } })
 }
 
 function recallOf(found: readonly Hit[], wanted: readonly Hit[]): number {
@@ -174,7 +183,7 @@ function recallOf(found: readonly Hit[], wanted: readonly Hit[]): number {
 /** What it costs to know which passages a filter allows: the first time for a path, each time, and by testing every document. */
 async function measureMatching(
   namespace: StoreNamespace,
-  { indexes: { metadata } }: RetrieveTools,
+  { indexes: { metadata } }: Tools,
   { quick, table }: { readonly quick: boolean; readonly table: Parameters<Bench>[0]['table'] },
 ): Promise<Metrics> {
   const filters = {
