@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
+import type { Filter } from '../../../src/core/filter.js'
 import { createMemoryStore } from '../../../src/store/memory.js'
 import type { DocumentRecord } from '../../../src/store/types.js'
 import { anyFilter, bothWays, follow, put, type Sample, sample } from './support.js'
@@ -167,7 +168,7 @@ describe('metadata in columns', () => {
     // Infinity is no null, a number no text.
     await put(namespace, 'b', { metadata: { x: null, y: '1' }, chunks: [undefined] })
     await tools.freshen()
-    const sizes = async (filter: object) => {
+    const sizes = async (filter: Filter) => {
       await tools.metadata.prepare(filter)
       return (await tools.metadata.match(filter))?.size
     }
