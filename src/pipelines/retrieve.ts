@@ -97,6 +97,21 @@ export async function findHits(question: Question, options: RetrieveOptions, too
   }
 }
 
+/** What each leg finds for a question, `depth` passages at most, not yet joined. */
+export async function findLegs(
+  question: string,
+  depth: number,
+  signal: AbortSignal | undefined,
+  tools: RetrieveTools,
+): Promise<readonly RankedList[]> {
+  await tools.freshen()
+  await tools.turn()
+  signal?.throwIfAborted()
+  const vector = await queryVector(question, question, tools.indexes.vector, signal)
+  const { lists } = await searchLegs({ text: question, vector, allow: undefined, wanted: wantedBy({}) }, depth, tools)
+  return lists
+}
+
 /** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
 export async function rankHits(
   { pool }: FoundHits,
@@ -211,13 +226,18 @@ async function search(
   for (let candidates = first; ; candidates *= 2) {
     const { lists, terms } = await searchLegs(query, candidates, tools)
     signal?.throwIfAborted()
-    const fused = lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists)
+    const fused = joinLegs(lists, tools.fuse)
     const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
       hydrate(fused, lists, looked, tools.namespace),
     )
     const exhausted = lists.every(({ matches }) => matches.length < candidates)
     if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }
+}
+
+/** One leg alone is as it is, whatever it weighs. */
+export function joinLegs(lists: readonly RankedList[], fuse: Fuse): RankedList['matches'] {
+  return lists.length === 1 ? (lists[0] as RankedList).matches : fuse(lists)
 }
 
 async function searchLegs(

@@ -37,7 +37,8 @@ const negligible = 1e-9
  */
 export async function truncatedSvd(matrix: SparseMatrix, options: TruncatedSvdOptions): Promise<TruncatedSvd> {
   const { rank, oversampling = 16, iterations = 3, pause = async () => {}, kernel } = options
-  const width = Math.ceil(Math.max(1, Math.min(rank + oversampling, matrix.rows, matrix.columns)) / columnStep) * columnStep
+  const width =
+    Math.ceil(Math.max(1, Math.min(rank + oversampling, matrix.rows, matrix.columns)) / columnStep) * columnStep
   const block = new Block(matrix, width, kernel === undefined ? {} : { kernel })
   block.guess()
   for (let iteration = 0; iteration <= iterations; iteration++) {
@@ -133,7 +134,8 @@ class Block {
       basis.set(rotated.subarray(row * this.#width, row * this.#width + count), row * rank)
     const limit = (values[0] as number) * negligible
     const singularValues = new Float64Array(rank)
-    for (let i = 0; i < count; i++) if ((values[i] as number) > limit) singularValues[i] = Math.sqrt(values[i] as number)
+    for (let i = 0; i < count; i++)
+      if ((values[i] as number) > limit) singularValues[i] = Math.sqrt(values[i] as number)
     return { basis, singularValues }
   }
 
@@ -183,15 +185,18 @@ class Block {
       }
     }
     // The two halves were rounded in different orders.
-    for (let i = 0; i < width; i++)
-      for (let j = 0; j < i; j++) gram[i * width + j] = gram[j * width + i] as number
+    for (let i = 0; i < width; i++) for (let j = 0; j < i; j++) gram[i * width + j] = gram[j * width + i] as number
     return gram
   }
 
   /** Replaces the columns by their combinations along the first `count` eigenvectors, each brought to length 1; those of next to no length by zeros. */
   #rotate(
     matrix: RowMatrix,
-    { values, vectors, count }: { readonly values: Float64Array; readonly vectors: Float64Array; readonly count: number },
+    {
+      values,
+      vectors,
+      count,
+    }: { readonly values: Float64Array; readonly vectors: Float64Array; readonly count: number },
   ): void {
     const width = this.#width
     const limit = (values[0] as number) * negligible
