@@ -8,6 +8,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     testing: 'src/testing/index.ts',
+    eval: 'src/eval/index.ts',
     cli: 'src/cli/main.ts',
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
@@ -26,6 +27,6 @@ export default defineConfig({
   noExternal: ['zod'],
   removeNodeProtocol: false,
   sourcemap: true,
-  dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts' } },
+  dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts', eval: 'src/eval/index.ts' } },
   clean: true,
 })

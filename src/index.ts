@@ -74,6 +74,7 @@ export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './perfor
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
+export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 export type {
   RerankCandidate,
   RerankedMatch,

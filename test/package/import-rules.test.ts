@@ -13,6 +13,8 @@ const models = /^src\/models\//
 const onnx = /^src\/onnx\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
 const metadataIndex = /^src\/metadata-index\//
+/** What of `eval` stands on nothing. */
+const measures = /^src\/eval\/(?:metrics|bootstrap)\.ts$/
 const facade = /^src\/(?:index|ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/
 
 interface Rule {
@@ -67,7 +69,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/pipelines\//,
-    may: [core, util, text, metadataIndex, /^src\/fusion\//],
+    may: [core, util, text, metadataIndex, /^src\/fusion\//, measures],
     types: [portTypes, /^src\/performance\/types\.ts$/],
     why: 'pipelines see ports, never an adapter',
   },
@@ -98,9 +100,14 @@ const rules: readonly Rule[] = [
     why: 'suites see ports; the adapter is an argument',
   },
   {
+    files: measures,
+    may: [core, util],
+    why: 'measures are pure functions: whoever ranks may ask how well',
+  },
+  {
     files: /^src\/(?:cli|http|queue|eval)\//,
     // The doctor tells where models are looked for.
-    may: [core, util, facade, /^src\/config\//, catalogue, /^src\/models\/places\.ts$/],
+    may: [core, util, facade, /^src\/config\//, /^src\/eval\//, catalogue, /^src\/models\/places\.ts$/],
     why: 'what stands on the facade uses the facade',
   },
 ]
