@@ -12,6 +12,7 @@ export default defineConfig({
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
+    'cache.worker': 'src/cache/cache.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
     'distill.worker': 'src/embed/distill/distill.worker.ts',

@@ -14,7 +14,7 @@ import {
   openEnvironment,
   storageError,
   transact,
-} from './lmdb-environment.js'
+} from '../lmdb/environment.js'
 import { createStore, noStore, storeId } from './lmdb-format.js'
 import { type KeyRange, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import { WriterThread } from './lmdb-writer.js'

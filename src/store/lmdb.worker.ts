@@ -10,7 +10,7 @@ import {
   openEnvironment,
   storageError,
   transact,
-} from './lmdb-environment.js'
+} from '../lmdb/environment.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
 
