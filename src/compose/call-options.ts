@@ -1,7 +1,8 @@
 import type { QueryOptions } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
-import type { Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
+import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
+import { expandLimits } from '../pipelines/steps/expand.js'
 import { maxReranked } from '../pipelines/steps/rerank.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
@@ -17,6 +18,7 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   groupBy: true,
   perDocument: true,
   rerank: true,
+  expand: true,
   maxContextChars: true,
 }
 
@@ -44,7 +46,7 @@ export function checkIngestOptions(options: WaitOptions & { readonly onProgress?
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { filter, groupBy, maxContextChars, perDocument, rerank, topK } = options
+  const { expand, filter, groupBy, maxContextChars, perDocument, rerank, topK } = options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
@@ -52,7 +54,23 @@ export function checkQueryOptions(options: QueryOptions): void {
     throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
   }
   checkRerank(rerank)
+  checkExpand(expand)
   compileFilter(filter)
+}
+
+const expandKeys: Record<keyof ExpandOptions, true> = { before: true, after: true, maxChars: true }
+
+function checkExpand(expand: RetrieveOptions['expand']): void {
+  if (expand === undefined || expand === 'neighbours' || expand === 'section') return
+  if (typeof expand === 'string') {
+    throw new RagError('BAD_OPTION', 'expand must be "neighbours", "section", or { before, after, maxChars }.', {
+      data: { option: 'expand' },
+    })
+  }
+  checkKeys(expand, expandKeys)
+  checkCount('expand.before', expand.before, 0, expandLimits.passages)
+  checkCount('expand.after', expand.after, 0, expandLimits.passages)
+  checkCount('expand.maxChars', expand.maxChars, 1, expandLimits.maxChars)
 }
 
 const rerankKeys: Record<keyof RerankCall, true> = { kind: true, candidates: true }
@@ -84,7 +102,8 @@ export function checkQuestion(question: Question, maxQueryChars: number): void {
   })
 }
 
-function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
+/** Throws `BAD_OPTION` for what is no object of these keys. */
+export function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new RagError('BAD_OPTION', 'Options are an object.')
   }

@@ -1,12 +1,15 @@
+import type { RerankOptions } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
-import { type CompleteRerankOptions, parseReranker } from '../config/schema.js'
+import { completeReranker, type ResolvedReranker } from '../config/resolve-reranker.js'
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
 import type { RerankerName, RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
 import type { Reranking } from '../pipelines/steps/rerank.js'
 import type { Reranker } from '../rerank/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { catalogue } from './catalogue.js'
+import { openGivenLlm } from './given-llm.js'
 
 /** Chooses the reranker of a call; each is opened by the first call that needs it. */
 export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking | undefined
@@ -21,14 +24,14 @@ export function createReranking(
 ): ChooseReranking {
   const { rerank } = config
   const byKind = new Map<string, Reranking>()
-  const opened = (options: CompleteRerankOptions): Reranking => {
+  const opened = (options: ResolvedReranker): Reranking => {
     const { candidates, kind } = options
-    return { id: kind, open: part(() => openReranker(options)), candidates }
+    return { id: kind, open: part(() => openReranker(options, config)), candidates }
   }
   const own = rerank === false ? undefined : rerank.kind === 'instance' ? brought(rerank.instance) : opened(rerank)
   if (own !== undefined && rerank !== false && rerank.kind !== 'instance') byKind.set(rerank.kind, own)
   const ofKind = (kind: RerankerName): Reranking => {
-    const known = byKind.get(kind) ?? opened(parseReranker({ kind } as CompleteRerankOptions, catalogue))
+    const known = byKind.get(kind) ?? opened(completeReranker({ kind } as RerankOptions, config, catalogue))
     byKind.set(kind, known)
     return known
   }
@@ -57,9 +60,25 @@ function brought(reranker: Reranker): Reranking {
   return { id, open: memoizeAsync(async () => checked), candidates: usualCandidates }
 }
 
-async function openReranker(options: CompleteRerankOptions): Promise<Reranker> {
-  const { candidates: _candidates, kind, ...own } = options
-  return catalogue.rerankers[kind](own)
+async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConfig): Promise<Reranker> {
+  const { candidates: _candidates, ...options } = reranker
+  switch (options.kind) {
+    case 'mmr': {
+      const { kind, ...own } = options
+      return catalogue.rerankers[kind](own)
+    }
+    case 'cross-encoder': {
+      const { kind, ...own } = options
+      return catalogue.rerankers[kind]({ ...own, logger })
+    }
+    case 'llm': {
+      const { kind, llm, ...own } = options
+      const model = openGivenLlm(llm)
+      return catalogue.rerankers[kind]({ ...own, llm: async () => model, buildPrompt })
+    }
+    default:
+      return options satisfies never
+  }
 }
 
 function nothingToRerankWith(): RagError {

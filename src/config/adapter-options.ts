@@ -55,15 +55,19 @@ export const adapterOptions = {
       client: z.optional(z.custom(isOpenAiClient, 'must be a client of the package "openai"')),
     },
   },
+  embedderFitters: {
+    'latent-semantic': { dimensions: z.optional(whole(2, 1_024)), workers: z.optional(whole(1, 64)) },
+  },
   lexicalIndexes: {
     bm25: {
       k1: z.optional(between(0, 10)),
       b: z.optional(between(0, 1)),
-      documentWeight: z._default(between(0, 10), 0.5),
+      documentWeight: z.optional(between(0, 10)),
     },
   },
   vectorIndexes: { flat: {} },
   fusions: {
+    adaptive: {},
     rrf: { k: z._default(between(1, 10_000), 60) },
     weighted: {
       weights: z._default(
@@ -75,6 +79,28 @@ export const adapterOptions = {
     },
   },
   rerankers: {
+    'cross-encoder': {
+      ...rerankOptions(),
+      model: z.optional(text),
+      quantization: z.optional(precision),
+      revision: z.optional(text),
+      device: z.optional(z.custom(isOneDevice, 'must be a device such as "auto", "cpu" or "cuda:1"')),
+      workers: z.optional(whole(1, 16)),
+      threads: z.optional(whole(1, 64)),
+      maxBatchTokens: z.optional(whole(1, 2 ** 20)),
+      maxTokens: z.optional(whole(8, Number.MAX_SAFE_INTEGER)),
+      activation: z.optional(z.enum(['sigmoid', 'none'])),
+      cascade: z.optional(z.strictObject({ model: z.optional(text), keep: z.optional(whole(1, 1_000)) })),
+      patience: z.optional(whole(1, 1_000)),
+    },
+    llm: {
+      ...rerankOptions(),
+      llm: z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id')),
+      mode: z.optional(z.enum(['list', 'point'])),
+      maxPassageChars: z.optional(whole(50, 100_000)),
+      maxPromptChars: z.optional(whole(1_000, 10_000_000)),
+      concurrency: z.optional(whole(1, 64)),
+    },
     mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
   },
   llms: {
@@ -134,6 +160,14 @@ function isDevice(value: unknown): boolean {
   return (
     names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
   )
+}
+
+function isLlm(value: unknown): boolean {
+  return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
+}
+
+function isOneDevice(value: unknown): boolean {
+  return typeof value === 'string' && isDevice(value)
 }
 
 function isFilled(value: unknown): boolean {

@@ -9,17 +9,16 @@ import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
-import type { AdapterName, LexicalIndexOptions, LimitOptions, RerankOptions, UltraFastRAGOptions } from './options.js'
+import type { AdapterName, LexicalIndexOptions, LimitOptions, UltraFastRAGOptions } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
+import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
 import {
   type AdapterNames,
-  type CompleteRerankOptions,
   type GivenOptions,
   type Instance,
   parseOptions,
-  parseReranker,
   type ResolvedFusion,
   type ResolvedLlm,
 } from './schema.js'
@@ -39,9 +38,9 @@ export interface ResolvedConfig {
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
-  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
+  readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
-  readonly rerank: false | CompleteRerankOptions | Instance<Reranker>
+  readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
   readonly perDocument: number
@@ -95,8 +94,8 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     embedder,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
-    fusion: given.fusion,
-    rerank: resolveReranker(given, preset, catalogue),
+    fusion: resolveFusion(given, embedder),
+    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
     perDocument: given.perDocument ?? defaults.perDocument,
@@ -195,17 +194,13 @@ function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
   return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
 }
 
-function resolveReranker(
-  given: GivenOptions,
-  { rerank: own }: Preset,
-  catalogue: AdapterNames,
-): ResolvedConfig['rerank'] {
-  if (given.rerank !== undefined || own === false) return given.rerank ?? false
-  if (own.kind in catalogue.rerankers) return parseReranker(own as RerankOptions, catalogue)
-  throw new RagError('UNSUPPORTED', `The preset uses the reranker "${own.kind}", which this version does not have.`, {
-    data: { option: 'rerank', adapter: own.kind, available: Object.keys(catalogue.rerankers) },
-    hint: 'Pass rerank: false.',
-  })
+/** Scores of legs are added where it is known what they are worth; otherwise places are. */
+function resolveFusion({ fusion }: GivenOptions, embedder: ResolvedConfig['embedder']): ResolvedFusion {
+  const isFitted = embedder !== false && embedder.kind === 'latent-semantic'
+  if (fusion?.kind === 'adaptive' && !isFitted) {
+    contradiction('fusion', 'embedder', 'Weights adapt to the documents with the embedder "latent-semantic" only.')
+  }
+  return fusion ?? (isFitted ? defaults.fusion.fitted : defaults.fusion.other)
 }
 
 function countWorkers(wanted: number | 'cores'): number {

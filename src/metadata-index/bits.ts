@@ -57,14 +57,6 @@ export class Bits {
     for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) & ~(others[i] as number)
   }
 
-  /** The rows whose bits are set, ascending. */
-  *[Symbol.iterator](): IterableIterator<number> {
-    const { words } = this
-    for (let i = 0; i < words.length; i++) {
-      for (let word = words[i] as number; word !== 0; word &= word - 1) yield i * 32 + 31 - Math.clz32(word & -word)
-    }
-  }
-
   #trim(): void {
     const used = this.length & 31
     const last = this.words.length - 1

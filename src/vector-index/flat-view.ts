@@ -41,22 +41,23 @@ export async function searchView(
   { topK, allow }: { readonly topK: number; readonly allow: RangeSet | undefined },
   stretches: Stretches,
 ): Promise<VectorMatch[]> {
-  const places = allow === undefined ? [[0, view.count] as const] : placesOf(view, allow)
-  const allowed = places.reduce((sum, [start, end]) => sum + end - start, 0)
+  const places = allow === undefined ? undefined : await allowedPlaces(view, allow, stretches)
+  const allowed = places === undefined ? view.count : places.length
   const wanted = Math.min(topK, allowed)
   if (wanted === 0) return []
 
   const { quantised } = view.table
   const undecided =
     quantised === undefined || allowed < Math.max(accelerateFrom, wanted * 4)
-      ? everyPlace(places)
-      : await contenders(view, quantised, quantised.quantise(query), places, wanted, stretches)
+      ? places
+      : await contenders(view, { quantised, query: quantised.quantise(query), places, wanted }, stretches)
 
   const best = new TopK(wanted)
-  let seen = 0
-  for (const place of undecided) {
+  const count = undecided === undefined ? allowed : undecided.length
+  for (let i = 0; i < count; i++) {
+    const place = undecided === undefined ? i : (undecided[i] as number)
     best.push(view.table.dot(query, view.rows[place] as number), view.numbers[place] as number)
-    if (++seen % rowsPerLook === 0) await stretches.pause()
+    if (i % rowsPerLook === 0) await stretches.pause()
   }
   return best.drain()
 }
@@ -114,6 +115,14 @@ export async function compacted(
   }
 }
 
+interface CoarseSearch {
+  readonly quantised: QuantisedRows
+  readonly query: QuantisedQuery
+  /** Absent: all. */
+  readonly places: Uint32Array | undefined
+  readonly wanted: number
+}
+
 /**
  * The places that can be among the `wanted` best, by the intervals of the coarse scan: a place is out when `wanted`
  * others are certainly better. Of 20,000 random unit vectors some dozens stay; of vectors that all lie equally near,
@@ -121,24 +130,26 @@ export async function compacted(
  */
 async function contenders(
   view: FlatView,
-  quantised: QuantisedRows,
-  query: QuantisedQuery,
-  places: readonly Places[],
-  wanted: number,
+  { quantised, query, places, wanted }: CoarseSearch,
   stretches: Stretches,
 ): Promise<number[]> {
   const certain = new TopK(wanted)
   const found: number[] = []
   const ceilings: number[] = []
-  for (const { place, row, count } of runs(view, places, quantised.rowsPerScan)) {
-    const sums = quantised.scan(query, row, count)
-    for (let i = 0; i < count; i++) {
-      const estimate = quantised.estimate(query, row + i, sums[i] as number)
-      const uncertainty = quantised.uncertainty(query, row + i)
+  const total = places === undefined ? view.count : places.length
+  for (let from = 0; from < total; from += quantised.rowsPerScan) {
+    const rows = rowsAt(view, places, { from, to: Math.min(total, from + quantised.rowsPerScan) })
+    const first = rows[0] as number
+    const sums = follow(rows) ? quantised.scan(query, first, rows.length) : quantised.scanRows(query, rows)
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as number
+      const estimate = quantised.estimate(query, row, sums[i] as number)
+      const uncertainty = quantised.uncertainty(query, row)
       if (estimate + uncertainty < certain.threshold) continue
-      found.push(place + i)
+      const place = places === undefined ? from + i : (places[from + i] as number)
+      found.push(place)
       ceilings.push(estimate + uncertainty)
-      certain.push(estimate - uncertainty, place + i)
+      certain.push(estimate - uncertainty, place)
     }
     await stretches.pause()
   }
@@ -146,38 +157,76 @@ async function contenders(
   return found.filter((_, i) => (ceilings[i] as number) >= threshold)
 }
 
-/** Cuts places into runs whose rows follow each other, of at most `longest` rows. */
-function* runs(view: FlatView, places: readonly Places[], longest: number) {
-  const { rows } = view
-  for (const [start, end] of places) {
-    for (let place = start; place < end; ) {
-      const row = rows[place] as number
-      let count = 1
-      while (count < longest && place + count < end && rows[place + count] === row + count) count++
-      yield { place, row, count }
-      place += count
+function rowsAt(
+  { rows }: FlatView,
+  places: Uint32Array | undefined,
+  { from, to }: { readonly from: number; readonly to: number },
+): Uint32Array {
+  if (places === undefined) return rows.subarray(from, to)
+  const some = new Uint32Array(to - from)
+  for (let i = 0; i < some.length; i++) some[i] = rows[places[from + i] as number] as number
+  return some
+}
+
+/** Whether rows come one after the other. */
+function follow(rows: Uint32Array): boolean {
+  const first = rows[0] as number
+  for (let i = 1; i < rows.length; i++) if (rows[i] !== first + i) return false
+  return true
+}
+
+/** Ranges and places handled between two looks at the clock. */
+const placesPerLook = 4_096
+
+/** Every place whose number is allowed, ascending. */
+async function allowedPlaces(
+  { numbers, count }: NumberedRows,
+  { starts, ends }: RangeSet,
+  stretches: Stretches,
+): Promise<Uint32Array> {
+  let places = new Uint32Array(Math.min(count, 1_024))
+  let length = 0
+  let place = 0
+  let untilLook = placesPerLook
+  for (let i = 0; i < starts.length && place < count; i++) {
+    const first = lowerBound(numbers, { count, number: starts[i] as number, from: place })
+    const last = lowerBound(numbers, { count, number: ends[i] as number, from: first })
+    if (length + last - first > places.length) {
+      const larger = new Uint32Array(Math.min(count, Math.max(length + last - first, places.length * 2)))
+      larger.set(places)
+      places = larger
     }
+    for (place = first; place < last; place++) places[length++] = place
+    untilLook -= last - first + 1
+    if (untilLook > 0) continue
+    untilLook = placesPerLook
+    await stretches.pause()
   }
+  return places.subarray(0, length)
 }
 
-function* everyPlace(places: readonly Places[]): Iterable<number> {
-  for (const [start, end] of places) for (let place = start; place < end; place++) yield place
-}
-
-function placesOf({ numbers, count }: NumberedRows, allow: RangeSet): Places[] {
+function placesOf({ numbers, count }: NumberedRows, ranges: RangeSet): Places[] {
   const places: Places[] = []
-  for (const [start, end] of allow) {
-    const first = lowerBound(numbers, count, start)
-    const last = lowerBound(numbers, count, end)
+  for (const [start, end] of ranges) {
+    const first = lowerBound(numbers, { count, number: start, from: 0 })
+    const last = lowerBound(numbers, { count, number: end, from: first })
     if (last > first) places.push([first, last])
   }
   return places
 }
 
-/** The first of `count` places whose number is not below `number`. */
-function lowerBound(numbers: Float64Array, count: number, number: number): number {
-  let low = 0
-  let high = count
+/** The first of `count` places, from `from` on, whose number is not below `number`. Soon found when it is near. */
+function lowerBound(
+  numbers: Float64Array,
+  { count, number, from }: { readonly count: number; readonly number: number; readonly from: number },
+): number {
+  let step = 1
+  let low = from
+  while (low + step <= count && (numbers[low + step - 1] as number) < number) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(count, low + step - 1)
   while (low < high) {
     const middle = (low + high) >>> 1
     if ((numbers[middle] as number) < number) low = middle + 1

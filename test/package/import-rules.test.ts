@@ -14,7 +14,7 @@ const onnx = /^src\/onnx\//
 const lmdb = /^src\/lmdb\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
 const metadataIndex = /^src\/metadata-index\//
-const facade = /^src\/(?:index|ultra-fast-rag|async-embedding)\.ts$/
+const facade = /^src\/(?:index|ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/
 
 interface Rule {
   /** Files the rule is about; the first rule that matches holds. */
@@ -86,7 +86,7 @@ const rules: readonly Rule[] = [
     why: 'the one composition root does not know who uses it',
   },
   {
-    files: /^src\/(?:ultra-fast-rag|async-embedding)\.ts$/,
+    files: /^src\/(?:ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/,
     may: [core, /^src\/(?:compose|config)\//],
     types: [/^src\/(?:pipelines|performance)\//, portTypes],
     folder: false,

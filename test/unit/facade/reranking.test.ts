@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Hit, RagError, type Reranker, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
-import { createFakeEmbedder, createFakeReranker } from '../../../src/testing/index.js'
+import { createCrossEncoder } from '../../../src/rerank/cross-encoder/cross-encoder.js'
+import { createFakeEmbedder, createFakeReranker, createScriptedLlm } from '../../../src/testing/index.js'
+import { modelFolder } from '../../fixtures/models/model-folder.js'
 
 const opened: UltraFastRAG[] = []
 const folders: string[] = []
@@ -255,6 +257,69 @@ describe('rerank: "mmr"', () => {
     const rag = await open({ preset: 'production', embedder: false })
     const hits = await rag.retrieve('red fox')
     expect(hits.map(({ scores }) => scores.rerank)).not.toContain(undefined)
+  })
+})
+
+describe('rerank: "cross-encoder"', () => {
+  it('is what "research" uses, with the precision and the folder of the top level', async () => {
+    const modelsDir = mkdtempSync(join(tmpdir(), 'ufrag-rerank-'))
+    folders.push(modelsDir)
+    mkdirSync(join(modelsDir, 'cross-encoder'))
+    const model = modelFolder({ output: 'logit' })
+    symlinkSync(model, join(modelsDir, 'cross-encoder', 'ms-marco-MiniLM-L6-v2'))
+    const rag = await open({ preset: 'research', embedder: false, modelsDir })
+    const hits = await rag.retrieve('red fox')
+    const plain = await createCrossEncoder({ model, quantization: 'fp32', device: 'cpu' })
+    const candidates = documents.map(({ text }, number) => ({ number, text, language: 'en', score: 0 }))
+    const matches = await plain.rerank({ question: 'red fox', candidates, topK: 4 }, {})
+    await plain.close()
+    expect(ids(hits)).toEqual(matches.map(({ number }) => documents[number]?.id))
+    for (const [place, { score, scores }] of hits.entries()) {
+      expect(score).toBeCloseTo(matches[place]?.score as number, 4)
+      expect(scores.rerank).toBe(score)
+    }
+    await rag.warmUp()
+  })
+
+  it('says what is missing where its model is not there', async () => {
+    vi.stubEnv('HF_HUB_OFFLINE', '1')
+    vi.stubEnv('HF_HOME', tmpdir())
+    const rag = await open({ rerank: { kind: 'cross-encoder', model: 'nobody/no-such-model' } })
+    await expect(rag.retrieve('red fox')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(await rag.retrieve('red fox', { rerank: false })).toHaveLength(4)
+    await expect(rag.warmUp()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    vi.unstubAllEnvs()
+  })
+})
+
+describe('rerank: "llm"', () => {
+  it('asks the model that writes the answers, or one of its own', async () => {
+    const llm = createScriptedLlm(({ system }) => (system.includes('order') ? ['4, 3, 2, 1'] : ['It runs [1].']))
+    const rag = await open({ llm, rerank: 'llm' })
+    const plain = ids(await rag.retrieve('red fox', { rerank: false }))
+    expect(ids(await rag.retrieve('red fox'))).toEqual(plain.reverse())
+    expect((await rag.query('Where is the red fox?')).answer).toBe('It runs [1].')
+    const own = await open({
+      rerank: {
+        kind: 'llm',
+        llm: async function* () {
+          yield '2'
+        },
+      },
+    })
+    expect(ids(await own.retrieve('red fox'))[0]).toBe(ids(await own.retrieve('red fox', { rerank: false }))[1])
+  })
+
+  it('leaves the order of the search where the model writes something else', async () => {
+    const rag = await open({ llm: createScriptedLlm(['No.']), rerank: 'llm' })
+    expect(await rag.retrieve('red fox')).toEqual(await rag.retrieve('red fox', { rerank: false }))
+    expect(rag.tracker.summary().counters['rerank.failed']).toBe(1)
+  })
+
+  it('needs a model that follows instructions', async () => {
+    expect(() => new UltraFastRAG({ rerank: 'llm' })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    const rag = await open({})
+    await expect(rag.retrieve('red fox', { rerank: 'llm' })).rejects.toMatchObject({ code: 'BAD_OPTION' })
   })
 })
 
