@@ -113,6 +113,24 @@ export async function findHits(question: Question, options: RetrieveOptions, too
   }
 }
 
+/** What each leg finds for a question, `depth` passages at most, and what the fusion there is makes of it. */
+export async function findLegs(
+  question: string,
+  depth: number,
+  signal: AbortSignal | undefined,
+  tools: RetrieveTools,
+): Promise<{ readonly lists: readonly RankedList[]; readonly fused: RankedList['matches'] }> {
+  await tools.freshen()
+  await tools.turn()
+  signal?.throwIfAborted()
+  return tools.useIndexes(async (indexes) => {
+    const vector = await queryVector(question, question, indexes.vector, signal)
+    const query: Search = { text: question, vector, allow: undefined, wanted: wantedBy({}), indexes }
+    const { lists } = await searchLegs(query, depth, tools)
+    return { lists, fused: joinLegs(await completeLists(lists, query, tools), tools.fuse, legWeights(query, tools)) }
+  })
+}
+
 /** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
 export async function rankHits(
   { pool }: FoundHits,
@@ -239,13 +257,17 @@ async function search(
     signal?.throwIfAborted()
     const exhausted = found.every(({ matches }) => matches.length < candidates)
     const lists = await completeLists(found, query, tools)
-    const fused =
-      lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists, { weights: legWeights(query, tools) })
+    const fused = joinLegs(lists, tools.fuse, legWeights(query, tools))
     const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
       hydrate(fused, lists, looked, tools.namespace),
     )
     if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }
+}
+
+/** One leg alone is as it is, whatever it weighs. */
+function joinLegs(lists: readonly RankedList[], fuse: Fuse, weights: LegWeights): RankedList['matches'] {
+  return lists.length === 1 ? (lists[0] as RankedList).matches : fuse(lists, { weights })
 }
 
 async function searchLegs(
