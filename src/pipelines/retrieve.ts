@@ -106,7 +106,7 @@ export async function findHits(question: Question, options: RetrieveOptions, too
     signal?.throwIfAborted()
     const { vanished, ...found } = await tools.useIndexes(async (indexes) => {
       const allow = await allowFor(options.filter, indexes, tools, signal)
-      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes.vector, signal))
+      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes, signal))
       return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
     })
     if (vanished > 0 && attempt < maxAttempts) continue
@@ -199,10 +199,13 @@ async function allowFor(
 async function queryVector(
   question: Question,
   text: string,
-  leg: VectorLeg | undefined,
+  { vector: leg, vectorsPending }: NamespaceIndexes,
   signal?: AbortSignal,
 ): Promise<Float32Array | undefined> {
-  if (typeof question !== 'string') return checkVector(question.vector, leg)
+  if (typeof question !== 'string') {
+    if (vectorsPending !== true) return checkVector(question.vector, leg)
+    if (text.trim() === '') throw pendingError()
+  }
   if (leg === undefined || text.trim() === '') return undefined
   const { vectors, failed } = await leg.embedder.embed([text], {
     kind: 'query',
@@ -210,6 +213,13 @@ async function queryVector(
   })
   // A question the embedder cannot represent (no known word) is left to the lexical leg.
   return failed.length > 0 ? undefined : vectors
+}
+
+function pendingError(): RagError {
+  return new RagError('FINGERPRINT', 'The vectors are being made anew; until then passages are found by their words.', {
+    hint: 'Ask with words, or again when reindex() has resolved.',
+    retryable: true,
+  })
 }
 
 function checkVector(vector: Float32Array, leg: VectorLeg | undefined): Float32Array {
