@@ -240,7 +240,7 @@ export interface LlmRerankOptions
 /** Passages that repeat what a better one says come later. No model. */
 export interface MmrRerankOptions extends RerankDepth {
   readonly kind: 'mmr'
-  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.8. */
   readonly lambda?: number
 }
 
