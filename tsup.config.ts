@@ -16,6 +16,7 @@ export default defineConfig({
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
     'rerank.worker': 'src/rerank/cross-encoder/rerank.worker.ts',
+    'latent-semantic.worker': 'src/embed/latent-semantic/latent-semantic.worker.ts',
     'distill.worker': 'src/embed/distill/distill.worker.ts',
   },
   format: ['esm'],

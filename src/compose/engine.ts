@@ -30,6 +30,7 @@ import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
 import { composeParts, type Parts } from './compose.js'
 import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
+import type { FitReport } from './fitted-leg.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
 
@@ -59,6 +60,8 @@ export interface RagStats {
       readonly bytes: number
       readonly epoch: number
     }
+    /** What an embedder that learns from the documents has learnt; absent with any other. */
+    readonly fit?: FitReport
     /** What filters are answered from: made by the first filter, a column for each path that filters name. */
     readonly metadata: MetadataStats
   }
@@ -124,7 +127,7 @@ export class Engine {
         } finally {
           await run.return(undefined as never) // Ended already, unless onProgress threw.
         }
-      })
+      }, signal)
     })
   }
 
@@ -187,7 +190,7 @@ export class Engine {
     checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
-      return runtime.changing(() => removeDocuments(target, runtime.namespace, signal))
+      return runtime.changing(() => removeDocuments(target, runtime.namespace, signal), signal)
     })
   }
 
@@ -229,8 +232,8 @@ export class Engine {
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, async (runtime) => {
       const { capabilities, directory, id } = await this.#parts.store()
-      const { lexical, metadata, vector } = runtime.indexes
       await runtime.freshen()
+      const { lexical, metadata, vector } = runtime.indexes
       const { bytes, chunks, segments } = lexical.stats()
       return {
         namespace: name,
@@ -250,6 +253,7 @@ export class Engine {
                   epoch: vector.index.epoch,
                 },
               }),
+          ...(runtime.fitted === undefined ? {} : { fit: runtime.fitted.report() }),
           metadata: metadata.stats(),
         },
       }
@@ -262,6 +266,7 @@ export class Engine {
       const { embedder, llm, preparation } = this.#parts
       await runtime.freshen()
       await (await embedder?.())?.warmUp?.({ signal })
+      await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       const tools = await this.#retrieveTools(runtime, {})
       await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined })
@@ -300,7 +305,9 @@ export class Engine {
     const { fuse, reranking, tracker, turns } = this.#parts
     return {
       namespace: runtime.namespace,
-      indexes: runtime.indexes,
+      useIndexes: (task) => runtime.useIndexes(task),
+      adaptive: this.#config.fusion.kind === 'adaptive',
+      addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
       reranking: reranking(rerank),

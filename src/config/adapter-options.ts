@@ -55,15 +55,19 @@ export const adapterOptions = {
       client: z.optional(z.custom(isOpenAiClient, 'must be a client of the package "openai"')),
     },
   },
+  embedderFitters: {
+    'latent-semantic': { dimensions: z.optional(whole(2, 1_024)), workers: z.optional(whole(1, 64)) },
+  },
   lexicalIndexes: {
     bm25: {
       k1: z.optional(between(0, 10)),
       b: z.optional(between(0, 1)),
-      documentWeight: z._default(between(0, 10), 0.5),
+      documentWeight: z.optional(between(0, 10)),
     },
   },
   vectorIndexes: { flat: {} },
   fusions: {
+    adaptive: {},
     rrf: { k: z._default(between(1, 10_000), 60) },
     weighted: {
       weights: z._default(

@@ -11,7 +11,7 @@ import type { ProfileName } from './profiles.js'
 /** Names of the adapters of a port. */
 export type AdapterName<Port extends keyof Catalogue> = Extract<keyof Catalogue[Port], string>
 
-/** Embedders that can be chosen by their name alone. One that presets know and this version has not throws `UNSUPPORTED`. */
+/** Embedders that can be chosen by their name alone. */
 export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 
 /**
@@ -57,7 +57,10 @@ export interface UltraFastRAGOptions {
   readonly vectorIndex?: AdapterName<'vectorIndexes'> | { readonly kind: AdapterName<'vectorIndexes'> }
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
-  /** How words and meaning are joined. Default `'rrf'`. Matters only with an embedder. */
+  /**
+   * How words and meaning are joined. Default: `'adaptive'` with the embedder `'latent-semantic'`, `'rrf'` with any other. Matters
+   * only with an embedder.
+   */
   readonly fusion?: AdapterName<'fusions'> | FusionOptions
   /**
    * What puts the best hits into a better order. Default: the preset's, `false` where it has none. One that fails leaves the order
@@ -138,7 +141,7 @@ export type EmbedderOptions =
   | StaticEmbedderOptions
   | AiSdkEmbedderOptions
   | OpenAiCompatibleEmbedderOptions
-  | PlannedEmbedderOptions
+  | LatentSemanticEmbedderOptions
 
 /** Words and letter groups hashed into a vector: no model, no meaning; for tests and as the smallest example of an adapter. */
 export interface HashingEmbedderOptions {
@@ -179,10 +182,10 @@ export interface OpenAiCompatibleEmbedderOptions extends OptionsOf<'openai-compa
   readonly kind: 'openai-compatible'
 }
 
-/** An embedder of {@link presets} that may not be part of this version. */
-export interface PlannedEmbedderOptions {
-  readonly kind: Exclude<EmbedderName, AdapterName<'embedders'>>
-  readonly model?: string
+/** Learns from the documents which words go together. No model, no download; see `docs/retrieval.md`. */
+export interface LatentSemanticEmbedderOptions
+  extends NonNullable<Parameters<Catalogue['embedderFitters']['latent-semantic']>[0]> {
+  readonly kind: 'latent-semantic'
 }
 
 export interface LexicalIndexOptions {
@@ -191,11 +194,15 @@ export interface LexicalIndexOptions {
   readonly k1?: number
   /** How much long passages are held back, 0 (not) to 1. Default: the index's own. */
   readonly b?: number
-  /** Weight of the whole document's score beside the chunk's, 0 (chunks alone) to 10. Default 0.5. */
+  /** Weight of the whole document's score beside the chunk's, 0 (chunks alone) to 10. Default: what an adaptive fusion finds, else 0.5. */
   readonly documentWeight?: number
 }
 
 export type FusionOptions =
+  | {
+      /** By score, with weights that were found on the documents themselves: with the embedder `'latent-semantic'` only. */
+      readonly kind: 'adaptive'
+    }
   | {
       /** By rank alone. */
       readonly kind: 'rrf'

@@ -38,7 +38,7 @@ export interface ResolvedConfig {
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
-  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
+  readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
@@ -94,7 +94,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     embedder,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
-    fusion: given.fusion,
+    fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
@@ -192,6 +192,15 @@ type ChunkSize = 'chunkSize' | 'chunkOverlap' | 'minChunkSize' | 'maxChunksPerPa
 function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
   const { chunker } = given
   return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
+}
+
+/** Scores of legs are added where it is known what they are worth; otherwise places are. */
+function resolveFusion({ fusion }: GivenOptions, embedder: ResolvedConfig['embedder']): ResolvedFusion {
+  const isFitted = embedder !== false && embedder.kind === 'latent-semantic'
+  if (fusion?.kind === 'adaptive' && !isFitted) {
+    contradiction('fusion', 'embedder', 'Weights adapt to the documents with the embedder "latent-semantic" only.')
+  }
+  return fusion ?? (isFitted ? defaults.fusion.fitted : defaults.fusion.other)
 }
 
 function countWorkers(wanted: number | 'cores'): number {

@@ -31,6 +31,7 @@ export type AdapterNames = Readonly<
     | 'extractors'
     | 'chunkers'
     | 'embedders'
+    | 'embedderFitters'
     | 'vectorIndexes'
     | 'lexicalIndexes'
     | 'fusions'
@@ -66,14 +67,15 @@ export interface GivenOptions extends Plain {
     | Instance<Embedder>
   readonly quantization?: Quantization
   readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
-  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
-  readonly fusion: ResolvedFusion
+  readonly lexicalIndex: LexicalIndexOptions
+  readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
 }
 
 /** A way of joining the legs, complete. */
 export type ResolvedFusion =
+  | Extract<FusionOptions, { kind: 'adaptive' }>
   | Required<Extract<FusionOptions, { kind: 'rrf' }>>
   | Required<Extract<FusionOptions, { kind: 'weighted' }>>
 
@@ -164,7 +166,8 @@ function optionShape(names: AdapterNames) {
   const flag = z.optional(z.boolean())
   const callable = <Value>(what: string) =>
     z.custom<Value>((value) => typeof value === 'function', `must be a function ${what}`)
-  const planned = [...namedByPresets].filter((kind) => !(kind in names.embedders))
+  const embedders = { ...names.embedders, ...names.embedderFitters }
+  const planned = [...namedByPresets].filter((kind) => !(kind in embedders))
   return {
     preset: z.optional(z.enum(Object.keys(presets) as [PresetName])),
     profile: z.optional(z.enum(Object.keys(profiles) as [ProfileName])),
@@ -190,10 +193,11 @@ function optionShape(names: AdapterNames) {
       z.union([
         z.literal(false),
         choice(
-          { ...names.embedders, ...Object.fromEntries(planned.map((kind) => [kind, undefined])) },
+          { ...embedders, ...Object.fromEntries(planned.map((kind) => [kind, undefined])) },
           {
             ...Object.fromEntries(planned.map((kind) => [kind, { model: z.optional(text) }])),
             ...adapterOptions.embedders,
+            ...adapterOptions.embedderFitters,
           },
         ),
       ]),

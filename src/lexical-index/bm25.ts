@@ -2,12 +2,13 @@ import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import { type Analyzer, analyzerFingerprint } from '../text/analyzer.js'
 import { createAnalyzers } from '../text/analyzers.js'
+import { queryTerms } from '../text/query-terms.js'
+import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { createTurns } from '../util/yield.js'
 import { type Batch, buildSegment } from './build.js'
 import { readSnapshot, type SavedSegment, writeSnapshot } from './files.js'
 import type { MergeInput } from './merge.js'
-import { queryTerms } from './query.js'
 import { type Bm25Weights, searchViews } from './search.js'
 import { type Segment, viewSegment } from './segment.js'
 import type {
@@ -90,6 +91,7 @@ class Index implements Bm25Index {
   readonly #pool = new WorkerPool({ worker: 'lexical', size: 1 })
   readonly #analyzerFor = createAnalyzers()
   readonly #turns = createTurns()
+  /** Of segments. */
   readonly #readers = new Readers()
   #epoch: number
   #views: readonly SegmentView[]
@@ -274,24 +276,6 @@ class Index implements Bm25Index {
 
   #assertOpen(): void {
     if (this.#closed) throw new RagError('CLOSED', 'The lexical index was closed.')
-  }
-}
-
-/** Those who read segments, so that a segment's memory is not given back under their hands. */
-class Readers {
-  readonly #reading = new Set<Promise<unknown>>()
-
-  while<Result>(read: () => Promise<Result>): Promise<Result> {
-    const reading = read()
-    this.#reading.add(reading)
-    const leave = () => this.#reading.delete(reading)
-    reading.then(leave, leave)
-    return reading
-  }
-
-  /** Resolves when everyone who reads now has left. */
-  async left(): Promise<void> {
-    await Promise.allSettled(this.#reading)
   }
 }
 

@@ -23,14 +23,15 @@ export async function retrieveMany(
 export async function forEachQuestion<Result>(
   questions: readonly Question[],
   signal: AbortSignal,
-  tools: Pick<RetrieveTools, 'indexes' | 'freshen' | 'recorder' | 'now'>,
+  tools: Pick<RetrieveTools, 'useIndexes' | 'freshen' | 'recorder' | 'now'>,
   work: (question: Question, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result[]> {
-  // Before anything is embedded: what is wrong with the indexes is told now, and a fitted embedder may be about to change.
+  // Before anything is embedded: what is wrong with the indexes is told now.
   await tools.freshen()
+  const embedder = await tools.useIndexes(async ({ vector }) => vector?.embedder)
   const results = new Array<Result>(questions.length)
   const own = followSignal(signal)
-  const embedded = embedTogether(questions, tools, own.signal)
+  const embedded = embedTogether(questions, { ...tools, embedder }, own.signal)
   try {
     await inLanes(questions.keys(), { lanes: questionsAtOnce, signal }, async (place, signal) => {
       results[place] = await work(await embedded(place), signal)

@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import { type BootstrapOptions, type PairedDifference, pairedBootstrap } from '../eval/bootstrap.js'
 import { type Judgements, mean, ndcg } from '../eval/metrics.js'
-import { type Fuse, findLegs, joinLegs, type RankedList, type RetrieveTools } from './retrieve.js'
+import { type FoundLegs, type Fuse, findLegs, joinLegs, type RankedList, type RetrieveTools } from './retrieve.js'
 
 /** A question and what answers it. */
 export interface LabelledQuestion {
@@ -65,7 +65,8 @@ export async function tune(
   tools: TuneTools,
 ): Promise<Tuned> {
   const { k = 10 } = options
-  check(labelled, k, tools)
+  check(labelled, k)
+  await requireTwoLegs(tools)
   const weights = Array.from({ length: weightSteps + 1 }, (_, step) => step / weightSteps)
   const fuses: Fuse[] = []
   for (const vector of weights) fuses.push(await tools.fuseWith({ lexical: 1 - vector, vector }))
@@ -73,15 +74,18 @@ export async function tune(
   /** Of each weight, the value of each question. */
   const values: number[][] = weights.map(() => [])
   for (const { question, relevant } of labelled) {
-    const lists = await findLegs(question, depth, options.signal, tools)
+    const configured = await findLegs(question, depth, options.signal, tools)
+    // As they are searched where the fusion is weighted.
+    const found = await findLegs(question, depth, options.signal, { ...tools, adaptive: false, addsScores: true })
     const judgements = toJudgements(relevant)
     const documents = createDocumentLookUp(tools)
-    const measure = (fuse: Fuse) => ndcg(documentsOf(joinLegs(lists, fuse), documents, k), judgements, { k })
-    before.push(measure(tools.fuse))
+    const measure = ({ lists, weights: own }: FoundLegs, fuse: Fuse) =>
+      ndcg(documentsOf(joinLegs(lists, fuse, own), documents, k), judgements, { k })
+    before.push(measure(configured, tools.fuse))
     for (const [place, fuse] of fuses.entries()) {
       await tools.turn()
       options.signal?.throwIfAborted()
-      values[place]?.push(measure(fuse))
+      values[place]?.push(measure(found, fuse))
     }
   }
   const sums = values.map((own) => own.reduce((sum, value) => sum + value, 0))
@@ -93,16 +97,10 @@ export async function tune(
   return describe({ vector, before, after, weights, values }, options)
 }
 
-function check(labelled: readonly LabelledQuestion[], k: number, { indexes }: TuneTools): void {
+function check(labelled: readonly LabelledQuestion[], k: number): void {
   const [least, most] = limits.k
   if (!Number.isInteger(k) || k < least || k > most) {
     throw new RagError('BAD_OPTION', `k must be a whole number from ${least} to ${most}.`, { data: { option: 'k', k } })
-  }
-  if (indexes.vector === undefined) {
-    throw new RagError('BAD_OPTION', 'There is one leg only, so there is nothing to weigh.', {
-      data: { option: 'embedder' },
-      hint: 'Set the option "embedder".',
-    })
   }
   if (!Array.isArray(labelled) || labelled.length < leastQuestions) {
     throw new RagError('BAD_INPUT', `tune() takes a list of ${leastQuestions} labelled questions at least.`, {
@@ -118,6 +116,15 @@ function check(labelled: readonly LabelledQuestion[], k: number, { indexes }: Tu
       hint: 'Give { question, relevant: [documentId] }, or grades by document id.',
     })
   }
+}
+
+async function requireTwoLegs({ freshen, useIndexes }: TuneTools): Promise<void> {
+  await freshen()
+  if (await useIndexes(async ({ vector }) => vector !== undefined)) return
+  throw new RagError('BAD_OPTION', 'There is one leg only, so there is nothing to weigh.', {
+    data: { option: 'embedder' },
+    hint: 'Set the option "embedder"; one that is fitted on the documents begins when there are enough of them.',
+  })
 }
 
 function toJudgements(relevant: LabelledQuestion['relevant']): Judgements {

@@ -1,9 +1,10 @@
 import type { Question } from '../../core/search.js'
+import type { Embedder } from '../../embed/types.js'
 import type { Recorder } from '../../performance/types.js'
-import type { NamespaceIndexes } from '../catch-up.js'
 
 export interface QuestionTools {
-  readonly indexes: NamespaceIndexes
+  /** Absent: questions are searched by their words. */
+  readonly embedder: Embedder | undefined
   readonly recorder: Recorder
   readonly now: () => number
 }
@@ -13,17 +14,16 @@ const questionsPerCall = 64
 
 /**
  * Embeds many questions together: a block at a time, when somebody first asks for one of it, and the next block ahead of time. The
- * function gives a question by its place, with its vector. What the embedder cannot represent stays a text, as does what was embedded
- * before the embedder was replaced, and everything without an embedder.
+ * function gives a question by its place, with its vector. What the embedder cannot represent stays a text, and everything where there is
+ * no embedder, or one that is fitted to the documents: it takes microseconds, and may be replaced before the search.
  */
 export function embedTogether(
   questions: readonly Question[],
-  { indexes, now, recorder }: QuestionTools,
+  { embedder, now, recorder }: QuestionTools,
   signal: AbortSignal,
 ): (place: number) => Promise<Question> {
-  const embedder = indexes.vector?.embedder
-  if (embedder === undefined) return async (place) => questions[place] as Question
-  const { dimensions, fingerprint } = embedder
+  if (embedder === undefined || embedder.capabilities.fitted) return async (place) => questions[place] as Question
+  const { dimensions } = embedder
   const size = Math.max(questionsPerCall, embedder.capabilities.batchSize)
   const blocks = new Map<number, Promise<readonly Question[]>>()
 
@@ -57,7 +57,6 @@ export function embedTogether(
     const embedding = blockOf(block)
     if ((block + 1) * size < questions.length) blockOf(block + 1)
     blocks.delete(block - 2)
-    const embedded = (await embedding)[place - block * size] as Question
-    return indexes.vector?.embedder.fingerprint === fingerprint ? embedded : (questions[place] as Question)
+    return (await embedding)[place - block * size] as Question
   }
 }

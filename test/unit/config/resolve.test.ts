@@ -12,9 +12,10 @@ const catalogue = {
   extractors: names('pdfium', 'pdf-parse'),
   chunkers: names('sentence', 'sentence-splitter'),
   embedders: names('hashing', 'onnx', 'static', 'ai-sdk', 'openai-compatible'),
+  embedderFitters: names('latent-semantic'),
   vectorIndexes: names('flat'),
   lexicalIndexes: names('bm25'),
-  fusions: names('rrf', 'weighted'),
+  fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
   stores: names('memory', 'lmdb'),
@@ -44,10 +45,10 @@ describe('resolveConfig', () => {
       extractor: { pdf: 'pdfium', layout: 'raw' },
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
       maxChunksPerPage: 0,
-      embedder: false,
+      embedder: { kind: 'latent-semantic', workers: Math.min(2, availableParallelism()) },
       vectorIndex: { kind: 'flat' },
-      lexicalIndex: { kind: 'bm25', documentWeight: 0.5 },
-      fusion: { kind: 'rrf', k: 60 },
+      lexicalIndex: { kind: 'bm25' },
+      fusion: { kind: 'adaptive' },
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
@@ -127,6 +128,10 @@ describe('resolveConfig', () => {
     expect(config.chunker).toEqual({ kind: 'instance', instance: chunker })
     expect(config.llm).toEqual({ kind: 'function', generate })
     expect(config.fusion).toEqual({ kind: 'weighted', weights: { lexical: 1, vector: 0 } })
+    expect(resolve({ fusion: 'rrf' }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(resolve({ embedder: 'hashing' }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(resolve({ embedder: false }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(failure({ embedder: 'hashing', fusion: 'adaptive' }).code).toBe('BAD_OPTION')
     expect(resolve({ fusion: 'weighted' }).fusion).toEqual({ kind: 'weighted', weights: { lexical: 0.7, vector: 0.3 } })
     expect(resolve({ embedder: { kind: 'hashing', dimensions: 64 } }).embedder).toEqual({
       kind: 'hashing',
@@ -359,14 +364,17 @@ describe('presets', () => {
       modelsDir: resolvePath('models'),
     })
     expect(embedder('kaggle', { profile: 'laptop' })).toMatchObject({ batchSize: 16, maxWorkers: maxWorkers(2) })
-    expect(resolve().embedder).toBe(false)
+    expect(resolve({ maxWorkers: 1 }).embedder).toEqual({ kind: 'latent-semantic', workers: 1 })
   })
 
   it.each(['kaggle', 'production', 'research', 'extreme'])(
     '"%s" says what it needs and what to pass instead where the embedder is missing',
     (preset) => {
       const error = failure({ preset }, { ...catalogue, embedders: names('hashing') })
-      expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'embedder', available: ['hashing'] } })
+      expect(error).toMatchObject({
+        code: 'UNSUPPORTED',
+        data: { option: 'embedder', available: ['hashing', 'latent-semantic'] },
+      })
       expect(error.hint).toContain('embedder: false')
     },
   )
