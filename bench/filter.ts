@@ -133,6 +133,7 @@ async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
     namespace,
     adaptive: false,
     addsScores: false,
+    watchRecall: undefined,
     freshen: async () => {},
     fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
     reranking: undefined,

@@ -14,6 +14,7 @@ import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-in
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 import { expandHits } from './steps/expand.js'
+import type { VectorSearched } from './steps/recall-monitor.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -36,6 +37,8 @@ export interface RetrieveTools {
   readonly turn: () => Promise<void>
   readonly recorder: Recorder
   readonly logger: Logger
+  /** Told of every search of vectors. Returns at once. */
+  readonly watchRecall: ((searched: VectorSearched) => void) | undefined
   readonly now: () => number
 }
 
@@ -328,10 +331,12 @@ async function nearest(
   vector: Float32Array,
   options: VectorSearchOptions,
   index: VectorIndex,
-  { recorder }: Pick<RetrieveTools, 'recorder'>,
+  { recorder, watchRecall }: Pick<RetrieveTools, 'recorder' | 'watchRecall'>,
 ): Promise<VectorMatch[]> {
+  const { epoch } = index
   const found = await index.search(vector, options)
   if (index.capabilities.exact) return found
+  watchRecall?.({ index, vector, allow: options.allow, found, epoch })
   const there = options.allow?.size ?? index.stats().vectors
   if (found.length >= Math.min(options.topK, there)) return found
   recorder.count('query.exactAfterLoss')

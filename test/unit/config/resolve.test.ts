@@ -52,6 +52,7 @@ describe('resolveConfig', () => {
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
+      recallSampleRate: 0,
       perDocument: 3,
       maxContextChars: 4000,
       batchSize: 32,

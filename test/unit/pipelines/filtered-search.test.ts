@@ -53,6 +53,7 @@ describe('an approximate index', () => {
       useIndexes: <Result>(task: (held: NamespaceIndexes) => Promise<Result>) => task(indexes),
       adaptive: false,
       addsScores: false,
+      watchRecall: undefined,
       freshen: async () => {},
       fuse: (lists: readonly { matches: readonly { number: number; score: number }[] }[]) =>
         fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
