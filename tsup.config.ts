@@ -13,6 +13,7 @@ export default defineConfig({
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
+    'cache.worker': 'src/cache/cache.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
     'rerank.worker': 'src/rerank/cross-encoder/rerank.worker.ts',

@@ -103,6 +103,15 @@ export const adapterOptions = {
     },
     mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.8) },
   },
+  caches: {
+    memory: cacheLimits(),
+    disk: { ...cacheLimits(), directory: z.optional(text) },
+    redis: {
+      url: z.string().check(z.regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')),
+      prefix: z.optional(text),
+    },
+    keyv: { keyv: z.custom(isKeyv, 'must be a Keyv of version 5') },
+  },
   llms: {
     extractive: { maxSentences: z._default(whole(1, 20), 3) },
   },
@@ -115,6 +124,14 @@ export function chunkSizes() {
     chunkOverlap: z.optional(whole(0, 30_000)),
     minChunkSize: z.optional(whole(0, 60_000)),
     maxChunksPerPage: z.optional(whole(0, 1_000_000)),
+  }
+}
+
+/** Of a cache that drops its oldest entries. */
+function cacheLimits() {
+  return {
+    maxEntries: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: z.optional(whole(65_536, Number.MAX_SAFE_INTEGER)),
   }
 }
 
@@ -184,4 +201,11 @@ function isOpenAiClient(value: unknown): boolean {
 
 function hasFunction(value: unknown, name: string): boolean {
   return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function'
+}
+
+function isKeyv(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return ['getMany', 'setMany', 'deleteMany'].every(
+    (method) => typeof value[method as keyof typeof value] === 'function',
+  )
 }

@@ -11,6 +11,7 @@ const util = /^src\/util\//
 const text = /^src\/text\//
 const models = /^src\/models\//
 const onnx = /^src\/onnx\//
+const lmdb = /^src\/lmdb\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
 const metadataIndex = /^src\/metadata-index\//
 /** What of `eval` stands on nothing. */
@@ -47,6 +48,7 @@ const rules: readonly Rule[] = [
     types: [/^src\/models\/types\.ts$/],
     why: 'the runtime of neural models: sessions and devices, whatever the model is for',
   },
+  { files: lmdb, may: [core, util], why: 'the environment in which a store, or a cache, lies on disk' },
   {
     files: portTypes,
     may: [],
@@ -57,7 +59,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: new RegExp(`^src/${ports}/`),
-    may: [core, util, text, models, onnx],
+    may: [core, util, text, models, onnx, lmdb],
     types: [portTypes],
     why: 'an adapter never imports the adapter of another port; a second port arrives as an argument',
   },
@@ -114,7 +116,10 @@ const rules: readonly Rule[] = [
 
 /** Where each package may be imported. Whatever is missing here may be imported nowhere. */
 const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional?: true }>> = {
-  lmdb: { in: /^src\/store\/lmdb/ },
+  lmdb: { in: /^src\/lmdb\// },
+  keyv: { in: /^src\/cache\/redis\.ts$/, optional: true },
+  '@keyv/redis': { in: /^src\/cache\/redis\.ts$/, optional: true },
+  'lru-cache': { in: /^src\/cache\/memory\.ts$/ },
   zod: { in: /^src\/config\// },
   commander: { in: /^src\/cli\// },
   'cli-progress': { in: /^src\/cli\// },

@@ -18,6 +18,7 @@ const catalogue = {
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
+  caches: names('memory', 'disk', 'redis', 'keyv'),
   stores: names('memory', 'lmdb'),
 }
 
@@ -59,6 +60,7 @@ describe('resolveConfig', () => {
       maxWorkers: availableParallelism(),
       cacheEmbeddings: true,
       cacheMaxEntries: 10_000,
+      cache: { kind: 'memory' },
       maxTextLength: 0,
       quantization: 'fp32',
       modelsDir: undefined,
@@ -95,6 +97,29 @@ describe('resolveConfig', () => {
     expect(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.chunker)).toBe(true)
     expect(Object.isFrozen(llm)).toBe(false)
     expect(config.llm).toEqual({ kind: 'instance', instance: llm })
+  })
+
+  it('caches in a folder of the storage where it may write there, else in memory', () => {
+    expect(resolve({ storage: '/data/x' }).cache).toEqual({ kind: 'disk', directory: '/data/x/cache' })
+    expect(resolve({ storage: '/data/x', cache: { kind: 'disk', maxBytes: 70_000 } }).cache).toEqual({
+      kind: 'disk',
+      maxBytes: 70_000,
+      directory: '/data/x/cache',
+    })
+    expect(resolve({ storage: '/data/x', readOnly: true }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ storage: '/data/x', cache: 'memory' }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ cache: { kind: 'disk', directory: '/c' } }).cache).toEqual({ kind: 'disk', directory: '/c' })
+    expect(resolve({ storage: '/data/x', cache: false }).cache).toBe(false)
+    const url = 'redis://localhost:6379'
+    expect(resolve({ cache: { kind: 'redis', url } }).cache).toEqual({ kind: 'redis', url })
+    for (const [cache, option] of [
+      ['disk', 'cache.directory'],
+      [{ kind: 'redis', url: 'http://localhost' }, 'cache.url'],
+      [{ kind: 'keyv', keyv: {} }, 'cache.keyv'],
+      [{ kind: 'memory', maxBytes: 1 }, 'cache.maxBytes'],
+    ] as const) {
+      expect(failure({ cache })).toMatchObject({ code: 'BAD_OPTION', data: { option } })
+    }
   })
 
   it('does not change what the caller passed', () => {
