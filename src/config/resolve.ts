@@ -52,6 +52,8 @@ export interface ResolvedConfig {
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
+  /** 0: recall is not measured. */
+  readonly recallSampleRate: number
   readonly perDocument: number
   readonly maxContextChars: number
   readonly batchSize: number
@@ -116,6 +118,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
+    recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,

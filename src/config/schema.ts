@@ -223,6 +223,7 @@ function optionShape(names: AdapterNames) {
     rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
+    recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),
