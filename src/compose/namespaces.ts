@@ -1,7 +1,9 @@
 import { join } from 'node:path'
+import type { VectorIndexChoice } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
 import { sha256Hex } from '../util/hash.js'
+import type { VectorIndex, VectorIndexOptions } from '../vector-index/types.js'
 import { catalogue } from './catalogue.js'
 import type { Parts } from './compose.js'
 import { NamespaceRuntime } from './namespace-runtime.js'
@@ -98,7 +100,7 @@ export class Namespaces {
       warn,
     })
     const vector = embedder && {
-      index: await catalogue.vectorIndexes[vectorIndex.kind]({
+      index: await openVectorIndex(vectorIndex, {
         dimensions: embedder.dimensions,
         fingerprint: embedder.fingerprint,
         ...(folder === undefined ? {} : { directory: join(folder, 'vectors') }),
@@ -141,6 +143,24 @@ export class Namespaces {
 
   #warn(name: string, error: unknown): void {
     this.#config.logger.warn('Background work failed.', { namespace: name, error: String(error) })
+  }
+}
+
+async function openVectorIndex(choice: VectorIndexChoice, options: VectorIndexOptions): Promise<VectorIndex> {
+  switch (choice.kind) {
+    case 'auto':
+    case 'usearch': {
+      const { kind, ...parameters } = choice
+      return catalogue.vectorIndexes[kind]({ ...options, ...parameters })
+    }
+    case 'hnswlib': {
+      const { kind, ...parameters } = choice
+      return catalogue.vectorIndexes[kind]({ ...options, ...parameters })
+    }
+    case 'flat':
+      return catalogue.vectorIndexes.flat(options)
+    default:
+      return choice satisfies never
   }
 }
 

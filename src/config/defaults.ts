@@ -6,7 +6,7 @@ export const defaults = {
   perDocument: 3,
   maxContextChars: 4_000,
   /** Their own options have their defaults in `adapter-options.ts`. */
-  adapters: { chunker: 'sentence', vectorIndex: 'flat', lexicalIndex: 'bm25', fusion: 'rrf', llm: 'extractive' },
+  adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', fusion: 'rrf', llm: 'extractive' },
   /** Of embedders that were chosen without one. */
   models: { onnx: 'sentence-transformers/all-MiniLM-L6-v2', static: 'minishlab/potion-retrieval-32M' },
   extractor: { pdf: 'pdfium', layout: 'raw' },

@@ -8,7 +8,13 @@ import type { Llm } from '../llm/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
-import type { AdapterName, LexicalIndexOptions, LimitOptions, UltraFastRAGOptions } from './options.js'
+import type {
+  AdapterName,
+  LexicalIndexOptions,
+  LimitOptions,
+  UltraFastRAGOptions,
+  VectorIndexChoice,
+} from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
@@ -35,7 +41,7 @@ export interface ResolvedConfig {
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
   readonly fusion: ResolvedFusion
   readonly rerank: false

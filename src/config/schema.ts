@@ -8,7 +8,6 @@ import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
-  AdapterName,
   ChunkerOptions,
   EmbedderOptions,
   FusionOptions,
@@ -19,6 +18,7 @@ import type {
   LmdbStorage,
   MemoryStorage,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -55,7 +55,7 @@ export interface GivenOptions extends Plain {
     | Exclude<EmbedderOptions, HashingEmbedderOptions>
     | Instance<Embedder>
   readonly quantization?: Quantization
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
   readonly fusion: ResolvedFusion
   readonly llm: ResolvedLlm | Instance<Llm>

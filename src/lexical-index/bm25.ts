@@ -1,6 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import { type Analyzer, analyzerFingerprint } from '../text/analyzer.js'
+import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { createTurns } from '../util/yield.js'
 import { createAnalyzers } from './analyzers.js'
@@ -274,24 +275,6 @@ class Index implements Bm25Index {
 
   #assertOpen(): void {
     if (this.#closed) throw new RagError('CLOSED', 'The lexical index was closed.')
-  }
-}
-
-/** Those who read segments, so that a segment's memory is not given back under their hands. */
-class Readers {
-  readonly #reading = new Set<Promise<unknown>>()
-
-  while<Result>(read: () => Promise<Result>): Promise<Result> {
-    const reading = read()
-    this.#reading.add(reading)
-    const leave = () => this.#reading.delete(reading)
-    reading.then(leave, leave)
-    return reading
-  }
-
-  /** Resolves when everyone who reads now has left. */
-  async left(): Promise<void> {
-    await Promise.allSettled(this.#reading)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { RangeSet } from '../core/range-set.js'
 import { TopK } from '../util/top-k.js'
-import type { QuantisedQuery, QuantisedRows } from './flat-kernel.js'
+import type { QuantisedRows } from './flat-kernel.js'
 import { accelerateFrom, RowTable } from './row-table.js'
 import type { Stretches } from './stretches.js'
 import type { VectorMatch } from './types.js'
@@ -20,14 +20,14 @@ export interface FlatView extends NumberedRows {
 }
 
 /** Numbers, ascending, and the row of each; only the first `count` count. */
-interface NumberedRows {
-  readonly numbers: Float64Array<ArrayBuffer>
+export interface NumberedRows {
+  readonly numbers: Float64Array
   readonly rows: Uint32Array<ArrayBuffer>
   readonly count: number
 }
 
-/** `[start, end)` of places in a view. */
-type Places = readonly [start: number, end: number]
+/** `[start, end)` of places. */
+export type Places = readonly [start: number, end: number]
 
 /** A view of nothing, on a table that may hold something. */
 export function emptyView(table: RowTable): FlatView {
@@ -50,7 +50,11 @@ export async function searchView(
   const undecided =
     quantised === undefined || allowed < Math.max(accelerateFrom, wanted * 4)
       ? everyPlace(places)
-      : await contenders(view, quantised, quantised.quantise(query), places, wanted, stretches)
+      : await contenders(quantised, query, {
+          runs: runs(view, places, quantised.rowsPerScan),
+          wanted,
+          pause: () => stretches.pause(),
+        })
 
   const best = new TopK(wanted)
   let seen = 0
@@ -73,8 +77,8 @@ export function withAll(view: FlatView, addition: NumberedRows): FlatView {
   return (addition.numbers[0] as number) > last ? appended(view, addition) : merged(view, addition)
 }
 
-/** The view without the numbers in `ranges`; the same view when there are none. */
-export function withoutRanges(view: FlatView, ranges: RangeSet): FlatView {
+/** The view without the numbers in `ranges`, which ascend and are apart; the same view when there are none. */
+export function withoutRanges(view: FlatView, ranges: Iterable<Places>): FlatView {
   const gone = placesOf(view, ranges)
   if (gone.length === 0) return view
   const numbers = new Float64Array(view.count)
@@ -97,21 +101,33 @@ export function isWorthCompacting({ table, count }: FlatView): boolean {
 
 /** The same view on a table that holds nothing else. */
 export async function compacted(
-  { numbers, rows, count, table }: FlatView,
+  view: FlatView,
   options: { readonly dimensions: number; readonly accelerate: boolean },
   stretches: Stretches,
 ): Promise<FlatView> {
-  const copy = new RowTable(options.dimensions, options.accelerate)
+  const table = new RowTable(options.dimensions, options.accelerate)
+  return { ...(await copyRows(view, table, stretches)), table }
+}
+
+/** Appends the rows of a view to another table, and tells where they are there. */
+export async function copyRows(
+  { numbers, rows, count, table }: FlatView,
+  target: RowTable,
+  stretches: Stretches,
+): Promise<NumberedRows> {
+  const first = target.count
   for (let i = 0; i < count; i++) {
-    copy.append(...table.row(rows[i] as number))
+    target.append(...table.row(rows[i] as number))
     if (i % rowsPerLook === 0) await stretches.pause()
   }
-  return {
-    numbers: numbers.slice(0, count),
-    rows: Uint32Array.from({ length: count }, (_, i) => i),
-    count,
-    table: copy,
-  }
+  return { numbers: numbers.slice(0, count), rows: Uint32Array.from({ length: count }, (_, i) => first + i), count }
+}
+
+/** Places that follow each other and whose rows follow each other, too. */
+export interface Run {
+  readonly place: number
+  readonly row: number
+  readonly count: number
 }
 
 /**
@@ -119,18 +135,25 @@ export async function compacted(
  * others are certainly better. Of 20,000 random unit vectors some dozens stay; of vectors that all lie equally near,
  * all do.
  */
-async function contenders(
-  view: FlatView,
+export async function contenders(
   quantised: QuantisedRows,
-  query: QuantisedQuery,
-  places: readonly Places[],
-  wanted: number,
-  stretches: Stretches,
+  vector: Float32Array,
+  {
+    runs,
+    wanted,
+    pause,
+  }: {
+    readonly runs: Iterable<Run>
+    readonly wanted: number
+    /** Called after each run. */
+    readonly pause: () => Promise<void> | undefined
+  },
 ): Promise<number[]> {
+  const query = quantised.quantise(vector)
   const certain = new TopK(wanted)
   const found: number[] = []
   const ceilings: number[] = []
-  for (const { place, row, count } of runs(view, places, quantised.rowsPerScan)) {
+  for (const { place, row, count } of runs) {
     const sums = quantised.scan(query, row, count)
     for (let i = 0; i < count; i++) {
       const estimate = quantised.estimate(query, row + i, sums[i] as number)
@@ -140,14 +163,14 @@ async function contenders(
       ceilings.push(estimate + uncertainty)
       certain.push(estimate - uncertainty, place + i)
     }
-    await stretches.pause()
+    await pause()
   }
   const { threshold } = certain
   return found.filter((_, i) => (ceilings[i] as number) >= threshold)
 }
 
 /** Cuts places into runs whose rows follow each other, of at most `longest` rows. */
-function* runs(view: FlatView, places: readonly Places[], longest: number) {
+function* runs(view: FlatView, places: readonly Places[], longest: number): Generator<Run> {
   const { rows } = view
   for (const [start, end] of places) {
     for (let place = start; place < end; ) {
@@ -164,7 +187,11 @@ function* everyPlace(places: readonly Places[]): Iterable<number> {
   for (const [start, end] of places) for (let place = start; place < end; place++) yield place
 }
 
-function placesOf({ numbers, count }: NumberedRows, allow: RangeSet): Places[] {
+/** Where the numbers in these ranges, ascending and apart, are. */
+export function placesOf(
+  { numbers, count }: Pick<NumberedRows, 'numbers' | 'count'>,
+  allow: Iterable<readonly [start: number, end: number]>,
+): Places[] {
   const places: Places[] = []
   for (const [start, end] of allow) {
     const first = lowerBound(numbers, count, start)
@@ -175,7 +202,7 @@ function placesOf({ numbers, count }: NumberedRows, allow: RangeSet): Places[] {
 }
 
 /** The first of `count` places whose number is not below `number`. */
-function lowerBound(numbers: Float64Array, count: number, number: number): number {
+export function lowerBound(numbers: Float64Array, count: number, number: number): number {
   let low = 0
   let high = count
   while (low < high) {
