@@ -15,6 +15,8 @@ export default defineConfig({
     'lmdb.worker': 'src/store/lmdb.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
+    'rerank.worker': 'src/rerank/cross-encoder/rerank.worker.ts',
+    'latent-semantic.worker': 'src/embed/latent-semantic/latent-semantic.worker.ts',
     'distill.worker': 'src/embed/distill/distill.worker.ts',
   },
   format: ['esm'],

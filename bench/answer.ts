@@ -1,3 +1,4 @@
+import { mean } from '../src/eval/metrics.js'
 import { createBm25Index } from '../src/lexical-index/bm25.js'
 import { createExtractiveLlm } from '../src/llm/extractive.js'
 import { buildPrompt } from '../src/llm/prompt.js'
@@ -7,7 +8,6 @@ import {
   type AnswerSpan,
   indexSet,
   loadRetrievalSet,
-  mean,
   type Passage,
   type RetrievalQuery,
   type RetrievalSet,

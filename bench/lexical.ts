@@ -1,15 +1,8 @@
+import { mean, ndcg } from '../src/eval/metrics.js'
 import { createBm25Index } from '../src/lexical-index/bm25.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { compare, formatRatio, formatTimes } from './lib/measure.js'
-import {
-  indexSet,
-  loadRetrievalSet,
-  mean,
-  ndcg10,
-  type RetrievalSet,
-  sentencePassages,
-  wholeText,
-} from './lib/retrieval.js'
+import { indexSet, loadRetrievalSet, type RetrievalSet, sentencePassages, wholeText } from './lib/retrieval.js'
 
 const sets = [
   'cranfield',
@@ -68,7 +61,7 @@ async function withOurs<Result>(set: RetrievalSet, use: (search: Search) => Prom
 
 async function quality(set: RetrievalSet, search: Search): Promise<number> {
   const values: number[] = []
-  for (const { text, relevant } of set.queries) values.push(ndcg10(await search(text), relevant))
+  for (const { text, relevant } of set.queries) values.push(ndcg(await search(text), relevant))
   return mean(values)
 }
 

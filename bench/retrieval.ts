@@ -1,15 +1,13 @@
+import { mean, ndcg, recall } from '../src/eval/metrics.js'
 import { createBm25Index } from '../src/lexical-index/bm25.js'
 import type { Bench, Metrics } from './lib/bench.js'
 import {
   byDocument,
   indexSet,
   loadRetrievalSet,
-  mean,
-  ndcg10,
   type Passage,
   type RetrievalQuery,
   type RetrievalSet,
-  recall10,
   sentencePassages,
   spanHit5,
 } from './lib/retrieval.js'
@@ -87,16 +85,16 @@ async function measureSet(set: RetrievalSet) {
 }
 
 async function score(set: RetrievalSet, rank: (query: RetrievalQuery) => Promise<Passage[]>): Promise<Figures> {
-  const ndcg: number[] = []
-  const recall: number[] = []
+  const gains: number[] = []
+  const recalls: number[] = []
   const hits: number[] = []
   for (const query of set.queries) {
     const found = await rank(query)
     const documents = byDocument(found)
-    ndcg.push(ndcg10(documents, query.relevant))
-    recall.push(recall10(documents, query.relevant))
+    gains.push(ndcg(documents, query.relevant))
+    recalls.push(recall(documents, query.relevant, { capped: true }))
     if (query.answers.length > 0) hits.push(spanHit5(found, query.answers))
   }
-  const figures = { ndcg10: mean(ndcg), recall10: mean(recall) }
+  const figures = { ndcg10: mean(gains), recall10: mean(recalls) }
   return hits.length === 0 ? figures : { ...figures, spanHit5: mean(hits) }
 }

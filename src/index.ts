@@ -9,6 +9,7 @@ export type {
   EmbeddingStreamBatch,
 } from './compose/embedding-engine.js'
 export type { RagStats } from './compose/engine.js'
+export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'
@@ -46,7 +47,16 @@ export {
 export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './core/events.js'
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
 export type { Logger, WaitOptions } from './core/lifecycle.js'
-export type { Hit, LegScores, Question, RetrieveOptions } from './core/search.js'
+export type {
+  ExpandOptions,
+  Hit,
+  HitContext,
+  LegScores,
+  Question,
+  RerankCall,
+  RerankerName,
+  RetrieveOptions,
+} from './core/search.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export type {
   Embedder,
@@ -59,8 +69,17 @@ export type {
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
+export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
+export type {
+  RerankCandidate,
+  RerankedMatch,
+  Reranker,
+  RerankerCapabilities,
+  RerankRequest,
+} from './rerank/types.js'
 export type { Store } from './store/types.js'
 export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'

@@ -62,12 +62,23 @@ export class RagNamespace {
     return this.engine.retrieve(this.name, question, options)
   }
 
+  /**
+   * The best passages for each of many questions, in their order: embedded together, searched a bounded number at a time. The first
+   * failure rejects and stops the rest; `deadlineMs` is for all of them.
+   */
+  async retrieveBatch(questions: readonly Question[], options: RetrieveOptions = {}): Promise<Hit[][]> {
+    return this.engine.retrieveBatch(this.name, questions, options)
+  }
+
   /** Answers a question from the documents, with citations. `perDocument` is 3 unless given. */
   async query(question: string, options: QueryOptions = {}): Promise<QueryResult> {
     return this.engine.query(this.name, question, options)
   }
 
-  /** Answers many questions, in order; a bounded number at a time. The first failure rejects and stops the rest. */
+  /**
+   * Answers many questions, in order: embedded together, answered a bounded number at a time. The first failure rejects and stops the
+   * rest; `deadlineMs` is for all of them.
+   */
   async queryBatch(questions: readonly string[], options: QueryOptions = {}): Promise<QueryResult[]> {
     return this.engine.queryBatch(this.name, questions, options)
   }

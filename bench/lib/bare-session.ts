@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { createBatchInputs } from '../../src/embed/onnx/batch-inputs.js'
 import { poolRows } from '../../src/embed/onnx/pooling.js'
 import type { TokenizedTexts } from '../../src/models/types.js'
+import { createBatchInputs } from '../../src/onnx/batch-inputs.js'
 import { randomNumbers } from '../../src/testing/support.js'
 
 /** A model file and what the runtime is told of it: plain data, which may be sent to a child. */

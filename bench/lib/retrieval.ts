@@ -97,23 +97,6 @@ function codePointOffsets(text: string): (offset: number) => number {
   return (offset) => units[offset] ?? text.length
 }
 
-/** nDCG@10 with linear gains, as trec_eval counts it. */
-export function ndcg10(ranked: readonly string[], relevant: ReadonlyMap<string, number>): number {
-  const gain = (grade: number, rank: number) => grade / Math.log2(rank + 2)
-  const actual = ranked.slice(0, 10).reduce((sum, id, rank) => sum + gain(relevant.get(id) ?? 0, rank), 0)
-  const ideal = [...relevant.values()]
-    .sort((a, b) => b - a)
-    .slice(0, 10)
-    .reduce((sum, grade, rank) => sum + gain(grade, rank), 0)
-  return ideal === 0 ? 0 : actual / ideal
-}
-
-/** Share of the relevant documents (of ten at most) among the first ten. */
-export function recall10(ranked: readonly string[], relevant: ReadonlyMap<string, number>): number {
-  const found = ranked.slice(0, 10).filter((id) => relevant.has(id)).length
-  return found / Math.max(1, Math.min(10, relevant.size))
-}
-
 /** 1 when any of the first five passages overlaps a span that answers, else 0. */
 export function spanHit5(passages: readonly AnswerSpan[], answers: readonly AnswerSpan[]): number {
   const overlaps = (passage: AnswerSpan) =>
@@ -126,10 +109,6 @@ export function spanHit5(passages: readonly AnswerSpan[], answers: readonly Answ
 /** Documents in the order of their best passage. */
 export function byDocument(passages: readonly { readonly documentId: string }[]): string[] {
   return [...new Set(passages.map(({ documentId }) => documentId))]
-}
-
-export function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** A passage that was indexed. */

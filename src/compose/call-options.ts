@@ -1,7 +1,9 @@
 import type { QueryOptions } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
-import type { Question } from '../core/search.js'
+import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
+import { expandLimits } from '../pipelines/steps/expand.js'
+import { maxReranked } from '../pipelines/steps/rerank.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
 
@@ -15,6 +17,8 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   filter: true,
   groupBy: true,
   perDocument: true,
+  rerank: true,
+  expand: true,
   maxContextChars: true,
 }
 
@@ -42,14 +46,45 @@ export function checkIngestOptions(options: WaitOptions & { readonly onProgress?
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { filter, groupBy, maxContextChars, perDocument, topK } = options
+  const { expand, filter, groupBy, maxContextChars, perDocument, rerank, topK } = options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
   if (groupBy !== undefined && groupBy !== 'document') {
     throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
   }
+  checkRerank(rerank)
+  checkExpand(expand)
   compileFilter(filter)
+}
+
+const expandKeys: Record<keyof ExpandOptions, true> = { before: true, after: true, maxChars: true }
+
+function checkExpand(expand: RetrieveOptions['expand']): void {
+  if (expand === undefined || expand === 'neighbours' || expand === 'section') return
+  if (typeof expand === 'string') {
+    throw new RagError('BAD_OPTION', 'expand must be "neighbours", "section", or { before, after, maxChars }.', {
+      data: { option: 'expand' },
+    })
+  }
+  checkKeys(expand, expandKeys)
+  checkCount('expand.before', expand.before, 0, expandLimits.passages)
+  checkCount('expand.after', expand.after, 0, expandLimits.passages)
+  checkCount('expand.maxChars', expand.maxChars, 1, expandLimits.maxChars)
+}
+
+const rerankKeys: Record<keyof RerankCall, true> = { kind: true, candidates: true }
+const rerankers: Record<RerankerName, true> = { mmr: true, 'cross-encoder': true, llm: true }
+
+function checkRerank(rerank: RetrieveOptions['rerank']): void {
+  if (rerank === undefined || typeof rerank === 'boolean') return
+  if (typeof rerank !== 'string') checkKeys(rerank, rerankKeys)
+  const { kind, candidates }: RerankCall = typeof rerank === 'string' ? { kind: rerank } : rerank
+  checkCount('rerank.candidates', candidates, 1, maxReranked)
+  if (kind === undefined || Object.hasOwn(rerankers, kind)) return
+  throw new RagError('BAD_OPTION', `rerank must be one of "${Object.keys(rerankers).join('", "')}".`, {
+    data: { option: 'rerank' },
+  })
 }
 
 /** Throws `BAD_INPUT` for what is no question, `LIMIT` for one that is too long. */
@@ -67,7 +102,8 @@ export function checkQuestion(question: Question, maxQueryChars: number): void {
   })
 }
 
-function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
+/** Throws `BAD_OPTION` for what is no object of these keys. */
+export function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new RagError('BAD_OPTION', 'Options are an object.')
   }

@@ -1,17 +1,22 @@
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
+import type { LatentSemanticOptions } from '../embed/latent-semantic.js'
 import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
 import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
 import type { StaticEmbedderOptions } from '../embed/static.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { ExtractiveOptions } from '../llm/extractive.js'
 import type { Llm } from '../llm/types.js'
-import type { RankedList } from '../pipelines/retrieve.js'
+import type { FuseContext, RankedList } from '../pipelines/retrieve.js'
+import type { CrossEncoderOptions } from '../rerank/cross-encoder/cross-encoder.js'
+import type { LlmRerankerOptions } from '../rerank/llm.js'
+import type { MmrOptions } from '../rerank/mmr.js'
+import type { Reranker } from '../rerank/types.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
@@ -54,6 +59,11 @@ export const catalogue = {
     'openai-compatible': async (options: OpenAiCompatibleEmbedderOptions): Promise<Embedder> =>
       (await import('../embed/openai-compatible.js')).createOpenAiCompatibleEmbedder(options),
   },
+  /** Embedders that learn from the documents: they are chosen like the others. */
+  embedderFitters: {
+    'latent-semantic': async (options: LatentSemanticOptions): Promise<EmbedderFitter> =>
+      (await import('../embed/latent-semantic.js')).createLatentSemanticFitter(options),
+  },
   vectorIndexes: {
     auto: async (options: UsearchIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/auto.js')).createAutoIndex(options),
@@ -69,6 +79,13 @@ export const catalogue = {
       (await import('../lexical-index/bm25.js')).createBm25Index(options),
   },
   fusions: {
+    adaptive: async () => {
+      const { fuseByScore } = await import('../fusion/weighted.js')
+      return (lists: readonly RankedList[], { weights }: FuseContext) =>
+        fuseByScore(
+          lists.map(({ leg, matches }) => ({ matches, weight: leg === 'lexical' ? 1 : weights.vector, lowest: 0 })),
+        )
+    },
     rrf: async (options: { readonly k: number }) => {
       const { fuseByRank } = await import('../fusion/rrf.js')
       return (lists: readonly RankedList[]) => fuseByRank(lists.map(equalWeight), options)
@@ -78,6 +95,14 @@ export const catalogue = {
       return (lists: readonly RankedList[]) =>
         fuseByScore(lists.map(({ leg, matches }) => ({ matches, weight: weights[leg], lowest: lowestScore[leg] })))
     },
+  },
+  rerankers: {
+    'cross-encoder': async (options: CrossEncoderOptions): Promise<Reranker> =>
+      (await import('../rerank/cross-encoder/cross-encoder.js')).createCrossEncoder(options),
+    llm: async (options: LlmRerankerOptions): Promise<Reranker> =>
+      (await import('../rerank/llm.js')).createLlmReranker(options),
+    mmr: async (options: MmrOptions): Promise<Reranker> =>
+      (await import('../rerank/mmr.js')).createMmrReranker(options),
   },
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>

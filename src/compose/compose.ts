@@ -3,8 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
-import type { Embedder } from '../embed/types.js'
-import { createFunctionLlm } from '../llm/function.js'
+import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
 import type { Fuse } from '../pipelines/retrieve.js'
@@ -15,7 +14,9 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
+import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
+import { type ChooseReranking, createReranking } from './reranking.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -29,9 +30,12 @@ export interface Parts {
   readonly preparation: () => Promise<Preparation>
   /** Absent: passages are found by their words alone. */
   readonly embedder: (() => Promise<Embedder>) | undefined
+  /** Makes the embedder of each namespace from its documents; absent unless that kind was chosen. */
+  readonly fitter: (() => Promise<EmbedderFitter>) | undefined
   /** The embedder as everything that writes documents shares it; `undefined` without one. */
   readonly passages: () => Promise<PassageEmbedder | undefined>
   readonly fuse: () => Promise<Fuse>
+  readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
@@ -46,8 +50,15 @@ export function composeParts(config: ResolvedConfig): Parts {
       closers.push(() => made.close())
       return made
     })
+  const { embedder: chosen } = config
   const embedder =
-    config.embedder === false ? undefined : (brought(config.embedder) ?? part(() => openEmbedder(config)))
+    chosen === false || chosen.kind === 'latent-semantic'
+      ? undefined
+      : (brought(chosen) ?? part(() => openEmbedder(chosen, config)))
+  const fitter =
+    chosen !== false && chosen.kind === 'latent-semantic'
+      ? part(() => catalogue.embedderFitters[chosen.kind](chosen))
+      : undefined
 
   const tracker = createPerformanceTracker()
   const openChecked =
@@ -68,11 +79,13 @@ export function composeParts(config: ResolvedConfig): Parts {
     store: brought(config.storage) ?? part(() => openStore(config)),
     preparation: part(() => openPreparation(config)),
     embedder: openChecked,
+    fitter,
     passages: memoizeAsync(async () => {
       const opened = await openChecked?.()
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
     fuse: memoizeAsync(() => openFusion(config)),
+    reranking: createReranking(config, part),
     llm: part(() => openLlm(config)),
     close: async () => {
       const failures: unknown[] = []
@@ -111,8 +124,9 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
 }
 
-async function openEmbedder({ embedder, logger }: ResolvedConfig): Promise<Embedder> {
-  if (embedder === false) throw new Error('There is no embedder to open.')
+type StoredEmbedder = Exclude<ResolvedConfig['embedder'], false | { readonly kind: 'latent-semantic' }>
+
+async function openEmbedder(embedder: StoredEmbedder, { logger }: ResolvedConfig): Promise<Embedder> {
   switch (embedder.kind) {
     case 'instance':
       return embedder.instance
@@ -140,23 +154,21 @@ async function openEmbedder({ embedder, logger }: ResolvedConfig): Promise<Embed
 }
 
 async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
-  return fusion.kind === 'rrf' ? catalogue.fusions.rrf(fusion) : catalogue.fusions.weighted(fusion)
+  switch (fusion.kind) {
+    case 'adaptive':
+      return catalogue.fusions.adaptive()
+    case 'rrf':
+      return catalogue.fusions.rrf(fusion)
+    case 'weighted':
+      return catalogue.fusions.weighted(fusion)
+    default:
+      return fusion satisfies never
+  }
 }
 
 async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
-  switch (llm.kind) {
-    case 'instance': {
-      const { id, generate } = llm.instance
-      // A function is not believed, nor is a model; this one stays the caller's to close.
-      return createFunctionLlm(generate.bind(llm.instance), { id })
-    }
-    case 'function':
-      return createFunctionLlm(llm.generate)
-    case 'extractive':
-      return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
-    default:
-      return llm satisfies never
-  }
+  if (llm.kind === 'extractive') return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
+  return openGivenLlm(llm)
 }
 
 function now(): number {

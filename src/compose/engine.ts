@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions, QueryResult } from '../core/answer.js'
 import type { DocumentInput, StoredDocument } from '../core/document.js'
@@ -8,11 +7,13 @@ import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
+import type { MetadataStats } from '../metadata-index/metadata-index.js'
 import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
 import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
+import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
@@ -26,6 +27,7 @@ import {
 import { Calls } from './calls.js'
 import { composeParts, type Parts } from './compose.js'
 import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
+import type { FitReport } from './fitted-leg.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
 
@@ -55,11 +57,12 @@ export interface RagStats {
       readonly bytes: number
       readonly epoch: number
     }
+    /** What an embedder that learns from the documents has learnt; absent with any other. */
+    readonly fit?: FitReport
+    /** What filters are answered from: made by the first filter, a column for each path that filters name. */
+    readonly metadata: MetadataStats
   }
 }
-
-/** Questions of a batch that are answered at the same time. */
-const batchConcurrency = 8
 
 /** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
 export class Engine {
@@ -121,14 +124,14 @@ export class Engine {
         } finally {
           await run.return(undefined as never) // Ended already, unless onProgress threw.
         }
-      })
+      }, signal)
     })
   }
 
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
     const checked = this.#checkRetrieval(question, options)
     return this.#call(name, options, async (runtime, signal) => {
-      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime))).hits
+      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime, options))).hits
     })
   }
 
@@ -136,32 +139,38 @@ export class Engine {
     return collectAnswer(this.stream(name, question, options))
   }
 
+  async retrieveBatch(name: string, questions: readonly Question[], options: RetrieveOptions): Promise<Hit[][]> {
+    checkQueryOptions(options)
+    checkList(questions, 'retrieveBatch')
+    const checked = { ...options, topK: options.topK ?? this.#config.topK }
+    for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
+    return this.#call(name, options, async (runtime, signal) =>
+      retrieveMany([...questions], { ...checked, signal }, await this.#retrieveTools(runtime, options)),
+    )
+  }
+
   async queryBatch(name: string, questions: readonly string[], options: QueryOptions): Promise<QueryResult[]> {
     checkQueryOptions(options)
-    if (!Array.isArray(questions)) throw new RagError('BAD_INPUT', 'queryBatch() takes a list of questions.')
-    const stop = new AbortController()
-    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
-    const limit = pLimit(batchConcurrency)
-    try {
-      return await Promise.all(
-        questions.map((question) => limit(() => this.query(name, question, { ...options, signal }))),
+    checkList(questions, 'queryBatch')
+    for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
+    return this.#call(name, options, async (runtime, signal) => {
+      const tools = await this.#answerTools(runtime, options)
+      const complete = this.#answerOptions(options)
+      return forEachQuestion([...questions], signal, tools, (question, signal) =>
+        collectAnswer(answerQuestion(question, { ...complete, signal }, tools)),
       )
-    } catch (error) {
-      stop.abort(error)
-      throw error
-    }
+    })
   }
 
   async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
-    const checked = this.#checkRetrieval(question, options)
+    this.#checkRetrieval(question, options)
     const { signal, dispose } = this.#calls.begin(options)
     try {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
-        const tools: AnswerTools = { ...(await this.#retrieveTools(runtime)), llm: this.#parts.llm, buildPrompt }
-        const { maxContextChars, perDocument } = this.#config
-        yield* answerQuestion(question, { maxContextChars, perDocument, ...checked, signal }, tools)
+        const tools = await this.#answerTools(runtime, options)
+        yield* answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)
       } finally {
         this.#namespaces.release(name)
       }
@@ -178,7 +187,7 @@ export class Engine {
     checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
-      return runtime.changing(() => removeDocuments(target, runtime.namespace, signal))
+      return runtime.changing(() => removeDocuments(target, runtime.namespace, signal), signal)
     })
   }
 
@@ -211,8 +220,8 @@ export class Engine {
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, async (runtime) => {
       const { capabilities, directory, id } = await this.#parts.store()
-      const { lexical, vector } = runtime.indexes
       await runtime.freshen()
+      const { lexical, metadata, vector } = runtime.indexes
       const { bytes, chunks, segments } = lexical.stats()
       return {
         namespace: name,
@@ -232,6 +241,8 @@ export class Engine {
                   epoch: vector.index.epoch,
                 },
               }),
+          ...(runtime.fitted === undefined ? {} : { fit: runtime.fitted.report() }),
+          metadata: metadata.stats(),
         },
       }
     })
@@ -243,8 +254,12 @@ export class Engine {
       const { embedder, llm, preparation } = this.#parts
       await runtime.freshen()
       await (await embedder?.())?.warmUp?.({ signal })
+      await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
-      await retrieve('warm up', { topK: 1, signal }, await this.#retrieveTools(runtime))
+      const tools = await this.#retrieveTools(runtime, {})
+      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined })
+      const reranker = await tools.reranking?.open()
+      await reranker?.warmUp?.({ signal })
       await Promise.all([llm(), preparation()])
     })
   }
@@ -274,18 +289,30 @@ export class Engine {
     )
   }
 
-  async #retrieveTools(runtime: NamespaceRuntime): Promise<RetrieveTools> {
-    const { fuse, tracker, turns } = this.#parts
+  async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, tracker, turns } = this.#parts
     return {
       namespace: runtime.namespace,
-      indexes: runtime.indexes,
+      useIndexes: (task) => runtime.useIndexes(task),
+      adaptive: this.#config.fusion.kind === 'adaptive',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
+      reranking: reranking(rerank),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,
+      logger: this.#config.logger,
       now,
     }
+  }
+
+  async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
+    return { ...(await this.#retrieveTools(runtime, options)), llm: this.#parts.llm, buildPrompt }
+  }
+
+  #answerOptions(options: QueryOptions) {
+    const { maxContextChars, perDocument, topK } = this.#config
+    return { maxContextChars, perDocument, ...options, topK: options.topK ?? topK }
   }
 
   #checkRetrieval<Options extends RetrieveOptions>(
@@ -324,6 +351,10 @@ export class Engine {
       hint: 'Open it without readOnly to change it.',
     })
   }
+}
+
+function checkList(questions: unknown, method: string): void {
+  if (!Array.isArray(questions)) throw new RagError('BAD_INPUT', `${method}() takes a list of questions.`)
 }
 
 function now(): number {

@@ -1,13 +1,20 @@
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
 import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
+import { abortable } from '../util/abort.js'
+import type { FittedLeg } from './fitted-leg.js'
 
 export interface NamespaceRuntimeOptions {
   readonly store: Store
   readonly namespace: StoreNamespace
   readonly lexical: LexicalIndex
+  /** Of an embedder whose vectors are stored with the documents. */
   readonly vector: VectorLeg | undefined
+  /** Of an embedder that is fitted to the documents; never both. */
+  readonly fitted: FittedLeg | undefined
+  readonly metadata: MetadataIndex
   /** Runs one maintenance of the store after the other. */
   readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly recorder: Recorder
@@ -24,7 +31,6 @@ const snapshotAfterChunks = 20_000
 /** One open namespace: its part of the store, its indexes, and the rule of when they follow the store. */
 export class NamespaceRuntime {
   readonly namespace: StoreNamespace
-  readonly indexes: NamespaceIndexes
   /** The last writer of each document id. */
   readonly lastWrites = new Map<string, Promise<unknown>>()
   readonly #options: NamespaceRuntimeOptions
@@ -38,12 +44,27 @@ export class NamespaceRuntime {
   constructor(options: NamespaceRuntimeOptions) {
     this.#options = options
     this.namespace = options.namespace
-    this.indexes = { lexical: options.lexical, vector: options.vector }
     this.#chunksAtSnapshot = options.lexical.stats().chunks
   }
 
   get readOnly(): boolean {
     return this.#options.store.capabilities.readOnly
+  }
+
+  /** The indexes there are now: a vector leg that is fitted to the documents comes, changes and goes with them. */
+  get indexes(): NamespaceIndexes {
+    const { fitted, lexical, metadata, vector } = this.#options
+    return { lexical, metadata, vector: fitted === undefined ? vector : fitted.current }
+  }
+
+  get fitted(): FittedLeg | undefined {
+    return this.#options.fitted
+  }
+
+  /** Gives the indexes there are now to `use`, and keeps them open meanwhile. */
+  useIndexes<Result>(use: (indexes: NamespaceIndexes) => Promise<Result>): Promise<Result> {
+    const { fitted } = this.#options
+    return fitted === undefined ? use(this.indexes) : fitted.reading(() => use(this.indexes))
   }
 
   /**
@@ -53,6 +74,8 @@ export class NamespaceRuntime {
   async freshen(): Promise<void> {
     const target = this.#activeIngests > 0 ? this.#requiredEpoch : this.namespace.epoch()
     await this.#reach(target)
+    // An ingest of this process ends with a fit; what others have added is no reason to let a question wait.
+    if (this.#activeIngests === 0) this.#options.fitted?.followSoon()
   }
 
   /** Tells that documents were committed: the indexes follow soon. */
@@ -63,8 +86,11 @@ export class NamespaceRuntime {
     }, followDelayMs).unref()
   }
 
-  /** Runs an ingest or a removal; when it ends, the indexes are up to date and, if much has changed, written to disk. */
-  async changing<Result>(task: () => Promise<Result>): Promise<Result> {
+  /**
+   * Runs an ingest or a removal; when it ends, the indexes are up to date, an embedder that the documents have outgrown is fitted anew, and, if
+   * much has changed, everything is written to disk. `signal` ends the waiting for a fit, not the fit.
+   */
+  async changing<Result>(task: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     this.#activeIngests++
     try {
       return await task()
@@ -73,6 +99,7 @@ export class NamespaceRuntime {
       this.#requiredEpoch = Math.max(this.#requiredEpoch, this.namespace.epoch())
       // What was committed stays committed: a failure here is met again, and thrown, by the next query.
       await this.#reach(this.#requiredEpoch).catch(this.#options.onBackgroundError)
+      if (this.#activeIngests === 0) await abortable(this.#options.fitted?.follow() ?? Promise.resolve(), signal)
       if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks)
         await this.persist().catch(this.#options.onBackgroundError)
     }
@@ -82,17 +109,19 @@ export class NamespaceRuntime {
   async rebuild(): Promise<void> {
     // Whatever stopped it is met again, or mended, by what follows.
     while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
-    this.#following = rebuildIndexes(this.namespace, this.indexes).finally(() => {
+    const { fitted, lexical, metadata, vector } = this.#options
+    this.#following = rebuildIndexes(this.namespace, { lexical, metadata, vector }).finally(() => {
       this.#following = undefined
     })
     await this.#following
+    await fitted?.refit()
     await this.#reach(this.namespace.epoch())
     await this.persist()
   }
 
   /** Writes the indexes to disk when this process may and something has changed. */
   async persist(): Promise<void> {
-    const { maintain, store } = this.#options
+    const { fitted, maintain, store, vector } = this.#options
     const { persistent, readOnly } = store.capabilities
     if (!persistent || readOnly || store.directory === undefined) return
     await maintain(async () => {
@@ -100,7 +129,8 @@ export class NamespaceRuntime {
       if (stepBack === undefined) return
       try {
         await this.indexes.lexical.persist()
-        await this.indexes.vector?.index.persist()
+        await vector?.index.persist()
+        await fitted?.persist()
         this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
       } finally {
         await stepBack()
@@ -111,15 +141,19 @@ export class NamespaceRuntime {
   /** Settles background work, writes snapshots, frees the indexes. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
+    const { fitted, lexical, metadata, vector } = this.#options
+    await fitted?.stop()
     await this.#following?.catch(this.#options.onBackgroundError)
     await this.persist().catch(this.#options.onBackgroundError)
-    await this.indexes.lexical.close()
-    await this.indexes.vector?.index.close()
+    await lexical.close()
+    await vector?.index.close()
+    await fitted?.close()
+    await metadata.close()
   }
 
   async #reach(epoch: number): Promise<void> {
     while (indexedEpoch(this.indexes) < epoch) {
-      this.#following ??= catchUp(this.namespace, this.indexes, this.#options).finally(() => {
+      this.#following ??= this.useIndexes((indexes) => catchUp(this.namespace, indexes, this.#options)).finally(() => {
         this.#following = undefined
       })
       await this.#following

@@ -2,10 +2,14 @@ import { join } from 'node:path'
 import type { VectorIndexChoice } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
+import type { Embedder } from '../embed/types.js'
+import { createMetadataIndex } from '../metadata-index/metadata-index.js'
 import { sha256Hex } from '../util/hash.js'
 import type { VectorIndex, VectorIndexOptions } from '../vector-index/types.js'
 import { catalogue } from './catalogue.js'
 import type { Parts } from './compose.js'
+import { FitFile } from './fit-file.js'
+import { FittedLeg } from './fitted-leg.js'
 import { NamespaceRuntime } from './namespace-runtime.js'
 
 interface Entry {
@@ -86,7 +90,7 @@ export class Namespaces {
 
   async #make(name: string): Promise<NamespaceRuntime> {
     const { lexicalIndex, logger, vectorIndex } = this.#config
-    const { embedder: openEmbedder, maintain, tracker, turns } = this.#parts
+    const { embedder: openEmbedder, fitter: openFitter, maintain, tracker, turns } = this.#parts
     const store = await this.#parts.store()
     const embedder = await openEmbedder?.()
     const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
@@ -99,25 +103,45 @@ export class Namespaces {
       readOnly,
       warn,
     })
-    const vector = embedder && {
-      index: await openVectorIndex(vectorIndex, {
-        dimensions: embedder.dimensions,
-        fingerprint: embedder.fingerprint,
-        ...(folder === undefined ? {} : { directory: join(folder, 'vectors') }),
+    const openIndex = ({ dimensions, fingerprint }: Embedder, directory: string | undefined) =>
+      openVectorIndex(vectorIndex, {
+        dimensions,
+        fingerprint,
+        ...(directory === undefined ? {} : { directory }),
         readOnly,
         turns,
         warn,
-      }),
+      })
+    const vector = embedder && {
+      index: await openIndex(embedder, folder && join(folder, 'vectors')),
       embedder,
     }
+    const namespace = store.namespace(name)
+    const fitter = await openFitter?.()
+    const fitted =
+      fitter &&
+      new FittedLeg({
+        store,
+        namespace,
+        fitter,
+        openIndex,
+        file: folder === undefined ? undefined : new FitFile(folder),
+        maintain,
+        recorder: tracker,
+        now,
+        warn,
+      })
+    await fitted?.open()
     return new NamespaceRuntime({
       store,
-      namespace: store.namespace(name),
+      namespace,
       lexical,
       vector,
+      fitted,
+      metadata: createMetadataIndex({ namespace, turns }),
       maintain,
       recorder: tracker,
-      now: () => performance.now(),
+      now,
       onBackgroundError: (error) => this.#warn(name, error),
     })
   }
@@ -171,6 +195,10 @@ const plainName = /^[a-z0-9_-](?:[a-z0-9._-]{0,62}[a-z0-9_-])?$/
 function folderOf(name: string): string {
   if (name === '') return '@root'
   return plainName.test(name) ? name : `@${sha256Hex(name).slice(0, 32)}`
+}
+
+function now(): number {
+  return performance.now()
 }
 
 export function closedError(): RagError {

@@ -55,11 +55,14 @@ export const adapterOptions = {
       client: z.optional(z.custom(isOpenAiClient, 'must be a client of the package "openai"')),
     },
   },
+  embedderFitters: {
+    'latent-semantic': { dimensions: z.optional(whole(2, 1_024)), workers: z.optional(whole(1, 64)) },
+  },
   lexicalIndexes: {
     bm25: {
       k1: z.optional(between(0, 10)),
       b: z.optional(between(0, 1)),
-      documentWeight: z._default(between(0, 10), 0.5),
+      documentWeight: z.optional(between(0, 10)),
     },
   },
   vectorIndexes: {
@@ -69,6 +72,7 @@ export const adapterOptions = {
     flat: {},
   },
   fusions: {
+    adaptive: {},
     rrf: { k: z._default(between(1, 10_000), 60) },
     weighted: {
       weights: z._default(
@@ -78,6 +82,31 @@ export const adapterOptions = {
         { lexical: 0.7, vector: 0.3 },
       ),
     },
+  },
+  rerankers: {
+    'cross-encoder': {
+      ...rerankOptions(),
+      model: z.optional(text),
+      quantization: z.optional(precision),
+      revision: z.optional(text),
+      device: z.optional(z.custom(isOneDevice, 'must be a device such as "auto", "cpu" or "cuda:1"')),
+      workers: z.optional(whole(1, 16)),
+      threads: z.optional(whole(1, 64)),
+      maxBatchTokens: z.optional(whole(1, 2 ** 20)),
+      maxTokens: z.optional(whole(8, Number.MAX_SAFE_INTEGER)),
+      activation: z.optional(z.enum(['sigmoid', 'none'])),
+      cascade: z.optional(z.strictObject({ model: z.optional(text), keep: z.optional(whole(1, 1_000)) })),
+      patience: z.optional(whole(1, 1_000)),
+    },
+    llm: {
+      ...rerankOptions(),
+      llm: z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id')),
+      mode: z.optional(z.enum(['list', 'point'])),
+      maxPassageChars: z.optional(whole(50, 100_000)),
+      maxPromptChars: z.optional(whole(1_000, 10_000_000)),
+      concurrency: z.optional(whole(1, 64)),
+    },
+    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
   },
   llms: {
     extractive: { maxSentences: z._default(whole(1, 20), 3) },
@@ -101,6 +130,11 @@ function hnswOptions() {
     efConstruction: z.optional(whole(8, 1_024)),
     efSearch: z.optional(whole(8, 4_096)),
   }
+}
+
+/** Of every reranker. */
+function rerankOptions() {
+  return { candidates: z._default(whole(1, 1_000), 20) }
 }
 
 /** Of an embedder with a model of its own. */
@@ -140,6 +174,14 @@ function isDevice(value: unknown): boolean {
   return (
     names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
   )
+}
+
+function isLlm(value: unknown): boolean {
+  return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
+}
+
+function isOneDevice(value: unknown): boolean {
+  return typeof value === 'string' && isDevice(value)
 }
 
 function isFilled(value: unknown): boolean {

@@ -6,9 +6,15 @@ export const defaults = {
   perDocument: 3,
   maxContextChars: 4_000,
   /** Their own options have their defaults in `adapter-options.ts`. */
-  adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', fusion: 'rrf', llm: 'extractive' },
-  /** Of embedders that were chosen without one. */
-  models: { onnx: 'sentence-transformers/all-MiniLM-L6-v2', static: 'minishlab/potion-retrieval-32M' },
+  adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', llm: 'extractive' },
+  /** Of an embedder that learns from the documents, and of all others. */
+  fusion: { fitted: { kind: 'adaptive' }, other: { kind: 'rrf', k: 60 } },
+  /** Of embedders and rerankers that were chosen without one. */
+  models: {
+    'cross-encoder': 'cross-encoder/ms-marco-MiniLM-L6-v2',
+    onnx: 'sentence-transformers/all-MiniLM-L6-v2',
+    static: 'minishlab/potion-retrieval-32M',
+  },
   extractor: { pdf: 'pdfium', layout: 'raw' },
   limits: {
     maxFileBytes: 256 * 2 ** 20,

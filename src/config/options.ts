@@ -3,6 +3,7 @@ import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
 import type { ProfileName } from './profiles.js'
@@ -10,7 +11,7 @@ import type { ProfileName } from './profiles.js'
 /** Names of the adapters of a port. */
 export type AdapterName<Port extends keyof Catalogue> = Extract<keyof Catalogue[Port], string>
 
-/** Embedders that can be chosen by their name alone. One that presets know and this version has not throws `UNSUPPORTED`. */
+/** Embedders that can be chosen by their name alone. */
 export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 
 /**
@@ -56,10 +57,16 @@ export interface UltraFastRAGOptions {
   readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
-  /** How words and meaning are joined. Default `'rrf'`. Matters only with an embedder. */
+  /**
+   * How words and meaning are joined. Default: `'adaptive'` with the embedder `'latent-semantic'`, `'rrf'` with any other. Matters
+   * only with an embedder.
+   */
   readonly fusion?: AdapterName<'fusions'> | FusionOptions
-  /** What reorders the best hits. Default: the preset's, `false` where it has none. */
-  readonly rerank?: false | 'mmr' | 'cross-encoder'
+  /**
+   * What puts the best hits into a better order. Default: the preset's, `false` where it has none. One that fails leaves the order
+   * as it was, with a warning. A ready-made reranker stays the caller's to close.
+   */
+  readonly rerank?: false | AdapterName<'rerankers'> | RerankOptions | Reranker
   /**
    * What writes the answer. Default `'extractive'`: quotes sentences, needs no model. A function gets the prompt and yields text; a
    * ready-made model stays the caller's to close.
@@ -134,7 +141,7 @@ export type EmbedderOptions =
   | StaticEmbedderOptions
   | AiSdkEmbedderOptions
   | OpenAiCompatibleEmbedderOptions
-  | PlannedEmbedderOptions
+  | LatentSemanticEmbedderOptions
 
 /** Words and letter groups hashed into a vector: no model, no meaning; for tests and as the smallest example of an adapter. */
 export interface HashingEmbedderOptions {
@@ -175,10 +182,10 @@ export interface OpenAiCompatibleEmbedderOptions extends OptionsOf<'openai-compa
   readonly kind: 'openai-compatible'
 }
 
-/** An embedder of {@link presets} that may not be part of this version. */
-export interface PlannedEmbedderOptions {
-  readonly kind: Exclude<EmbedderName, AdapterName<'embedders'>>
-  readonly model?: string
+/** Learns from the documents which words go together. No model, no download; see `docs/retrieval.md`. */
+export interface LatentSemanticEmbedderOptions
+  extends NonNullable<Parameters<Catalogue['embedderFitters']['latent-semantic']>[0]> {
+  readonly kind: 'latent-semantic'
 }
 
 /** An index of vectors by name, with what may be set of it. */
@@ -203,11 +210,15 @@ export interface LexicalIndexOptions {
   readonly k1?: number
   /** How much long passages are held back, 0 (not) to 1. Default: the index's own. */
   readonly b?: number
-  /** Weight of the whole document's score beside the chunk's, 0 (chunks alone) to 10. Default 0.5. */
+  /** Weight of the whole document's score beside the chunk's, 0 (chunks alone) to 10. Default: what an adaptive fusion finds, else 0.5. */
   readonly documentWeight?: number
 }
 
 export type FusionOptions =
+  | {
+      /** By score, with weights that were found on the documents themselves: with the embedder `'latent-semantic'` only. */
+      readonly kind: 'adaptive'
+    }
   | {
       /** By rank alone. */
       readonly kind: 'rrf'
@@ -220,6 +231,41 @@ export type FusionOptions =
       /** 0 to 1,000 each, relative to each other, not both 0. Default 0.7 and 0.3. A weight of 0 silences its leg. */
       readonly weights?: { readonly lexical: number; readonly vector: number }
     }
+
+export type RerankOptions = CrossEncoderRerankOptions | LlmRerankOptions | MmrRerankOptions
+
+/** Of every reranker. */
+interface RerankDepth {
+  /** Hits it is given, 1 to 1,000; `topK` where that is more. Default 20. Its time grows with them. */
+  readonly candidates?: number
+}
+
+/** A model that reads question and passage together, in worker threads of this process. Needs the optional package `onnxruntime-node`. */
+export interface CrossEncoderRerankOptions
+  extends RerankDepth,
+    Omit<Parameters<Catalogue['rerankers']['cross-encoder']>[0], 'model' | 'quantization' | 'onProgress' | SaidAbove> {
+  readonly kind: 'cross-encoder'
+  /** Folder of the model, or a hub id. Default: the preset's, else `'cross-encoder/ms-marco-MiniLM-L6-v2'`. */
+  readonly model?: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** A language model that puts passages in order, or grades them. */
+export interface LlmRerankOptions
+  extends RerankDepth,
+    Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
+  readonly kind: 'llm'
+  /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
+  readonly llm?: LlmFunction | Llm
+}
+
+/** Passages that repeat what a better one says come later. No model. */
+export interface MmrRerankOptions extends RerankDepth {
+  readonly kind: 'mmr'
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  readonly lambda?: number
+}
 
 export interface LlmOptions {
   readonly kind: AdapterName<'llms'>

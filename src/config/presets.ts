@@ -10,8 +10,7 @@ export type PresetName = 'default' | 'kaggle' | 'production' | 'research' | 'ext
 export interface Preset {
   /** Whom it is for. */
   readonly for: string
-  /** `optional`: where the adapter is not part of this version, passages are found by their words alone. */
-  readonly embedder: { readonly kind: string; readonly model?: string; readonly optional?: true }
+  readonly embedder: { readonly kind: string; readonly model?: string }
   readonly quantization: Quantization
   readonly batchSize: number
   /** Threads; `'cores'` is as many as the machine has, which is also the limit. */
@@ -59,7 +58,7 @@ const sentences = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0, maxChunksP
 export const presets: Readonly<Record<PresetName, Preset>> = {
   default: {
     for: 'offline, instant',
-    embedder: { kind: 'latent-semantic', optional: true },
+    embedder: { kind: 'latent-semantic' },
     quantization: 'fp32',
     batchSize: 32,
     maxWorkers: 'cores',
@@ -129,7 +128,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 0,
     ...sentences,
     topK: 10,
-    rerank: { kind: 'cross-encoder', model: 'cross-encoder/ms-marco-MiniLM-L6-v2', candidates: 20 },
+    rerank: { kind: 'cross-encoder', model: defaults.models['cross-encoder'], candidates: 20 },
     images: { minBytes: 0, maxSide: 0 },
     speechModel: 'medium',
     frameSampleRate: 30,

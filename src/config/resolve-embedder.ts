@@ -5,6 +5,7 @@ import { defaults } from './defaults.js'
 import type {
   AiSdkEmbedderOptions,
   HashingEmbedderOptions,
+  LatentSemanticEmbedderOptions,
   OnnxEmbedderOptions,
   OpenAiCompatibleEmbedderOptions,
   StaticEmbedderOptions,
@@ -15,6 +16,7 @@ import type { AdapterNames, GivenOptions, Instance } from './schema.js'
 /** An embedder of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
 export type ResolvedEmbedder =
   | Required<HashingEmbedderOptions>
+  | (LatentSemanticEmbedderOptions & { readonly workers: number })
   | (OnnxEmbedderOptions & ResolvedModel & { readonly maxWorkers: number })
   | (StaticEmbedderOptions & ResolvedModel & { readonly workers: number })
   | AiSdkEmbedderOptions
@@ -40,6 +42,9 @@ export interface EmbedderContext {
 /** Texts per call that a service can be asked for. */
 const maxItemsPerCall = 2_048
 
+/** Threads that keep up with an ingest: one embeds some 20,000 chunks per second. */
+const latentSemanticWorkers = 2
+
 /** The embedder that was chosen, by the caller or by the preset. Throws `UNSUPPORTED` when this version does not have it. */
 export function resolveEmbedder(
   given: GivenOptions,
@@ -49,8 +54,7 @@ export function resolveEmbedder(
   if (given.embedder === false || given.embedder?.kind === 'instance') return given.embedder
   const own = presets[context.preset].embedder
   const chosen = given.embedder ?? own
-  if (!(chosen.kind in catalogue.embedders)) {
-    if (given.embedder === undefined && 'optional' in chosen) return false
+  if (!(chosen.kind in catalogue.embedders) && !(chosen.kind in catalogue.embedderFitters)) {
     throw missing(chosen.kind, given, context.preset, catalogue)
   }
   // A preset's batch size goes with its own embedder: another may be on a device that is not filled by so little.
@@ -58,13 +62,15 @@ export function resolveEmbedder(
   return withTopLevel(chosen as Chosen, { ...context, batchSize })
 }
 
-type Chosen = Exclude<GivenOptions['embedder'], false | undefined | { readonly kind: 'instance' | 'latent-semantic' }>
+type Chosen = Exclude<GivenOptions['embedder'], false | undefined | { readonly kind: 'instance' }>
 
 function withTopLevel(chosen: Chosen, context: EmbedderContext): ResolvedEmbedder {
   const { batchSize, maxWorkers } = context
   switch (chosen.kind) {
     case 'hashing':
       return chosen
+    case 'latent-semantic':
+      return { ...chosen, workers: Math.min(chosen.workers ?? latentSemanticWorkers, maxWorkers) }
     case 'onnx':
       return {
         ...chosen,
@@ -96,7 +102,7 @@ function modelOf(
 }
 
 function missing(kind: string, given: GivenOptions, preset: PresetName, catalogue: AdapterNames): RagError {
-  const available = Object.keys(catalogue.embedders)
+  const available = [...Object.keys(catalogue.embedders), ...Object.keys(catalogue.embedderFitters)]
   const source = given.embedder === undefined ? `The preset "${preset}" uses` : 'Option "embedder" names'
   return new RagError('UNSUPPORTED', `${source} the embedder "${kind}", which this version does not have.`, {
     data: { option: 'embedder', adapter: kind, available },
@@ -112,7 +118,9 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
     contradiction('useQuantization', 'quantization')
   }
   const precision = quantization !== undefined ? 'quantization' : useQuantization !== undefined ? 'useQuantization' : ''
-  if (precision !== '' && embedder === undefined && preset === 'default') {
+  // Precision may be meant for a neural reranker.
+  const reranks = given.rerank !== undefined && given.rerank !== false && given.rerank.kind === 'cross-encoder'
+  if (precision !== '' && embedder === undefined && preset === 'default' && !reranks) {
     contradiction(
       precision,
       'preset',
@@ -121,7 +129,7 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
   }
   if (embedder === undefined) return
   const hasPrecision = embedder !== false && (embedder.kind === 'onnx' || embedder.kind === 'static')
-  if (precision !== '' && !hasPrecision && (embedder === false || embedder.kind !== 'latent-semantic')) {
+  if (precision !== '' && !hasPrecision && !reranks && (embedder === false || embedder.kind !== 'latent-semantic')) {
     contradiction(precision, 'embedder', "Precision is a matter of the library's own neural embedders.")
   }
   if (!hasPrecision) {

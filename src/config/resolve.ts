@@ -5,6 +5,7 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
@@ -18,6 +19,7 @@ import type {
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
+import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
 import {
   type AdapterNames,
   type GivenOptions,
@@ -42,9 +44,9 @@ export interface ResolvedConfig {
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly vectorIndex: VectorIndexChoice
-  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
+  readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
-  readonly rerank: false
+  readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
   readonly perDocument: number
@@ -85,7 +87,6 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
-  requireReranker(given, name)
   return freeze({
     preset: name,
     profile: given.profile,
@@ -99,8 +100,8 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     embedder,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
-    fusion: given.fusion,
-    rerank: false,
+    fusion: resolveFusion(given, embedder),
+    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
     perDocument: given.perDocument ?? defaults.perDocument,
@@ -199,16 +200,13 @@ function chunkSize(name: ChunkSize, given: GivenOptions): number | undefined {
   return given[name] ?? (chunker.kind === 'instance' ? undefined : chunker[name])
 }
 
-/** No reranker is part of this version: only `false` can be resolved. */
-function requireReranker(given: GivenOptions, name: PresetName): void {
-  const preset = presets[name].rerank
-  const chosen = given.rerank ?? (preset === false ? false : preset.kind)
-  if (chosen === false) return
-  const source = given.rerank === undefined ? `The preset "${name}" uses` : 'Option "rerank" names'
-  throw new RagError('UNSUPPORTED', `${source} the reranker "${chosen}", which this version does not have.`, {
-    data: { option: 'rerank', adapter: chosen, available: [] },
-    hint: 'Pass rerank: false.',
-  })
+/** Scores of legs are added where it is known what they are worth; otherwise places are. */
+function resolveFusion({ fusion }: GivenOptions, embedder: ResolvedConfig['embedder']): ResolvedFusion {
+  const isFitted = embedder !== false && embedder.kind === 'latent-semantic'
+  if (fusion?.kind === 'adaptive' && !isFitted) {
+    contradiction('fusion', 'embedder', 'Weights adapt to the documents with the embedder "latent-semantic" only.')
+  }
+  return fusion ?? (isFitted ? defaults.fusion.fitted : defaults.fusion.other)
 }
 
 function countWorkers(wanted: number | 'cores'): number {

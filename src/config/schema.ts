@@ -3,6 +3,7 @@ import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
+import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
@@ -17,6 +18,7 @@ import type {
   LlmOptions,
   LmdbStorage,
   MemoryStorage,
+  RerankOptions,
   UltraFastRAGOptions,
   VectorIndexChoice,
 } from './options.js'
@@ -26,7 +28,16 @@ import { type ProfileName, profiles } from './profiles.js'
 /** The names of the adapters there are, by port: the catalogue, of which only the keys are read. */
 export type AdapterNames = Readonly<
   Record<
-    'extractors' | 'chunkers' | 'embedders' | 'vectorIndexes' | 'lexicalIndexes' | 'fusions' | 'llms' | 'stores',
+    | 'extractors'
+    | 'chunkers'
+    | 'embedders'
+    | 'embedderFitters'
+    | 'vectorIndexes'
+    | 'lexicalIndexes'
+    | 'fusions'
+    | 'rerankers'
+    | 'llms'
+    | 'stores',
     Readonly<Record<string, unknown>>
   >
 >
@@ -39,7 +50,7 @@ export interface Instance<Port> {
 
 type Plain = Omit<
   UltraFastRAGOptions,
-  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'llm' | 'quantization'
+  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'rerank' | 'llm' | 'quantization'
 >
 
 /**
@@ -56,15 +67,20 @@ export interface GivenOptions extends Plain {
     | Instance<Embedder>
   readonly quantization?: Quantization
   readonly vectorIndex: VectorIndexChoice
-  readonly lexicalIndex: LexicalIndexOptions & { readonly documentWeight: number }
-  readonly fusion: ResolvedFusion
+  readonly lexicalIndex: LexicalIndexOptions
+  readonly fusion?: ResolvedFusion
+  readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
 }
 
 /** A way of joining the legs, complete. */
 export type ResolvedFusion =
+  | Extract<FusionOptions, { kind: 'adaptive' }>
   | Required<Extract<FusionOptions, { kind: 'rrf' }>>
   | Required<Extract<FusionOptions, { kind: 'weighted' }>>
+
+/** A reranker with the defaults that are the library's and not its own. */
+type CompleteRerankOptions = RerankOptions & { readonly candidates: number }
 
 /** What writes the answer, complete. */
 export type ResolvedLlm = Required<LlmOptions> | { readonly kind: 'function'; readonly generate: LlmFunction }
@@ -83,11 +99,17 @@ export function parseOptions(options: unknown, names: AdapterNames): GivenOption
   return { ...parsed.data, ...instances } as unknown as GivenOptions
 }
 
+/** The reranker that a preset or a call names, with its defaults. */
+export function parseReranker(options: RerankOptions, names: AdapterNames): CompleteRerankOptions {
+  return parseOptions({ rerank: options }, names).rerank as CompleteRerankOptions
+}
+
 /** Methods by which a ready-made adapter is known. */
 const portMethods = {
   storage: ['namespace', 'acquireMaintenance'],
   chunker: ['chunk'],
   embedder: ['embed'],
+  rerank: ['rerank'],
   llm: ['generate'],
 } as const
 
@@ -96,6 +118,7 @@ const portFacts = {
   storage: ['id'],
   chunker: ['id', 'fingerprint'],
   embedder: ['id', 'fingerprint', 'dimensions'],
+  rerank: ['id'],
   llm: ['id'],
 } as const
 
@@ -122,7 +145,7 @@ function separate(options: Readonly<Record<string, unknown>>): {
     instances.llm = { kind: 'function', generate: plain.llm }
     delete plain.llm
   }
-  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'llm']) {
+  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm']) {
     if (typeof plain[port] === 'string') plain[port] = { kind: plain[port] }
   }
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
@@ -143,7 +166,8 @@ function optionShape(names: AdapterNames) {
   const flag = z.optional(z.boolean())
   const callable = <Value>(what: string) =>
     z.custom<Value>((value) => typeof value === 'function', `must be a function ${what}`)
-  const planned = [...namedByPresets].filter((kind) => !(kind in names.embedders))
+  const embedders = { ...names.embedders, ...names.embedderFitters }
+  const planned = [...namedByPresets].filter((kind) => !(kind in embedders))
   return {
     preset: z.optional(z.enum(Object.keys(presets) as [PresetName])),
     profile: z.optional(z.enum(Object.keys(profiles) as [ProfileName])),
@@ -169,10 +193,11 @@ function optionShape(names: AdapterNames) {
       z.union([
         z.literal(false),
         choice(
-          { ...names.embedders, ...Object.fromEntries(planned.map((kind) => [kind, undefined])) },
+          { ...embedders, ...Object.fromEntries(planned.map((kind) => [kind, undefined])) },
           {
             ...Object.fromEntries(planned.map((kind) => [kind, { model: z.optional(text) }])),
             ...adapterOptions.embedders,
+            ...adapterOptions.embedderFitters,
           },
         ),
       ]),
@@ -180,7 +205,7 @@ function optionShape(names: AdapterNames) {
     vectorIndex: z.optional(choice(names.vectorIndexes, adapterOptions.vectorIndexes)),
     lexicalIndex: z.optional(choice(names.lexicalIndexes, adapterOptions.lexicalIndexes)),
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
-    rerank: z.optional(z.literal([false, 'mmr', 'cross-encoder'])),
+    rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
     perDocument: whole(1),

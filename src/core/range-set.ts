@@ -3,14 +3,15 @@
  * of a thousand documents are a thousand ranges at most. Immutable.
  */
 export class RangeSet {
-  readonly #starts: Float64Array
-  readonly #ends: Float64Array
+  /** Where the ranges start and end, ascending. Nobody may write to them. */
+  readonly starts: Float64Array
+  readonly ends: Float64Array
   /** How many numbers are in the set. */
   readonly size: number
 
   private constructor(starts: Float64Array, ends: Float64Array) {
-    this.#starts = starts
-    this.#ends = ends
+    this.starts = starts
+    this.ends = ends
     let size = 0
     for (let i = 0; i < starts.length; i++) size += (ends[i] as number) - (starts[i] as number)
     this.size = size
@@ -34,13 +35,23 @@ export class RangeSet {
     return new RangeSet(Float64Array.from(starts), Float64Array.from(ends))
   }
 
+  /** Builds a set from ranges that ascend and do not touch; the arrays are taken over. */
+  static fromSorted(starts: Float64Array, ends: Float64Array): RangeSet {
+    return starts.length === 0 ? RangeSet.empty : new RangeSet(starts, ends)
+  }
+
   /** Number of ranges. */
   get length(): number {
-    return this.#starts.length
+    return this.starts.length
+  }
+
+  /** Bytes of the ranges. */
+  get bytes(): number {
+    return this.starts.byteLength + this.ends.byteLength
   }
 
   has(value: number): boolean {
-    const starts = this.#starts
+    const starts = this.starts
     let low = 0
     let high = starts.length
     while (low < high) {
@@ -48,10 +59,10 @@ export class RangeSet {
       if ((starts[middle] as number) <= value) low = middle + 1
       else high = middle
     }
-    return low > 0 && value < (this.#ends[low - 1] as number)
+    return low > 0 && value < (this.ends[low - 1] as number)
   }
 
   *[Symbol.iterator](): IterableIterator<readonly [start: number, end: number]> {
-    for (let i = 0; i < this.#starts.length; i++) yield [this.#starts[i] as number, this.#ends[i] as number]
+    for (let i = 0; i < this.starts.length; i++) yield [this.starts[i] as number, this.ends[i] as number]
   }
 }

@@ -1,4 +1,4 @@
-import type { Chunk } from './chunk.js'
+import type { Chunk, Span } from './chunk.js'
 import type { Filter } from './filter.js'
 import type { WaitOptions } from './lifecycle.js'
 
@@ -10,14 +10,48 @@ export interface LegScores {
   readonly vector?: number
   /** What fusion made of the legs. */
   readonly fused?: number
+  /** What the reranker gave; absent without one, for hits it left out, and when it failed. */
+  readonly rerank?: number
 }
 
 /** One retrieved passage. */
 export interface Hit {
   readonly chunk: Chunk
-  /** Higher is better; comparable within one result only. */
+  /** The reranker's where there is one, else that of the search. Higher is better; comparable within one result only. */
   readonly score: number
   readonly scores: LegScores
+  /** The text around the passage; there when `expand` was asked for. Hits whose texts would overlap share one. */
+  readonly context?: HitContext
+}
+
+/** A stretch of a document that holds a hit: exactly its extracted text from `span.start` to `span.end`. */
+export interface HitContext {
+  readonly text: string
+  readonly span: Span
+}
+
+/** How much text around a hit comes with it. */
+export interface ExpandOptions {
+  /** Passages before the hit, 0 to 1,000. Default 1. */
+  readonly before?: number
+  /** Passages behind the hit, 0 to 1,000. Default 1. */
+  readonly after?: number
+  /**
+   * Characters of the context of one hit at most, 1 to 1,000,000, the hit itself included. Default 2,000. The hit is there whole even
+   * when it is longer; the contexts of several hits that overlap make a longer one.
+   */
+  readonly maxChars?: number
+}
+
+/** Rerankers by name. */
+export type RerankerName = 'mmr' | 'cross-encoder' | 'llm'
+
+/** How one call is reranked; what is left out is as the option `rerank` of the constructor says. */
+export interface RerankCall {
+  /** Default: that of the constructor. */
+  readonly kind?: RerankerName
+  /** Hits it is given, 1 to 1,000; `topK` where that is more. */
+  readonly candidates?: number
 }
 
 /** Options of `retrieve()`. */
@@ -30,6 +64,16 @@ export interface RetrieveOptions extends WaitOptions {
   readonly groupBy?: 'document'
   /** At most this many chunks of one document. Default: no limit in `retrieve()`, 3 in `query()`. */
   readonly perDocument?: number
+  /**
+   * `false`: no reranking; a name, or what is different from the constructor's option. Default: as the constructor says. `true`
+   * without a reranker there is `BAD_OPTION`.
+   */
+  readonly rerank?: boolean | RerankerName | RerankCall
+  /**
+   * Gives each hit the text around it as its `context`: `'neighbours'`, a passage before and one behind it; `'section'`, all that
+   * stands under the same headings; or as said. At most 2,000 characters for one hit unless said otherwise. Default: none.
+   */
+  readonly expand?: 'neighbours' | 'section' | ExpandOptions
 }
 
 /** A question as text, as a vector, or both. A vector alone searches the vector leg only. */

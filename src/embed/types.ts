@@ -82,3 +82,66 @@ export interface Embeddings {
   /** Tokens seen by the model; 0 when it has none. */
   readonly tokens: number
 }
+
+/** Learns from a corpus how to embed its texts. What it learns is derived data: a corpus that has changed is fitted anew. */
+export interface EmbedderFitter extends Closable {
+  readonly id: string
+  /** Changes whenever the same sample would be fitted otherwise: a snapshot with another one cannot be restored. */
+  readonly fingerprint: string
+  readonly dimensions: number
+  /**
+   * Learns from a sample of a corpus; the same sample gives the same result. Rejects with `EMPTY` when there is nothing to learn from,
+   * with `signal.reason` soon after an abort. The memory of the sample is the fitter's from now on.
+   */
+  fit(sample: readonly SamplePart[], options: FitOptions): Promise<FittedEmbedder>
+  /** Opens what {@link FittedEmbedder.snapshot} gave. Rejects with `INTEGRITY`, `FINGERPRINT` or `UNSUPPORTED_VERSION`. */
+  restore(snapshot: Uint8Array): Promise<FittedEmbedder>
+}
+
+/** Options of {@link EmbedderFitter.fit}. */
+export interface FitOptions {
+  /** Chunks of the whole corpus, of which the sample is a part: kept with the result. */
+  readonly corpusChunks: number
+  readonly signal?: AbortSignal
+}
+
+/** An embedder that was fitted. It never changes: another fit is another embedder, with another fingerprint. */
+export interface FittedEmbedder extends Embedder {
+  /** Chunks that the corpus had when it was fitted. */
+  readonly corpusChunks: number
+  /** How much each leg of the search is worth on this corpus. */
+  readonly weights: LegWeights
+  /** Bytes held in memory, true within 10%. */
+  readonly bytes: number
+  /**
+   * Embeds every chunk of every part: `chunks x dimensions` values each, in order, a row of zeros for a chunk without a known term.
+   * Unlike `embed()` it sees the chunks that stand around a chunk. The memory of the pieces is the embedder's from now on.
+   */
+  embedParts(
+    parts: readonly PassagePart[],
+    options: { readonly signal?: AbortSignal },
+  ): Promise<readonly Float32Array[]>
+  /** Bytes from which the same embedder can be restored, in any process. */
+  snapshot(): Uint8Array
+}
+
+/** Consecutive pieces of one document, encoded as in `core/piece.ts`. */
+export interface PassagePart {
+  readonly title: string
+  readonly language: string
+  readonly pieces: readonly Uint8Array[]
+}
+
+/** Part of a document in a sample: the chunks with ordinals from `from` to `to` (exclusive) of its pieces. */
+export interface SamplePart extends PassagePart {
+  readonly from: number
+  readonly to: number
+}
+
+/** Weights with which the legs of a search are added, each leg scaled so that its best match is 1; that of the chunks' words is 1. */
+export interface LegWeights {
+  /** λ of the lexical index: the words of the document around a chunk. */
+  readonly document: number
+  /** What the embedder says. */
+  readonly vector: number
+}

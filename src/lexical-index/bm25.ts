@@ -1,14 +1,14 @@
 import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import { type Analyzer, analyzerFingerprint } from '../text/analyzer.js'
+import { createAnalyzers } from '../text/analyzers.js'
+import { queryTerms } from '../text/query-terms.js'
 import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { createTurns } from '../util/yield.js'
-import { createAnalyzers } from './analyzers.js'
 import { type Batch, buildSegment } from './build.js'
 import { readSnapshot, type SavedSegment, writeSnapshot } from './files.js'
 import type { MergeInput } from './merge.js'
-import { queryTerms } from './query.js'
 import { type Bm25Weights, searchViews } from './search.js'
 import { type Segment, viewSegment } from './segment.js'
 import type {
@@ -91,6 +91,7 @@ class Index implements Bm25Index {
   readonly #pool = new WorkerPool({ worker: 'lexical', size: 1 })
   readonly #analyzerFor = createAnalyzers()
   readonly #turns = createTurns()
+  /** Of segments. */
   readonly #readers = new Readers()
   #epoch: number
   #views: readonly SegmentView[]

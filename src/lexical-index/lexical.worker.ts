@@ -1,6 +1,6 @@
+import { createAnalyzers } from '../text/analyzers.js'
 import { createScavenger } from '../util/scavenge.js'
 import { serveTasks, Transferred } from '../util/worker-serve.js'
-import { createAnalyzers } from './analyzers.js'
 import { type Batch, buildSegment } from './build.js'
 import { type MergeInput, mergeSegments } from './merge.js'
 import type { Segment } from './segment.js'

@@ -216,7 +216,6 @@ async function selectBest(plan: SearchPlan, scores: Levels, pace: Pace): Promise
   const best = new TopK(plan.topK)
   const chunkScale = reciprocal(scores.chunks.greatest)
   const windowScale = plan.documentWeight * reciprocal(scores.windows.greatest)
-  const ranges = plan.allow === undefined ? undefined : rangesOf(plan.allow)
   for (let v = 0; v < plan.views.length; v++) {
     const { segment } = plan.views[v] as SegmentView
     const candidates: Candidates = {
@@ -225,7 +224,7 @@ async function selectBest(plan: SearchPlan, scores: Levels, pace: Pace): Promise
       windowScores: scores.windows.byView[v],
       chunkScale,
       windowScale,
-      allow: ranges === undefined ? undefined : new RangeCursor(ranges, segment.bases[0] ?? 0),
+      allow: plan.allow && new RangeCursor(plan.allow, segment.bases[0] ?? 0),
     }
     for (let from = 0; from < segment.bases.length; from += documentsPerStep) {
       const to = Math.min(segment.bases.length, from + documentsPerStep)
@@ -291,33 +290,12 @@ function bestWindow({ documentWindows }: Segment, scores: Float32Array, document
   return best
 }
 
-interface Ranges {
-  readonly starts: Float64Array
-  readonly ends: Float64Array
-}
-
-/** The same filter is searched with again and again. */
-const flattened = new WeakMap<RangeSet, Ranges>()
-
-function rangesOf(set: RangeSet): Ranges {
-  const known = flattened.get(set)
-  if (known !== undefined) return known
-  const ranges = { starts: new Float64Array(set.length), ends: new Float64Array(set.length) }
-  let i = 0
-  for (const [start, end] of set) {
-    ranges.starts[i] = start
-    ranges.ends[i++] = end
-  }
-  flattened.set(set, ranges)
-  return ranges
-}
-
 /** Tells membership of numbers that come in ascending order, without searching for each. */
 class RangeCursor {
-  readonly #ranges: Ranges
+  readonly #ranges: RangeSet
   #place: number
 
-  constructor(ranges: Ranges, first: number) {
+  constructor(ranges: RangeSet, first: number) {
     this.#ranges = ranges
     let low = 0
     let high = ranges.ends.length

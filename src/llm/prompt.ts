@@ -7,9 +7,11 @@ export interface PromptParts {
   /** Best first. */
   readonly sources: readonly PromptSource[]
   readonly terms: readonly PromptTerm[]
+  /** What is to be done with question and sources. Default: to answer with citations. */
+  readonly system?: string
 }
 
-const system = [
+const answering = [
   'Answer the question from the numbered sources, and from nothing else.',
   'After every statement put the number of the source that supports it in brackets, as [1] or [1][2]. Use only numbers that are given.',
   'If the sources do not answer the question, reply with nothing at all.',
@@ -23,7 +25,7 @@ const system = [
  * another; what looks like a fence, a chat marker or a citation inside a document is defused, and invisible characters
  * that could carry hidden instructions are dropped. `sources` keeps the passages untouched.
  */
-export function buildPrompt({ question, sources, terms }: PromptParts): Prompt {
+export function buildPrompt({ question, sources, terms, system = answering }: PromptParts): Prompt {
   const fence = uniqueFence(question, sources)
   const text = [
     system,

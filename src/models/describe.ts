@@ -4,8 +4,8 @@ import { contentHashOf } from './content-hash.js'
 import { asStorageError, listModelFiles } from './files.js'
 import { type LocatedModel, locateModel, type ModelRequest } from './locate.js'
 import { onnxNeeds, tokenizerFiles } from './needs.js'
-import { readSettings, type SettingsOverrides } from './settings.js'
-import type { EmbeddingModel, Quantization } from './types.js'
+import { type ModelFolder, readRerankerSettings, readSettings, type SettingsOverrides } from './settings.js'
+import type { EmbeddingModel, Quantization, RerankingModel } from './types.js'
 import { detectProcessor, type Processor, type WeightsChoice } from './weights.js'
 
 /** Options of {@link openEmbeddingModel}. */
@@ -33,22 +33,53 @@ export async function openEmbeddingModel(request: EmbeddingModelRequest): Promis
   }
 }
 
+/** Options of {@link openRerankingModel}. */
+export interface RerankingModelRequest
+  extends ModelRequest,
+    Pick<EmbeddingModelRequest, 'quantization' | 'processor' | 'maxTokens'> {}
+
+/** Finds a model that scores pairs of texts, as {@link openEmbeddingModel} finds one that embeds them. */
+export async function openRerankingModel(request: RerankingModelRequest): Promise<RerankingModel> {
+  try {
+    const located = await locateOnnx(request, (folder) => readRerankerSettings(folder, request))
+    return await describe(located, await readRerankerSettings(located, request), request)
+  } catch (error) {
+    throw asStorageError(error, `the model "${request.model}"`)
+  }
+}
+
 async function findAndDescribe(request: EmbeddingModelRequest): Promise<EmbeddingModel> {
-  const { quantization = 'fp32', logger, signal } = request
-  const processor = request.processor ?? (await detectProcessor())
-  const located = await locateModel(request, {
-    ...onnxNeeds({ quantization, processor }),
-    check: async (folder) => void (await readSettings(folder, request)),
-  })
-  const { name, directory, weights } = located
+  const { logger } = request
+  const located = await locateOnnx(request, (folder) => readSettings(folder, request))
   const { poolingGuessed, ...settings } = await readSettings(located, request)
-  warnOfSubstitute(located, quantization, logger)
   if (poolingGuessed) {
     logger?.warn('The model does not say how its token vectors become one; their mean is taken.', {
-      model: name,
-      directory,
+      model: located.name,
+      directory: located.directory,
     })
   }
+  return describe(located, settings, request)
+}
+
+/** `check` refuses a model before its weights are fetched. */
+async function locateOnnx(
+  request: RerankingModelRequest,
+  check: (folder: ModelFolder) => Promise<unknown>,
+): Promise<LocatedModel<WeightsChoice>> {
+  const { quantization = 'fp32', logger } = request
+  const processor = request.processor ?? (await detectProcessor())
+  const needs = onnxNeeds({ quantization, processor })
+  const located = await locateModel(request, { ...needs, check: async (folder) => void (await check(folder)) })
+  warnOfSubstitute(located, quantization, logger)
+  return located
+}
+
+async function describe<Settings extends object>(
+  located: LocatedModel<WeightsChoice>,
+  settings: Settings,
+  { signal }: ModelRequest,
+) {
+  const { name, directory, weights } = located
   const contentHash = await hashOf(located, { settings: stableJson(settings), signal })
   return {
     name,

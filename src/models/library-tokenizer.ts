@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { TokenBuffer } from '../text/token-buffer.js'
 import { isWhiteSpace } from '../text/white-space.js'
 import { importOptional } from '../util/import-optional.js'
-import { createFramedTokenizer } from './framed-tokenizer.js'
+import { createFramedTokenizer, type PairFrame } from './framed-tokenizer.js'
 import type { TokenizerFiles } from './tokenizer-files.js'
 import type { Tokenizer } from './types.js'
 
@@ -24,6 +24,10 @@ export async function openLibraryTokenizer(files: TokenizerFiles): Promise<Token
     return createFramedTokenizer({
       append: (text, output, limit) => appendIds(text, { encode, output, limit }),
       ...frameOf((text) => library.encode(text).ids, encode),
+      pair: pairFrameOf(
+        (text, other) => library.encode(text, { text_pair: other, return_token_type_ids: true }),
+        encode,
+      ),
       paddingId,
       unknownId: typeof unknown === 'number' ? unknown : undefined,
       // Ids without a token are in there as one token `undefined`.
@@ -48,9 +52,38 @@ function frameOf(encodeFramed: Encode, encode: Encode): { before: readonly numbe
   const text = 'a'
   const framed = encodeFramed(text)
   const ids = encode(text)
-  const place = framed.findIndex((_, start) => ids.every((id, i) => framed[start + i] === id))
-  if (ids.length === 0 || place < 0) throw new Error('The special tokens of the tokenizer cannot be told.')
+  const place = placeOf(ids, framed, 0)
+  if (place < 0) throw new Error('The special tokens of the tokenizer cannot be told.')
   return { before: framed.slice(0, place), after: framed.slice(place + ids.length) }
+}
+
+interface EncodedPair {
+  readonly ids: readonly number[]
+  readonly token_type_ids: readonly number[]
+}
+
+/** What the package puts around two texts, told by two texts with and without it; `undefined` when that is unclear. */
+function pairFrameOf(encodePair: (text: string, other: string) => EncodedPair, encode: Encode): PairFrame | undefined {
+  const texts = ['a', 'b'] as const
+  const { ids, token_type_ids: types } = encodePair(...texts)
+  const [first, second] = texts.map(encode) as [readonly number[], readonly number[]]
+  const firstAt = placeOf(first, ids, 0)
+  const secondAt = placeOf(second, ids, firstAt + first.length)
+  const secondType = types[secondAt]
+  const areTypesKnown = types.every((type, place) => type === (place < secondAt ? 0 : secondType))
+  if (firstAt < 0 || secondAt < 0 || !areTypesKnown || (secondType !== 0 && secondType !== 1)) return undefined
+  return {
+    before: ids.slice(0, firstAt),
+    between: ids.slice(firstAt + first.length, secondAt),
+    after: ids.slice(secondAt + second.length),
+    secondType,
+  }
+}
+
+/** Where a run of ids begins, from a place on; -1 when it does not occur, or is none. */
+function placeOf(run: readonly number[], ids: readonly number[], from: number): number {
+  if (run.length === 0) return -1
+  return ids.findIndex((_, start) => start >= from && run.every((id, i) => ids[start + i] === id))
 }
 
 /** Characters that are read for each token that is wanted: at first more than most texts take, at most what only filling can take. */

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
 import { asObject, type Json, readJson } from './json-file.js'
 import { findKnownModel, type KnownEmbeddingModel, type KnownModel } from './registry.js'
-import type { EmbeddingModel, Pooling } from './types.js'
+import type { EmbeddingModel, Pooling, RerankingModel } from './types.js'
 
 /** How a model wants to be used. */
 export type ModelSettings = Pick<EmbeddingModel, 'pooling' | 'prefixes' | 'dimensions' | 'maxTokens'> & {
@@ -139,6 +139,37 @@ function knownSettings(
   const names = [...(byId || isBare ? [name] : []), ...(isBare && typeof origin === 'string' ? [origin] : [])]
   const known = names.map(findKnownModel).find((model) => model !== undefined)
   return known?.kind === 'embedding' && (width === undefined || width === known.dimensions) ? known : undefined
+}
+
+/** How a model that scores pairs of texts wants to be used. */
+export type RerankerSettings = Pick<RerankingModel, 'maxTokens'>
+
+/**
+ * Settings of a model that scores pairs. Rejects with `UNSUPPORTED` for models of other kinds and for those that tell classes instead
+ * of one score, with `INTEGRITY` for files that are not JSON, with `BAD_OPTION` for a `maxTokens` that the model has no positions for.
+ */
+export async function readRerankerSettings(
+  folder: ModelFolder,
+  { maxTokens: wanted }: Pick<SettingsOverrides, 'maxTokens'>,
+): Promise<RerankerSettings> {
+  const { name, directory } = folder
+  const files = await readFiles(directory)
+  if (kindOf(folder, files) !== 'reranker') {
+    throw new RagError('UNSUPPORTED', `"${name}" does not score pairs of texts.`, {
+      data: { model: name },
+      hint: 'Choose a cross-encoder, such as cross-encoder/ms-marco-MiniLM-L6-v2.',
+    })
+  }
+  const labels = Object.keys(asObject(files.config.id2label)).length
+  if (labels > 1) {
+    throw new RagError('UNSUPPORTED', `"${name}" tells ${labels} classes apart; a reranker gives one score.`, {
+      data: { model: name, labels },
+      hint: 'Choose a cross-encoder with one label, such as cross-encoder/ms-marco-MiniLM-L6-v2.',
+    })
+  }
+  const named = findKnownModel(name)
+  const known = folder.byId && named?.kind === 'reranker' ? named.maxTokens : undefined
+  return { maxTokens: maxTokensOf({ wanted, known, positions: positionsOf(files.config), files }) }
 }
 
 /** What kind of model lies in a folder. */

@@ -17,12 +17,13 @@ export async function openTokenizer(directory: string): Promise<Tokenizer> {
   const files = await readTokenizerFiles(directory)
   const wordPiece = readWordPiece(files)
   if (wordPiece === undefined) return openLibraryTokenizer(files)
-  const { options, before, after } = wordPiece
+  const { options, before, after, pair } = wordPiece
   const model = new WordPiece(options)
   return createFramedTokenizer({
     append: (text, output, limit) => model.append(text, output, limit),
     before,
     after,
+    pair,
     paddingId: files.paddingId,
     unknownId: options.unknownId,
     entries: () => model.entries(),

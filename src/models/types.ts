@@ -25,11 +25,21 @@ export interface EmbeddingModel {
   readonly maxTokens: number
 }
 
+/** A model on this machine that scores pairs of texts, and all that must be known to use it. Plain data: it crosses threads. */
+export interface RerankingModel
+  extends Pick<EmbeddingModel, 'name' | 'directory' | 'weights' | 'quantization' | 'contentHash' | 'maxTokens'> {}
+
 /** Texts as token ids: those of text `i` are `ids[offsets[i]]` to `ids[offsets[i + 1] - 1]`. Both arrays have buffers of their own. */
 export interface TokenizedTexts {
   readonly ids: Int32Array<ArrayBuffer>
   /** One more than there are texts; the first is 0. */
   readonly offsets: Int32Array<ArrayBuffer>
+}
+
+/** Pairs of texts as token ids. */
+export interface TokenizedPairs extends TokenizedTexts {
+  /** For each row, the place in it from which its tokens have type 1; the length of the row where the model has no types. */
+  readonly seconds: Int32Array<ArrayBuffer>
 }
 
 /** Turns texts into the token ids of one model. Pure and synchronous; one per thread. */
@@ -40,6 +50,13 @@ export interface Tokenizer {
    * special tokens.
    */
   encode(texts: readonly string[], options: EncodeOptions): TokenizedTexts
+  /**
+   * Encodes a text together with each of others, as a row each. So that a row has `maxTokens` at most, the second text is cut; the first
+   * one only where it takes more than half of the room. An empty second text is none, as for `@huggingface/transformers`.
+   * Throws `BAD_OPTION` when there is no room for the special tokens, `UNSUPPORTED` when the tokenizer does not say what stands
+   * between two texts.
+   */
+  encodePairs(first: string, seconds: readonly string[], options: { readonly maxTokens: number }): TokenizedPairs
   /** The id that fills rows of a batch; masked out. */
   readonly paddingId: number
   /** The id of what the vocabulary cannot spell; absent where it can spell everything. */

@@ -1,6 +1,7 @@
 import type { AddedToken } from '../text/added-tokens.js'
 import type { BertNormalization } from '../text/bert-characters.js'
 import type { WordPieceOptions } from '../text/wordpiece.js'
+import type { PairFrame } from './framed-tokenizer.js'
 import { asObject, isObject, type Json } from './json-file.js'
 import { type AddedTokenEntry, damagedTokenizer, isTokenId, type TokenizerFiles } from './tokenizer-files.js'
 
@@ -10,6 +11,8 @@ export interface WordPieceFile {
   /** Special tokens before and behind each text. */
   readonly before: readonly number[]
   readonly after: readonly number[]
+  /** Around two texts; absent when they are put there in a way we do not know. */
+  readonly pair: PairFrame | undefined
 }
 
 /** Longer ones would make each tokenizer large; models say 100. */
@@ -92,26 +95,49 @@ function readAddedTokens(
   return isPlain && areDistinct && !takesSpace && !cutsCharacters ? tokens : undefined
 }
 
-type Frame = Pick<WordPieceFile, 'before' | 'after'>
+type Frame = Pick<WordPieceFile, 'before' | 'after' | 'pair'>
+type IdOf = (token: unknown) => number | undefined
 
 /** The special tokens around one text; `undefined` when they are put there in a way we do not know. */
-function readFrame(processor: unknown, idOf: (token: unknown) => number | undefined): Frame | undefined {
-  if (processor === null || processor === undefined) return { before: [], after: [] }
-  const { type, single, cls, sep } = asObject(processor)
-  if (type === 'TemplateProcessing' && Array.isArray(single)) return readTemplate(single, idOf)
+function readFrame(processor: unknown, idOf: IdOf): Frame | undefined {
+  if (processor === null || processor === undefined) return { before: [], after: [], pair: undefined }
+  const { type, single, pair, cls, sep } = asObject(processor)
+  if (type === 'TemplateProcessing' && Array.isArray(single)) return readTemplate(single, pair, idOf)
   if ((type !== 'BertProcessing' && type !== 'RobertaProcessing') || !Array.isArray(cls) || !Array.isArray(sep))
     return undefined
   const [before, after] = [idOf(cls[0]), idOf(sep[0])]
-  return before === undefined || after === undefined ? undefined : { before: [before], after: [after] }
+  if (before === undefined || after === undefined) return undefined
+  const between = type === 'BertProcessing' ? [after] : [after, after]
+  const secondType = type === 'BertProcessing' ? 1 : 0
+  return { before: [before], after: [after], pair: { before: [before], between, after: [after], secondType } }
 }
 
-function readTemplate(single: readonly unknown[], idOf: (token: unknown) => number | undefined): Frame | undefined {
+function readTemplate(single: readonly unknown[], pair: unknown, idOf: IdOf): Frame | undefined {
   const parts = single.map(asObject)
   const place = parts.findIndex((part) => asObject(part.Sequence).id === 'A')
-  const idsOf = (tokens: readonly Json[]) => tokens.map((token) => idOf(asObject(token.SpecialToken).id))
-  const before = idsOf(parts.slice(0, place))
-  const after = idsOf(parts.slice(place + 1))
-  return place < 0 || !before.every(isTokenId) || !after.every(isTokenId) ? undefined : { before, after }
+  const before = specialIds(parts.slice(0, place), idOf)
+  const after = specialIds(parts.slice(place + 1), idOf)
+  if (place < 0 || !before.every(isTokenId) || !after.every(isTokenId)) return undefined
+  return { before, after, pair: Array.isArray(pair) ? readPairTemplate(pair.map(asObject), idOf) : undefined }
+}
+
+function readPairTemplate(parts: readonly Json[], idOf: IdOf): PairFrame | undefined {
+  const placeOf = (id: string) => parts.findIndex((part) => asObject(part.Sequence).id === id)
+  const [first, second] = [placeOf('A'), placeOf('B')]
+  if (first < 0 || second < first) return undefined
+  const before = specialIds(parts.slice(0, first), idOf)
+  const between = specialIds(parts.slice(first + 1, second), idOf)
+  const after = specialIds(parts.slice(second + 1), idOf)
+  const types = parts.map(({ Sequence, SpecialToken }) => asObject(Sequence ?? SpecialToken).type_id)
+  const secondType = types[second]
+  const areTypesKnown = types.every((type, place) => type === (place < second ? 0 : secondType))
+  if (!areTypesKnown || (secondType !== 0 && secondType !== 1)) return undefined
+  if (!before.every(isTokenId) || !between.every(isTokenId) || !after.every(isTokenId)) return undefined
+  return { before, between, after, secondType }
+}
+
+function specialIds(tokens: readonly Json[], idOf: IdOf): (number | undefined)[] {
+  return tokens.map((token) => idOf(asObject(token.SpecialToken).id))
 }
 
 function readVocabulary(vocabulary: Json, path: string): WordPieceOptions['vocabulary'] {

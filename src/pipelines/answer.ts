@@ -3,9 +3,10 @@ import { RagError } from '../core/errors.js'
 import type { AnswerEvent, QueryStage } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
-import { type RetrieveTools, retrieve } from './retrieve.js'
+import { findHits, type RetrieveTools, rankHits } from './retrieve.js'
 import { createCitationParser } from './steps/cite.js'
-import { packSources } from './steps/pack.js'
+import { expandHits } from './steps/expand.js'
+import { packSources, shownText } from './steps/pack.js'
 
 /** What answering works with; `compose` provides it. */
 export interface AnswerTools extends RetrieveTools {
@@ -32,11 +33,15 @@ export async function* answerQuestion(
   const clock = new StageClock(tools)
 
   yield clock.begin('retrieve')
-  const { hits, terms } = await retrieve(question, options, tools)
+  const found = await findHits(question, options, tools)
+
+  if (tools.reranking !== undefined) yield clock.begin('rerank')
+  const ranked = await rankHits(found, question, options, tools)
 
   yield clock.begin('pack')
+  const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
-  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms })
+  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms: found.terms })
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')
@@ -99,8 +104,10 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
   throw new RagError('CLOSED', 'The answer ended before its last event.')
 }
 
-function toPromptSource({ marker, score, chunk }: Source): PromptSource {
-  const { title, headings, language, text, span } = chunk
+function toPromptSource(source: Source): PromptSource {
+  const { marker, score, chunk } = source
+  const { title, headings, language } = chunk
+  const { text, span } = shownText(source)
   return { marker, title, headings, language, score, text, ...(span.page === undefined ? {} : { page: span.page }) }
 }
 

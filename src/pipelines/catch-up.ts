@@ -1,8 +1,11 @@
 import { RagError } from '../core/errors.js'
-import type { Embedder } from '../embed/types.js'
+import { pieceOrigin } from '../core/piece.js'
+import type { Embedder, FittedEmbedder, PassagePart } from '../embed/types.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
 import type { Changes, DocumentRecord, StoreNamespace } from '../store/types.js'
+import { readAhead } from '../util/read-ahead.js'
 import { createTurns } from '../util/yield.js'
 import type { VectorIndex } from '../vector-index/types.js'
 
@@ -10,12 +13,14 @@ import type { VectorIndex } from '../vector-index/types.js'
 export interface NamespaceIndexes {
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
+  readonly metadata: MetadataIndex
 }
 
 /** A vector index with the embedder whose vectors it holds. */
 export interface VectorLeg {
   readonly index: VectorIndex
-  readonly embedder: Embedder
+  /** The vectors of one that was fitted are derived: documents are embedded when the index follows the store. */
+  readonly embedder: Embedder | FittedEmbedder
 }
 
 const maxAttempts = 5
@@ -36,6 +41,7 @@ export async function catchUp(
   const worked = [
     await whileVersionsVanish(() => catchUpLexical(namespace, indexes.lexical)),
     await whileVersionsVanish(() => catchUpVector(namespace, indexes.vector)),
+    await catchUpMetadata(namespace, indexes.metadata),
   ]
   if (worked.includes(true)) tools.recorder.stage('index.catchUp', tools.now() - began)
 }
@@ -52,8 +58,8 @@ async function whileVersionsVanish<Result>(task: () => Promise<Result>): Promise
 }
 
 /** The store epoch that all indexes have reached. Cheap: it is asked before every query. */
-export function indexedEpoch({ lexical, vector }: NamespaceIndexes): number {
-  return vector === undefined ? lexical.epoch : Math.min(lexical.epoch, vector.index.epoch)
+export function indexedEpoch({ lexical, metadata, vector }: NamespaceIndexes): number {
+  return Math.min(lexical.epoch, metadata.epoch, vector === undefined ? Number.POSITIVE_INFINITY : vector.index.epoch)
 }
 
 async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): Promise<boolean> {
@@ -65,8 +71,12 @@ async function catchUpLexical(namespace: StoreNamespace, index: LexicalIndex): P
 /** Builds the indexes afresh from the store; searches see the old ones until the new ones are complete. */
 export async function rebuildIndexes(namespace: StoreNamespace, { lexical, vector }: NamespaceIndexes): Promise<void> {
   await whileVersionsVanish(() => applyToLexical(changesSince(namespace, 0), namespace, lexical))
-  if (vector === undefined) return
-  await whileVersionsVanish(() => applyToVector(changesSince(namespace, 0), namespace, vector))
+  if (vector !== undefined) await rebuildVector(namespace, vector)
+}
+
+/** Fills a vector index with all that is in the store. */
+export async function rebuildVector(namespace: StoreNamespace, leg: VectorLeg, signal?: AbortSignal): Promise<void> {
+  await whileVersionsVanish(() => applyToVector(changesSince(namespace, 0), namespace, leg, signal))
 }
 
 async function applyToLexical(
@@ -101,25 +111,112 @@ async function applyToVector(
   { changes, fromNothing }: ChangeSet,
   namespace: StoreNamespace,
   { index, embedder }: VectorLeg,
+  signal?: AbortSignal,
 ): Promise<void> {
-  for (const document of changes.added) checkFingerprint(document, embedder)
+  const fitted = isFitted(embedder) ? embedder : undefined
+  if (fitted === undefined) for (const document of changes.added) checkFingerprint(document, embedder)
   const update = index.update()
   try {
     update.remove(fromNothing ? everything : changes.removed)
-    for (const document of changes.added) {
-      for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
-        const rows = nonZeroRows(vectors, index.dimensions)
-        await update.add(
-          rows.map(({ row }) => document.base + firstOrdinal + row),
-          rows.length * index.dimensions === vectors.length ? vectors : gather(rows, index.dimensions),
-        )
-      }
+    const added =
+      fitted === undefined
+        ? storedVectors(namespace, changes.added)
+        : embeddedVectors(namespace, changes.added, fitted, signal)
+    for await (const { firstNumber, vectors } of added) {
+      const rows = nonZeroRows(vectors, index.dimensions)
+      await update.add(
+        rows.map(({ row }) => firstNumber + row),
+        rows.length * index.dimensions === vectors.length ? vectors : gather(rows, index.dimensions),
+      )
     }
     await update.publish(changes.epoch)
   } catch (error) {
     update.abort()
     throw error
   }
+}
+
+export function isFitted(embedder: Embedder | FittedEmbedder): embedder is FittedEmbedder {
+  return 'embedParts' in embedder
+}
+
+/** Vectors of consecutive chunks. */
+interface Vectors {
+  readonly firstNumber: number
+  /** `rows x dimensions`. */
+  readonly vectors: Float32Array
+}
+
+function* storedVectors(namespace: StoreNamespace, documents: readonly DocumentRecord[]): Generator<Vectors> {
+  for (const document of documents) {
+    for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
+      yield { firstNumber: document.base + firstOrdinal, vectors }
+    }
+  }
+}
+
+/** Calls of a fitted embedder that are under way. */
+const embeddingsAhead = 3
+
+/** Reads documents and has them embedded, several calls ahead of who takes the vectors. */
+async function* embeddedVectors(
+  namespace: StoreNamespace,
+  documents: readonly DocumentRecord[],
+  embedder: FittedEmbedder,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Vectors> {
+  async function* begin() {
+    const turns = createTurns()
+    for (const group of groupsOf(namespace, documents)) {
+      await turns.next()
+      signal?.throwIfAborted()
+      const parts = group.map(({ part }) => part)
+      const embedded = embedder.embedParts(parts, signal === undefined ? {} : { signal })
+      embedded.catch(() => {}) // Thrown where its turn comes; until then nobody waits for it.
+      yield { group, embedded }
+    }
+  }
+  for await (const { group, embedded } of readAhead(begin(), { capacity: embeddingsAhead, weigh: () => 1 })) {
+    for (const [place, vectors] of (await embedded).entries()) {
+      yield { firstNumber: (group[place] as NumberedPart).firstNumber, vectors }
+    }
+  }
+}
+
+interface NumberedPart {
+  readonly part: PassagePart
+  readonly firstNumber: number
+}
+
+/** Parts of documents, of {@link batchBytes} together: a call for each small document would cost more than its work. */
+function* groupsOf(namespace: StoreNamespace, documents: readonly DocumentRecord[]): Generator<NumberedPart[]> {
+  let group: NumberedPart[] = []
+  let bytes = 0
+  for (const document of documents) {
+    const { base, language, title } = document
+    for (const stored of batches(namespace.pieces(document))) {
+      // Copies, which are moved to the thread: what the store gives is its own, or a view of far more.
+      const pieces = stored.map((piece) => new Uint8Array(piece))
+      const [first] = pieces
+      if (first === undefined) continue
+      group.push({ part: { title, language, pieces }, firstNumber: base + pieceOrigin(first).firstOrdinal })
+      bytes += pieces.reduce((sum, { length }) => sum + length, 0)
+      if (bytes < batchBytes) continue
+      yield group
+      group = []
+      bytes = 0
+    }
+  }
+  if (group.length > 0) yield group
+}
+
+async function catchUpMetadata(namespace: StoreNamespace, index: MetadataIndex): Promise<boolean> {
+  if (index.epoch >= namespace.epoch()) return false
+  const { changes, fromNothing } = changesSince(namespace, index.epoch)
+  // The next filter reads what it needs.
+  if (fromNothing) index.forget()
+  else await index.follow(changes)
+  return true
 }
 
 interface ChangeSet {

@@ -282,6 +282,10 @@ class LmdbNamespace implements StoreNamespace {
     return this.#row()?.epoch ?? 0
   }
 
+  nextNumber(): number {
+    return this.#row()?.nextNumber ?? 0
+  }
+
   counts(): { readonly documents: number; readonly chunks: number } {
     const { documents, chunks } = this.#row() ?? { documents: 0, chunks: 0 }
     return { documents, chunks }
@@ -347,9 +351,13 @@ class LmdbNamespace implements StoreNamespace {
     }
   }
 
-  *vectors(document: DocumentRecord): Generator<{ readonly firstOrdinal: number; readonly vectors: Float32Array }> {
+  *vectors(
+    document: DocumentRecord,
+    fromOrdinal = 0,
+  ): Generator<{ readonly firstOrdinal: number; readonly vectors: Float32Array }> {
     const directory = this.#reader.latest((environment) => this.#reader.directory(environment, document))
-    for (let place = 0; place < directory.length; place++) {
+    if (fromOrdinal > 0 && fromOrdinal >= document.chunks) return
+    for (let place = fromOrdinal <= 0 ? 0 : directory.holding(fromOrdinal); place < directory.length; place++) {
       const { firstOrdinal, vectorsChecksum } = directory.at(place)
       if (vectorsChecksum === noVectors) continue
       const bytes = this.#reader.latest((environment) =>

@@ -115,6 +115,11 @@ class MemoryNamespace implements StoreNamespace {
     return this.#epoch
   }
 
+  nextNumber(): number {
+    this.#requireOpen()
+    return this.#nextNumber
+  }
+
   counts(): { readonly documents: number; readonly chunks: number } {
     this.#requireOpen()
     return { documents: this.#documents.size, chunks: this.#chunks }
@@ -179,10 +184,14 @@ class MemoryNamespace implements StoreNamespace {
     }
   }
 
-  *vectors(document: DocumentRecord): Generator<{ readonly firstOrdinal: number; readonly vectors: Float32Array }> {
+  *vectors(
+    document: DocumentRecord,
+    fromOrdinal = 0,
+  ): Generator<{ readonly firstOrdinal: number; readonly vectors: Float32Array }> {
     this.#requireOpen()
-    for (const { firstOrdinal, vectors } of this.#piecesOf(document)) {
-      if (vectors !== undefined) yield { firstOrdinal, vectors: vectors.slice() }
+    for (const { firstOrdinal, chunks, vectors } of this.#piecesOf(document)) {
+      const isBefore = fromOrdinal > 0 && firstOrdinal + chunks <= fromOrdinal
+      if (vectors !== undefined && !isBefore) yield { firstOrdinal, vectors: vectors.slice() }
     }
   }
 

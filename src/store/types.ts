@@ -41,6 +41,8 @@ export interface StoreNamespace {
   readonly name: string
   /** Number of the last committed change of this namespace; 0 when nothing was ever written. Grows by one per commit or removal. */
   epoch(): number
+  /** The number the next chunk that is committed will have: all that were ever given are below it. */
+  nextNumber(): number
   /** Documents and chunks that are current. */
   counts(): { readonly documents: number; readonly chunks: number }
   get(documentId: string): DocumentRecord | undefined
@@ -61,8 +63,14 @@ export interface StoreNamespace {
    * that was replaced or removed stays readable for a while (a minute by default); after that the iteration throws `NOT_FOUND`.
    */
   pieces(document: DocumentRecord, fromOrdinal?: number): Iterable<Uint8Array>
-  /** Vectors stored with a document version, per piece, in order: `rows x dimensions`. As long as {@link StoreNamespace.pieces}. */
-  vectors(document: DocumentRecord): Iterable<{ readonly firstOrdinal: number; readonly vectors: Float32Array }>
+  /**
+   * Vectors stored with a document version, per piece, in order, from the one holding chunk `fromOrdinal`: `rows x dimensions`. As
+   * long as {@link StoreNamespace.pieces}.
+   */
+  vectors(
+    document: DocumentRecord,
+    fromOrdinal?: number,
+  ): Iterable<{ readonly firstOrdinal: number; readonly vectors: Float32Array }>
   /** The current document whose numbers contain this one. */
   locate(number: number): DocumentRecord | undefined
   /** Chunks by number, in the order given; `undefined` for numbers that are not current. */

@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import type { ExtractSource } from '../extract/types.js'
 import type { Llm, Prompt, PromptSource } from '../llm/types.js'
+import type { Reranker, RerankRequest } from '../rerank/types.js'
 
 /** Options of {@link createFakeEmbedder}. */
 export interface FakeEmbedderOptions {
@@ -50,6 +51,40 @@ function countWords(text: string, dimensions: number): Float32Array {
     counts[hash % dimensions] = (counts[hash % dimensions] as number) + 1
   }
   return counts
+}
+
+/**
+ * A reranker for tests of what uses one: a passage's score is the share of the question's words that it holds. It keeps every request.
+ */
+export function createFakeReranker(): FakeReranker {
+  const requests: RerankRequest[] = []
+  return {
+    id: 'fake',
+    capabilities: { vectors: false },
+    requests,
+    async rerank(request, { signal }) {
+      signal?.throwIfAborted()
+      requests.push(request)
+      const asked = new Set(wordsOf(request.question))
+      const scored = request.candidates.map(({ number, text }) => {
+        const held = new Set(wordsOf(text))
+        const shared = [...asked].filter((word) => held.has(word)).length
+        return { number, score: asked.size === 0 ? 0 : shared / asked.size }
+      })
+      return scored.sort((a, b) => b.score - a.score)
+    },
+    async close() {},
+  }
+}
+
+/** A reranker that keeps what it was asked. */
+export interface FakeReranker extends Reranker {
+  /** Every request so far, in the order of the calls. */
+  readonly requests: readonly RerankRequest[]
+}
+
+function wordsOf(text: string): string[] {
+  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
 }
 
 /** What a {@link createScriptedLlm} is to say, in parts; an `Error` is thrown in its place. */

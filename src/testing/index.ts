@@ -3,8 +3,10 @@ export { type EmbedderHarness, embedderConformance } from './embedder-suite.js'
 export { type ExtractorHarness, extractorConformance } from './extractor-suite.js'
 export {
   createFakeEmbedder,
+  createFakeReranker,
   createScriptedLlm,
   type FakeEmbedderOptions,
+  type FakeReranker,
   type FakeSource,
   type FakeSourceOptions,
   fakePrompt,
@@ -14,6 +16,7 @@ export {
 } from './fakes.js'
 export { type LexicalIndexHarness, lexicalIndexConformance } from './lexical-index-suite.js'
 export { type LlmHarness, llmConformance, llmPrompts } from './llm-suite.js'
+export { type RerankerHarness, rerankerConformance } from './reranker-suite.js'
 export { type StoreHarness, storeConformance } from './store-suite.js'
 export type { NotApplicable, RegisterTest } from './support.js'
 export { type VectorIndexHarness, vectorIndexConformance } from './vector-index-suite.js'

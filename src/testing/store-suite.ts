@@ -31,6 +31,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     assert.match(store.id, /^[0-9a-f]{32}$/)
     assert.deepEqual(store.namespaces(), [])
     assert.equal(namespace.epoch(), 0)
+    assert.equal(namespace.nextNumber(), 0)
     assert.deepEqual(namespace.counts(), { documents: 0, chunks: 0 })
     assert.equal(namespace.get('a'), undefined)
     assert.deepEqual([...namespace.list()], [])
@@ -568,6 +569,7 @@ async function randomHistory(namespace: StoreNamespace, seed: number): Promise<v
       if (same) continue
       assert.equal(record.base, nextNumber)
       nextNumber += record.chunks
+      assert.equal(namespace.nextNumber(), nextNumber)
       epoch++
       if (before !== undefined) removals.push({ at: epoch, range: rangeOf(before.record), addedAt: before.at })
       current.set(id, { record, sample: sampleWithoutStrayVectors(sample), at: epoch })

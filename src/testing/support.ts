@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { RagError, type RagErrorCode } from '../core/errors.js'
+import { randomNumbers } from '../util/random.js'
+
+export { randomNumbers }
 
 /**
  * Registers one test, as `it` of vitest, Jest, Mocha and `node:test` does; `skip` registers one that does not apply to the adapter,
@@ -51,17 +54,6 @@ export async function rejectsWithReason(run: () => Promise<unknown>, reason: unk
 /** Lets timers, I/O and everything that waits for its turn go on. */
 export function nextLoopTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** Numbers in [0, 1) that a seed repeats: mulberry32, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 /** The same list in an order that a seed repeats. */

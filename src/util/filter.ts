@@ -28,16 +28,41 @@ const reservedPaths: Readonly<Record<string, keyof FilterFields>> = {
 }
 
 /** One test of a field's value, `undefined` when the field is missing. */
-type ValueTest = (value: MetadataValue | undefined) => boolean
+export type ValueTest = (value: MetadataValue | undefined) => boolean
+
+/** A filter that was checked, for whoever evaluates it other than document by document. */
+export type FilterPlan =
+  | { readonly kind: 'everything' }
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly FilterPlan[] }
+  | { readonly kind: 'not'; readonly part: FilterPlan }
+  | FieldTest
+
+/** One operator on one field. */
+export interface FieldTest {
+  readonly kind: 'test'
+  readonly path: string
+  readonly operator: keyof FieldCondition
+  /** What the operator compares with: of the kind it takes. */
+  readonly operand: FilterValue | readonly FilterValue[]
+  readonly holds: ValueTest
+}
 
 /**
- * Checks a filter and turns it into a function, with the meaning documented at `Filter`. Nothing is ignored: an unknown
- * operator, a value of the wrong kind, an empty list of alternatives, `undefined` (a variable that was not set must not
- * widen a search) are `BAD_FILTER` with the path and, for a misspelt operator, the nearest one. `LIMIT`: nesting deeper
- * than 32, more than 1,000 conditions, more than 10,000 values in one list. `undefined` and `{}` match everything.
+ * Checks a filter and turns it into a function, with the meaning documented at `Filter`. Throws as {@link planFilter} does. `undefined`
+ * and `{}` match everything.
  */
 export function compileFilter(filter: unknown): Predicate {
-  return isEmptyFilter(filter) ? () => true : compileGroup(filter, '', { depth: 1, conditions: { count: 0 } })
+  return toPredicate(planFilter(filter))
+}
+
+/**
+ * Checks a filter. Nothing is ignored: an unknown operator, a value of the wrong kind, an empty list of alternatives,
+ * `undefined` (a variable that was not set must not widen a search) are `BAD_FILTER` with the path and, for a misspelt
+ * operator, the nearest one. `LIMIT`: nesting deeper than 32, more than 1,000 conditions, more than 10,000 values in one
+ * list.
+ */
+export function planFilter(filter: unknown): FilterPlan {
+  return isEmptyFilter(filter) ? { kind: 'everything' } : planGroup(filter, '', { depth: 1, conditions: { count: 0 } })
 }
 
 /** Whether a filter is absent or has no condition, so that nothing needs to be read. */
@@ -64,67 +89,95 @@ interface Scope {
   readonly conditions: { count: number }
 }
 
-const groupOperators: Readonly<Record<string, (value: unknown, path: string, scope: Scope) => Predicate>> = {
-  $and: (value, path, scope) => {
-    const parts = compileAlternatives(value, path, scope)
-    return (read) => parts.every((part) => part(read))
-  },
-  $or: (value, path, scope) => {
-    const parts = compileAlternatives(value, path, scope)
-    return (read) => parts.some((part) => part(read))
-  },
-  $not: (value, path, scope) => {
-    const part = compileGroup(value, path, scope)
-    return (read) => !part(read)
-  },
+const groupOperators: Readonly<Record<string, (value: unknown, path: string, scope: Scope) => FilterPlan>> = {
+  $and: (value, path, scope) => ({ kind: 'and', parts: planAlternatives(value, path, scope) }),
+  $or: (value, path, scope) => ({ kind: 'or', parts: planAlternatives(value, path, scope) }),
+  $not: (value, path, scope) => ({ kind: 'not', part: planGroup(value, path, scope) }),
 }
 
-function compileGroup(filter: unknown, path: string, scope: Scope): Predicate {
+function planGroup(filter: unknown, path: string, scope: Scope): FilterPlan {
   if (scope.depth > maxDepth) throw limit(`A filter is nested at most ${maxDepth} deep.`, { path })
   if (!isPlainObject(filter))
     throw bad('A filter is an object of paths and conditions.', { path, kind: kindOf(filter) })
   const keys = Object.keys(filter)
   if (keys.length === 0) throw bad('A filter inside a filter has at least one condition.', { path })
   const inner = { ...scope, depth: scope.depth + 1 }
-  const parts = keys.map((key): Predicate => {
-    const place = path === '' ? key : `${path} > ${key}`
-    const operator = Object.hasOwn(groupOperators, key) ? groupOperators[key] : undefined
-    if (operator !== undefined) return operator(filter[key], place, inner)
-    if (key.startsWith('$') && !Object.hasOwn(reservedPaths, key)) {
-      throw unknownOperator(key, path, [...Object.keys(groupOperators), ...Object.keys(reservedPaths)])
-    }
-    const test = compileCondition(filter[key], place, scope)
-    return (read) => test(read(key))
-  })
-  const [only] = parts
-  return parts.length === 1 && only !== undefined ? only : (read) => parts.every((part) => part(read))
+  return all(
+    keys.flatMap((key): readonly FilterPlan[] => {
+      const place = path === '' ? key : `${path} > ${key}`
+      const operator = Object.hasOwn(groupOperators, key) ? groupOperators[key] : undefined
+      if (operator !== undefined) return [operator(filter[key], place, inner)]
+      if (key.startsWith('$') && !Object.hasOwn(reservedPaths, key)) {
+        throw unknownOperator(key, path, [...Object.keys(groupOperators), ...Object.keys(reservedPaths)])
+      }
+      return planField(key, filter[key], { place, scope })
+    }),
+  )
 }
 
-function compileAlternatives(value: unknown, path: string, scope: Scope): Predicate[] {
+function all(parts: readonly FilterPlan[]): FilterPlan {
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : { kind: 'and', parts }
+}
+
+function planAlternatives(value: unknown, path: string, scope: Scope): FilterPlan[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw bad('The operator takes a list of at least one filter.', { path, kind: kindOf(value) })
   }
   if (value.length > maxConditions) throw tooManyConditions(path)
-  return value.map((part, i) => compileGroup(part, `${path}[${i}]`, scope))
+  return value.map((part, i) => planGroup(part, `${path}[${i}]`, scope))
 }
 
-function compileCondition(condition: unknown, path: string, scope: Scope): ValueTest {
-  if (!isPlainObject(condition)) {
-    countCondition(path, scope)
-    return operators.$eq(condition, path)
+/** The tests of a field. `place` names it in errors. */
+function planField(
+  path: string,
+  condition: unknown,
+  { place, scope }: { readonly place: string; readonly scope: Scope },
+): readonly FieldTest[] {
+  const test = (operator: keyof FieldCondition, operand: unknown, where: string): FieldTest => {
+    countCondition(place, scope)
+    const holds = operators[operator](operand, where)
+    // The operator has checked what the operand is. A list is copied, for the caller may change it while we wait.
+    const own = (Array.isArray(operand) ? [...operand] : operand) as FieldTest['operand']
+    return { kind: 'test', path, operator, operand: own, holds }
   }
-  const tests = Object.keys(condition).map((name) => {
-    countCondition(path, scope)
-    if (isOperator(name)) return operators[name](condition[name], `${path} > ${name}`)
-    if (name.startsWith('$')) throw unknownOperator(name, path, Object.keys(operators))
+  if (!isPlainObject(condition)) return [test('$eq', condition, place)]
+  const names = Object.keys(condition)
+  if (names.length === 0) throw bad('A condition holds at least one operator.', { path: place })
+  return names.map((name) => {
+    if (isOperator(name)) return test(name, condition[name], `${place} > ${name}`)
+    countCondition(place, scope)
+    if (name.startsWith('$')) throw unknownOperator(name, place, Object.keys(operators))
     throw bad(
       'A condition holds operators only.',
-      { path, key: name },
-      `Name a nested field by its path: "${path}.${name}".`,
+      { path: place, key: name },
+      `Name a nested field by its path: "${place}.${name}".`,
     )
   })
-  if (tests.length === 0) throw bad('A condition holds at least one operator.', { path })
-  return (value) => tests.every((test) => test(value))
+}
+
+/** The plan as a function. */
+export function toPredicate(plan: FilterPlan): Predicate {
+  switch (plan.kind) {
+    case 'everything':
+      return () => true
+    case 'and': {
+      const parts = plan.parts.map(toPredicate)
+      return (read) => parts.every((part) => part(read))
+    }
+    case 'or': {
+      const parts = plan.parts.map(toPredicate)
+      return (read) => parts.some((part) => part(read))
+    }
+    case 'not': {
+      const part = toPredicate(plan.part)
+      return (read) => !part(read)
+    }
+    case 'test':
+      return (read) => plan.holds(read(plan.path))
+    default:
+      return plan satisfies never
+  }
 }
 
 function countCondition(path: string, { conditions }: Scope): void {

@@ -1,4 +1,4 @@
-/** Those who read something, so that it is not taken away under their hands. */
+/** Those who use something now, so that it is not taken away under their hands. */
 export class Readers {
   readonly #reading = new Set<Promise<unknown>>()
 

@@ -63,6 +63,24 @@ export function createTurns({ budgetMs = 4, now = () => performance.now() }: Tur
   }
 }
 
+/** Milliseconds of work between two turns. */
+const stretchMs = 1
+
+/**
+ * Cuts one caller's work into stretches that take turns with everybody else's: call the function often, it returns at once unless the
+ * stretch is used up. `check` is asked before and after each wait; it throws when the work is no longer wanted.
+ */
+export function createPause(turns: Turns, check: () => void = () => {}): () => Promise<void> | undefined {
+  let began = Number.NEGATIVE_INFINITY
+  const next = async (): Promise<void> => {
+    check()
+    await turns.next()
+    check()
+    began = performance.now()
+  }
+  return () => (performance.now() - began < stretchMs ? undefined : next())
+}
+
 /** First in, first out, in constant time: `Array.shift()` moves every element, which ten thousand waiting callers would feel. */
 function createQueue<Value>() {
   let front: Value[] = []

@@ -3,17 +3,22 @@ import { type WasmMemory, wasm, wasmKernel, wasmPageBytes } from '../util/wasm.j
 
 /** `flat-kernel.wat`, compiled. It needs WebAssembly SIMD, which every Node we support has on common machines. */
 export const kernelBase64 =
-  'AGFzbQEAAAABCQFgBX9/f39/AAIQAQRob3N0Bm1lbW9yeQIAAQMCAQAHCAEEc2NhbgAACroBAbcBAgJ/AnsDQCABIANqIQUgACEG/QwAAAAAAAAAAAAAAAAA' +
-  'AAAAIQf9DAAAAAAAAAAAAAAAAAAAAAAhCANAIAcgBv0ABAAgAf0BAwD9ugH9rgEhByAIIAb9AAQQIAH9AQMI/boB/a4BIQggBkEgaiEGIAFBEGohASABIAVJDQAL' +
-  'IAcgCP2uASEHIAQgB/0bACAH/RsBaiAH/RsCIAf9GwNqajYCACAEQQRqIQQgAkEBayECIAINAAsL'
+  'AGFzbQEAAAABEgJgBX9/f39/AGAGf39/f39/AAIQAQRob3N0Bm1lbW9yeQIAAQMDAgABBxMCBHNjYW4AAAhzY2FuUm93cwABCocDArcBAgJ/AnsDQCABIANqIQUgACEG' +
+  '/QwAAAAAAAAAAAAAAAAAAAAAIQf9DAAAAAAAAAAAAAAAAAAAAAAhCANAIAcgBv0ABAAgAf0BAwD9ugH9rgEhByAIIAb9AAQQIAH9AQMI/boB/a4BIQggBkEgaiEGIAFB' +
+  'EGohASABIAVJDQALIAcgCP2uASEHIAQgB/0bACAH/RsBaiAH/RsCIAf9GwNqajYCACAEQQRqIQQgAkEBayECIAINAAsLywECA38CewNAIAEgBSgCACADbGohBiAGIANq' +
+  'IQcgACEI/QwAAAAAAAAAAAAAAAAAAAAAIQn9DAAAAAAAAAAAAAAAAAAAAAAhCgNAIAkgCP0ABAAgBv0BAwD9ugH9rgEhCSAKIAj9AAQQIAb9AQMI/boB/a4BIQogCEEg' +
+  'aiEIIAZBEGohBiAGIAdJDQALIAkgCv2uASEJIAQgCf0bACAJ/RsBaiAJ/RsCIAn9GwNqajYCACAEQQRqIQQgBUEEaiEFIAJBAWshAiACDQALCw=='
 
 /** Rows of one call of the kernel, at most, and values: some 0.1 ms, and 4 KiB of results. */
 const rowsPerScan = 1_024
 const valuesPerScan = 2 ** 19
 
-const kernel = wasmKernel<{ readonly scan: Scan }>(kernelBase64)
+const kernel = wasmKernel<Kernel>(kernelBase64)
 
-type Scan = (query: number, rows: number, count: number, stride: number, out: number) => void
+interface Kernel {
+  scan(query: number, rows: number, count: number, stride: number, out: number): void
+  scanRows(query: number, first: number, count: number, stride: number, out: number, list: number): void
+}
 
 /** One page less than 4 GiB, so that the address after the last row fits 32 bits. */
 const maxPages = 65_535
@@ -58,9 +63,10 @@ export class QuantisedRows {
   readonly rowsPerScan: number
   readonly #dimensions: number
   readonly #memory: WasmMemory
-  readonly #scan: Scan
+  readonly #kernel: Kernel
   readonly #queryRange: number
   readonly #sumsStart: number
+  readonly #listStart: number
   readonly #rowsStart: number
   #steps = new Float64Array(rowsPerScan)
   #residuals = new Float64Array(rowsPerScan)
@@ -82,9 +88,10 @@ export class QuantisedRows {
     this.rowsPerScan = Math.min(rowsPerScan, Math.ceil(valuesPerScan / this.#stride))
     this.#queryRange = Math.min(32_767, Math.floor(int32Max / (largestByte * this.#stride)))
     this.#sumsStart = this.#stride * 2
-    this.#rowsStart = this.#sumsStart + rowsPerScan * 4
+    this.#listStart = this.#sumsStart + rowsPerScan * 4
+    this.#rowsStart = this.#listStart + rowsPerScan * 4
     this.#memory = new wasm.Memory({ initial: Math.ceil(this.#rowsStart / wasmPageBytes), maximum: maxPages })
-    this.#scan = kernel(this.#memory).scan
+    this.#kernel = kernel(this.#memory)
   }
 
   get count(): number {
@@ -162,8 +169,17 @@ export class QuantisedRows {
   scan(query: QuantisedQuery, first: number, count: number): Int32Array {
     const { buffer } = this.#memory
     new Int16Array(buffer, 0, this.#stride).set(query.values)
-    this.#scan(0, this.#rowsStart + first * this.#stride, count, this.#stride, this.#sumsStart)
+    this.#kernel.scan(0, this.#rowsStart + first * this.#stride, count, this.#stride, this.#sumsStart)
     return new Int32Array(buffer, this.#sumsStart, count)
+  }
+
+  /** The same of at most `rowsPerScan` rows that need not follow each other. */
+  scanRows(query: QuantisedQuery, rows: Uint32Array): Int32Array {
+    const { buffer } = this.#memory
+    new Int16Array(buffer, 0, this.#stride).set(query.values)
+    new Uint32Array(buffer, this.#listStart, rows.length).set(rows)
+    this.#kernel.scanRows(0, this.#rowsStart, rows.length, this.#stride, this.#sumsStart, this.#listStart)
+    return new Int32Array(buffer, this.#sumsStart, rows.length)
   }
 
   /** The inner product that a sum of {@link scan} stands for. */

@@ -41,26 +41,29 @@ export async function searchView(
   { topK, allow }: { readonly topK: number; readonly allow: RangeSet | undefined },
   stretches: Stretches,
 ): Promise<VectorMatch[]> {
-  const places = allow === undefined ? [[0, view.count] as const] : placesOf(view, allow)
-  const allowed = places.reduce((sum, [start, end]) => sum + end - start, 0)
+  const places = allow === undefined ? undefined : await allowedPlaces(view, allow, stretches)
+  const allowed = places === undefined ? view.count : places.length
   const wanted = Math.min(topK, allowed)
   if (wanted === 0) return []
 
   const { quantised } = view.table
   const undecided =
     quantised === undefined || allowed < Math.max(accelerateFrom, wanted * 4)
-      ? everyPlace(places)
+      ? places
       : await contenders(quantised, query, {
-          runs: runs(view, places, quantised.rowsPerScan),
+          places,
+          count: view.count,
+          rows: view.rows,
           wanted,
           pause: () => stretches.pause(),
         })
 
   const best = new TopK(wanted)
-  let seen = 0
-  for (const place of undecided) {
+  const count = undecided === undefined ? allowed : undecided.length
+  for (let i = 0; i < count; i++) {
+    const place = undecided === undefined ? i : (undecided[i] as number)
     best.push(view.table.dot(query, view.rows[place] as number), view.numbers[place] as number)
-    if (++seen % rowsPerLook === 0) await stretches.pause()
+    if (i % rowsPerLook === 0) await stretches.pause()
   }
   return best.drain()
 }
@@ -123,11 +126,15 @@ export async function copyRows(
   return { numbers: numbers.slice(0, count), rows: Uint32Array.from({ length: count }, (_, i) => first + i), count }
 }
 
-/** Places that follow each other and whose rows follow each other, too. */
-export interface Run {
-  readonly place: number
-  readonly row: number
+export interface CoarseSearch {
+  /** Absent: the first `count`. */
+  readonly places: Uint32Array | undefined
   readonly count: number
+  /** Row of each place. Absent: the place itself. */
+  readonly rows?: Uint32Array | undefined
+  readonly wanted: number
+  /** Called every thousand rows or so. */
+  readonly pause: () => Promise<void> | undefined
 }
 
 /**
@@ -138,30 +145,25 @@ export interface Run {
 export async function contenders(
   quantised: QuantisedRows,
   vector: Float32Array,
-  {
-    runs,
-    wanted,
-    pause,
-  }: {
-    readonly runs: Iterable<Run>
-    readonly wanted: number
-    /** Called after each run. */
-    readonly pause: () => Promise<void> | undefined
-  },
+  { places, count, rows, wanted, pause }: CoarseSearch,
 ): Promise<number[]> {
   const query = quantised.quantise(vector)
   const certain = new TopK(wanted)
   const found: number[] = []
   const ceilings: number[] = []
-  for (const { place, row, count } of runs) {
-    const sums = quantised.scan(query, row, count)
-    for (let i = 0; i < count; i++) {
-      const estimate = quantised.estimate(query, row + i, sums[i] as number)
-      const uncertainty = quantised.uncertainty(query, row + i)
+  const total = places?.length ?? count
+  for (let from = 0; from < total; from += quantised.rowsPerScan) {
+    const some = rowsAt({ places, rows }, { from, to: Math.min(total, from + quantised.rowsPerScan) })
+    const sums = follow(some) ? quantised.scan(query, some[0] as number, some.length) : quantised.scanRows(query, some)
+    for (let i = 0; i < some.length; i++) {
+      const row = some[i] as number
+      const estimate = quantised.estimate(query, row, sums[i] as number)
+      const uncertainty = quantised.uncertainty(query, row)
       if (estimate + uncertainty < certain.threshold) continue
-      found.push(place + i)
+      const place = places === undefined ? from + i : (places[from + i] as number)
+      found.push(place)
       ceilings.push(estimate + uncertainty)
-      certain.push(estimate - uncertainty, place + i)
+      certain.push(estimate - uncertainty, place)
     }
     await pause()
   }
@@ -169,42 +171,82 @@ export async function contenders(
   return found.filter((_, i) => (ceilings[i] as number) >= threshold)
 }
 
-/** Cuts places into runs whose rows follow each other, of at most `longest` rows. */
-function* runs(view: FlatView, places: readonly Places[], longest: number): Generator<Run> {
-  const { rows } = view
-  for (const [start, end] of places) {
-    for (let place = start; place < end; ) {
-      const row = rows[place] as number
-      let count = 1
-      while (count < longest && place + count < end && rows[place + count] === row + count) count++
-      yield { place, row, count }
-      place += count
+function rowsAt(
+  { places, rows }: Pick<CoarseSearch, 'places' | 'rows'>,
+  { from, to }: { readonly from: number; readonly to: number },
+): Uint32Array {
+  if (places === undefined && rows !== undefined) return rows.subarray(from, to)
+  if (rows === undefined && places !== undefined) return places.subarray(from, to)
+  const some = new Uint32Array(to - from)
+  for (let i = 0; i < some.length; i++) some[i] = rows?.[places?.[from + i] as number] ?? from + i
+  return some
+}
+
+/** Whether rows come one after the other. */
+function follow(rows: Uint32Array): boolean {
+  const first = rows[0] as number
+  for (let i = 1; i < rows.length; i++) if (rows[i] !== first + i) return false
+  return true
+}
+
+/** Ranges and places handled between two looks at the clock. */
+const placesPerLook = 4_096
+
+/** Every place whose number is allowed, ascending. */
+async function allowedPlaces(
+  { numbers, count }: NumberedRows,
+  { starts, ends }: RangeSet,
+  stretches: Stretches,
+): Promise<Uint32Array> {
+  let places = new Uint32Array(Math.min(count, 1_024))
+  let length = 0
+  let place = 0
+  let untilLook = placesPerLook
+  for (let i = 0; i < starts.length && place < count; i++) {
+    const first = lowerBound(numbers, { count, number: starts[i] as number, from: place })
+    const last = lowerBound(numbers, { count, number: ends[i] as number, from: first })
+    if (length + last - first > places.length) {
+      const larger = new Uint32Array(Math.min(count, Math.max(length + last - first, places.length * 2)))
+      larger.set(places)
+      places = larger
     }
+    for (place = first; place < last; place++) places[length++] = place
+    untilLook -= last - first + 1
+    if (untilLook > 0) continue
+    untilLook = placesPerLook
+    await stretches.pause()
   }
+  return places.subarray(0, length)
 }
 
-function* everyPlace(places: readonly Places[]): Iterable<number> {
-  for (const [start, end] of places) for (let place = start; place < end; place++) yield place
-}
-
-/** Where the numbers in these ranges, ascending and apart, are. */
+/** Where the numbers in these ranges, which ascend and are apart, are. */
 export function placesOf(
   { numbers, count }: Pick<NumberedRows, 'numbers' | 'count'>,
-  allow: Iterable<readonly [start: number, end: number]>,
+  ranges: Iterable<Places>,
 ): Places[] {
   const places: Places[] = []
-  for (const [start, end] of allow) {
-    const first = lowerBound(numbers, count, start)
-    const last = lowerBound(numbers, count, end)
+  let from = 0
+  for (const [start, end] of ranges) {
+    const first = lowerBound(numbers, { count, number: start, from })
+    const last = lowerBound(numbers, { count, number: end, from: first })
     if (last > first) places.push([first, last])
+    from = last
   }
   return places
 }
 
-/** The first of `count` places whose number is not below `number`. */
-export function lowerBound(numbers: Float64Array, count: number, number: number): number {
-  let low = 0
-  let high = count
+/** The first of `count` places, from `from` on, whose number is not below `number`. Soon found when it is near. */
+function lowerBound(
+  numbers: Float64Array,
+  { count, number, from }: { readonly count: number; readonly number: number; readonly from: number },
+): number {
+  let step = 1
+  let low = from
+  while (low + step <= count && (numbers[low + step - 1] as number) < number) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(count, low + step - 1)
   while (low < high) {
     const middle = (low + high) >>> 1
     if ((numbers[middle] as number) < number) low = middle + 1

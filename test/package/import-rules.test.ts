@@ -12,7 +12,8 @@ const text = /^src\/text\//
 const models = /^src\/models\//
 const onnx = /^src\/onnx\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
-const facade = /^src\/(?:index|ultra-fast-rag|async-embedding)\.ts$/
+const metadataIndex = /^src\/metadata-index\//
+const facade = /^src\/(?:index|ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/
 
 interface Rule {
   /** Files the rule is about; the first rule that matches holds. */
@@ -59,8 +60,14 @@ const rules: readonly Rule[] = [
     why: 'an adapter never imports the adapter of another port; a second port arrives as an argument',
   },
   {
+    files: metadataIndex,
+    may: [core, util],
+    types: [portTypes],
+    why: 'derived from the store, which arrives as an argument',
+  },
+  {
     files: /^src\/pipelines\//,
-    may: [core, util, text, /^src\/fusion\//],
+    may: [core, util, text, metadataIndex, /^src\/fusion\//],
     types: [portTypes, /^src\/performance\/types\.ts$/],
     why: 'pipelines see ports, never an adapter',
   },
@@ -73,11 +80,11 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/compose\//,
-    may: [core, util, text, new RegExp(`^src/(?:${ports}|models|onnx|pipelines|performance|config)/`)],
+    may: [core, util, text, metadataIndex, new RegExp(`^src/(?:${ports}|models|onnx|pipelines|performance|config)/`)],
     why: 'the one composition root does not know who uses it',
   },
   {
-    files: /^src\/(?:ultra-fast-rag|async-embedding)\.ts$/,
+    files: /^src\/(?:ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/,
     may: [core, /^src\/(?:compose|config)\//],
     types: [/^src\/(?:pipelines|performance)\//, portTypes],
     folder: false,

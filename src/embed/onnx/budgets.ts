@@ -1,10 +1,10 @@
 /** Padded tokens per pass where nobody has said or measured better: a CPU gains nothing beyond, a GPU is not filled by less. */
 const usual = { cpu: 512, others: 16_384 }
 /**
- * Cost of a pass beside its rows, as a part of a full one. Measured on a CPU: 2 ms of 50, MiniLM-L6 in int8, 512 tokens. For an
- * accelerator it is assumed: a pass that does not fill it takes nearly as long as one that does.
+ * What a pass costs beside its rows: on a CPU some 2 ms, in which 20 to 40 tokens could be computed (measured, MiniLM-L6 in int8). For
+ * an accelerator a part of its budget is assumed: a pass that does not fill it takes nearly as long as one that does.
  */
-const costOfPass = { cpu: 1 / 16, others: 1 / 8 }
+const costOfPass = { cpuTokens: 32, othersShare: 1 / 8 }
 /** No failure for memory lowers a budget below this: one that was passing must not make every later pass a tiny one. */
 const least = 64
 
@@ -27,7 +27,7 @@ export class TokenBudgets {
 
   /** What a pass costs beside its rows, in tokens. */
   passTokens(device: string): number {
-    return this.of(device) * (kindOf(device) === 'cpu' ? costOfPass.cpu : costOfPass.others)
+    return kindOf(device) === 'cpu' ? costOfPass.cpuTokens : this.of(device) * costOfPass.othersShare
   }
 
   /** What was measured to be best for devices of this kind (`'cpu'`, `'cuda'`). */

@@ -78,7 +78,7 @@ export interface OnnxEmbedder extends Embedder {
 
 /** Raise it when batches are formed in a way that gives other vectors. */
 const paddingPolicy = { batched: 'by-length/1', alone: 'alone/1' }
-const usual = { workers: 8, rows: 256, textsPerCall: 64, callsPerLane: 64 }
+const usual = { workers: 8, rows: 256, textsPerCall: 64, callsPerLane: 24 }
 
 /**
  * Embeds with a transformer model in the ONNX format, in worker threads: the event loop only hands out texts and takes vectors. Finds

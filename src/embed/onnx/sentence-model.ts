@@ -1,8 +1,8 @@
 import { RagError } from '../../core/errors.js'
 import type { EmbeddingModel, Pooling, TokenizedTexts } from '../../models/types.js'
+import { createBatchInputs } from '../../onnx/batch-inputs.js'
+import { floatsOf } from '../../onnx/float-data.js'
 import type { Session, TensorInfo } from '../../onnx/session.js'
-import { createBatchInputs } from './batch-inputs.js'
-import { fromHalfFloats } from './half-floats.js'
 import type { LaneVectors } from './lane.js'
 import { poolRows } from './pooling.js'
 
@@ -84,11 +84,4 @@ function wrongWidth(width: number, { name, weights, dimensions }: SentenceModelO
       hint: 'The weights and the config.json beside them are not of the same model: get both again.',
     },
   )
-}
-
-/** The binding gives 16-bit floats as `Float16Array` where there is one, else as their bits. */
-function floatsOf(data: unknown): Float32Array {
-  if (data instanceof Float32Array) return data
-  if (data instanceof Uint16Array) return fromHalfFloats(data)
-  return Float32Array.from(data as ArrayLike<number>)
 }

@@ -1,8 +1,37 @@
 import type { Filter } from '../../core/filter.js'
 import { decodePiece } from '../../core/piece.js'
 import { RangeSet } from '../../core/range-set.js'
+import type { MetadataIndex } from '../../metadata-index/metadata-index.js'
 import type { StoreNamespace } from '../../store/types.js'
 import { compileFilter, metadataReader } from '../../util/filter.js'
+
+/** Attempts to find the columns there that were just made: they may be forgotten when the store no longer lists its changes. */
+const maxAttempts = 3
+
+/**
+ * The chunk numbers a filter allows, told from the metadata in memory. `freshen` brings what was just made to the epoch that the
+ * query must see. A filter of more paths than are held is tested against the documents.
+ */
+export async function allowedNumbers(
+  filter: Filter,
+  { metadata, namespace, freshen }: AllowTools,
+  signal?: AbortSignal,
+): Promise<RangeSet> {
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    if (!(await metadata.prepare(filter))) break
+    signal?.throwIfAborted()
+    await freshen()
+    const allowed = await metadata.match(filter, signal)
+    if (allowed !== undefined) return allowed
+  }
+  return scanDocuments(filter, namespace, signal)
+}
+
+export interface AllowTools {
+  readonly metadata: MetadataIndex
+  readonly namespace: StoreNamespace
+  readonly freshen: () => Promise<void>
+}
 
 /** Documents tested before the event loop gets a turn. */
 const documentsPerTurn = 256
@@ -11,7 +40,7 @@ const documentsPerTurn = 256
  * The chunk numbers a filter allows, by testing every document of the namespace. A chunk with metadata of its own (see
  * `OwnChunk`) is tested by itself.
  */
-export async function allowedNumbers(
+export async function scanDocuments(
   filter: Filter,
   namespace: StoreNamespace,
   signal?: AbortSignal,

@@ -2,6 +2,7 @@ import type { Citation, Source } from '../../core/answer.js'
 import type { AnswerEvent } from '../../core/events.js'
 import { sentenceSpans } from '../../text/sentences.js'
 import { beginsCitationMarker, isCitationMarker, maxMarkerLength } from '../../util/citation-marker.js'
+import { shownText } from './pack.js'
 
 /** What the parser makes of an answer: its text, and a citation right after the delta that ends with its marker. */
 export type CitedPart = Extract<AnswerEvent, { type: 'answer-delta' | 'citation' }>
@@ -200,16 +201,20 @@ class CitedSource {
 
   cite(statement: string, position: Citation['position']): Citation {
     const { chunk } = this.#source
+    const { span, text } = shownText(this.#source)
     const { start, end } = this.#quoted(statement) ?? this.#mostAlike(statement)
+    // Of a text around the passage only the page is known on which it begins.
+    const isInside = span.start + start >= chunk.span.start && span.start + start < chunk.span.end
+    const { page } = isInside ? chunk.span : span
     return {
       marker: this.marker,
       position,
       documentId: chunk.documentId,
       chunkId: chunk.id,
       title: chunk.title,
-      ...(chunk.span.page === undefined ? {} : { page: chunk.span.page }),
-      span: { start: chunk.span.start + start, end: chunk.span.start + end },
-      quote: chunk.text.slice(start, end),
+      ...(page === undefined ? {} : { page }),
+      span: { start: span.start + start, end: span.start + end },
+      quote: text.slice(start, end),
     }
   }
 
@@ -217,7 +222,7 @@ class CitedSource {
   #quoted(statement: string): Stretch | undefined {
     const quotation = statement.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, '')
     if (quotation.length < minQuotationLength) return undefined
-    const start = this.#source.chunk.text.indexOf(quotation)
+    const start = shownText(this.#source).text.indexOf(quotation)
     if (start < 0) return undefined
     const end = start + quotation.length
     const touched = this.#split().filter((sentence) => sentence.start < end && sentence.end > start)
@@ -241,11 +246,11 @@ class CitedSource {
     for (const sentence of split) {
       if (best === undefined || (scores.get(sentence) ?? 0) > (scores.get(best) ?? 0)) best = sentence
     }
-    return best ?? { start: 0, end: this.#source.chunk.text.length }
+    return best ?? { start: 0, end: shownText(this.#source).text.length }
   }
 
   #split(): readonly Sentence[] {
-    const { text } = this.#source.chunk
+    const { text } = shownText(this.#source)
     this.#sentences ??= sentencesOf(text).map((sentence) => ({ ...sentence, words: wordsOf(sentence.text) }))
     return this.#sentences
   }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { RagError } from '../../core/errors.js'
-import { buildGraph, type GraphBuilder, type GraphOptions, largestOf } from './graph.js'
+import { buildGraph, type Critical, type GraphBuilder, type GraphOptions, largestOf } from './graph.js'
 import { type FileStamp, RowsReader, RowsWriter, stampOf } from './rows-file.js'
 
 /** Rows that are to become a file. */
@@ -67,7 +67,10 @@ export function sealRows({ path, dimensions, numbers, rows, sync }: SealTask): F
 }
 
 /** Joins segments and builds their graph. Leaves no files behind when it fails or is aborted. */
-export async function mergeRows(task: MergeTask, signal: AbortSignal): Promise<MergeResult> {
+export async function mergeRows(
+  task: MergeTask,
+  { signal, critical }: { readonly signal: AbortSignal; readonly critical: Critical },
+): Promise<MergeResult> {
   const { dimensions, inputs, path, graph, sync } = task
   const created = [...(path === undefined ? [] : [path]), ...(graph === undefined ? [] : [graph.path])]
   return creating(created, async () => {
@@ -80,7 +83,7 @@ export async function mergeRows(task: MergeTask, signal: AbortSignal): Promise<M
     }
     const reader = new RowsReader(path ?? first.path, count, dimensions)
     try {
-      const built = graph && (await build(reader, { graph, base: first.count }, signal))
+      const built = graph && (await build(reader, { graph, base: first.count, critical }, signal))
       // Its own threads wrote it; a graph is mapped only when it is whole.
       return {
         count,
@@ -163,7 +166,7 @@ function placesInOrder(inputs: readonly MergeInput[], readers: readonly RowsRead
 
 async function build(
   reader: RowsReader,
-  { graph, base }: { readonly graph: GraphTask; readonly base: number },
+  { graph, base, critical }: { readonly graph: GraphTask; readonly base: number; readonly critical: Critical },
   signal: AbortSignal,
 ): Promise<{ readonly builder: GraphBuilder; readonly largest: number }> {
   const { count, dimensions } = reader.layout
@@ -172,6 +175,7 @@ async function build(
   const builder = await buildGraph({
     dimensions,
     options: graph.options,
+    critical,
     capacity: count,
     largest,
     ...(graph.base === undefined ? {} : { base: { path: graph.base.path, count: begins } }),

@@ -30,7 +30,14 @@ export interface Graph {
 interface Shape {
   readonly dimensions: number
   readonly options: GraphOptions
+  readonly critical: Critical
 }
+
+/**
+ * Runs native code. A thread that is ended while it is there would take the process down: what comes back finds its engine gone and throws where
+ * nobody can catch it.
+ */
+export type Critical = <Result>(section: () => Result) => Result
 
 /** Begins a graph; with `base`, a file of `base.count` rows, it goes on from there. `largest` is about the largest value in any row. */
 export async function buildGraph(
@@ -51,13 +58,13 @@ export async function openGraph(shape: Shape & { readonly path: string; readonly
 /**
  * usearch 2.25 has no kernels for the cosine of half floats and bytes on common machines, but for their inner product: vectors are of unit length.
  */
-async function makeUsearch({ dimensions, options }: Shape) {
+async function makeUsearch({ dimensions, options, critical }: Shape) {
   const { Index, MetricKind, ScalarKind } = await importOptional(
     'usearch',
     () => import('usearch'),
     'npm i usearch@2.25',
   )
-  return new Index({
+  const config = {
     dimensions,
     metric: MetricKind.IP,
     quantization: { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 }[options.quantization],
@@ -65,33 +72,37 @@ async function makeUsearch({ dimensions, options }: Shape) {
     expansion_add: options.expansionAdd,
     expansion_search: options.expansionSearch,
     multi: false,
-  })
+  }
+  return critical(() => new Index(config))
 }
 
 async function buildUsearch({ base, largest, ...shape }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
   const index = await makeUsearch(shape)
-  if (base !== undefined) index.load(base.path)
+  const { critical } = shape
+  if (base !== undefined) critical(() => index.load(base.path))
   let next = base?.count ?? 0
   return {
     add: (rows, threads) => {
       const count = rows.length / shape.dimensions
       const keys = BigUint64Array.from({ length: count }, (_, i) => BigInt(next + i))
-      index.add(keys, shape.options.quantization === 'i8' ? toBytes(rows, largest) : rows, threads)
+      const values = shape.options.quantization === 'i8' ? toBytes(rows, largest) : rows
+      critical(() => index.add(keys, values, threads))
       next += count
     },
-    save: (path) => index.save(path),
+    save: (path) => critical(() => index.save(path)),
   }
 }
 
 async function openUsearch({ path, count, ...shape }: Parameters<typeof openGraph>[0]): Promise<Graph> {
   const index = await makeUsearch(shape)
-  index.view(path)
+  const { critical } = shape
+  critical(() => index.view(path))
   return {
     // The rows and their neighbours are mapped; what is held is a pointer to each, and marks of what a search has visited.
     bytes: 2 ** Math.ceil(Math.log2(Math.max(count, 2))) * 9,
     search: (vector, wanted) => {
       const query = shape.options.quantization === 'i8' ? toBytes(vector, largestOf(vector)) : vector
-      return Float64Array.from(index.search(query, wanted, 1).keys, Number)
+      return critical(() => Float64Array.from(index.search(query, wanted, 1).keys, Number))
     },
   }
 }
@@ -123,36 +134,39 @@ async function buildHnswlib({
   base,
   capacity,
   dimensions,
-  options,
-}: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
+  options, critical }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
   const HierarchicalNSW = await importHnswlib()
-  const index = new HierarchicalNSW('ip', dimensions)
+  const index = critical(() => new HierarchicalNSW('ip', dimensions))
   let next = base?.count ?? 0
-  if (base === undefined) index.initIndex(capacity, options.connectivity, options.expansionAdd)
+  if (base === undefined) critical(() => index.initIndex(capacity, options.connectivity, options.expansionAdd))
   else {
-    index.readIndexSync(base.path)
-    index.resizeIndex(capacity)
+    critical(() => index.readIndexSync(base.path))
+    critical(() => index.resizeIndex(capacity))
   }
   return {
     add: (rows) => {
       for (let start = 0; start < rows.length; start += dimensions) {
-        index.addPoint(Array.from(rows.subarray(start, start + dimensions)), next++)
+        const row = Array.from(rows.subarray(start, start + dimensions))
+        critical(() => index.addPoint(row, next++))
       }
     },
-    save: (path) => index.writeIndexSync(path),
+    save: (path) => critical(() => index.writeIndexSync(path)),
   }
 }
 
-async function openHnswlib({ path, count, dimensions, options }: Parameters<typeof openGraph>[0]): Promise<Graph> {
+async function openHnswlib({ path, count, dimensions, options, critical }: Parameters<typeof openGraph>[0]): Promise<Graph> {
   const HierarchicalNSW = await importHnswlib()
-  const index = new HierarchicalNSW('ip', dimensions)
-  index.readIndexSync(path)
+  const index = critical(() => new HierarchicalNSW('ip', dimensions))
+  critical(() => index.readIndexSync(path))
   return {
     // Rows, links of the lowest layer, label; the layers above come to a tenth of them.
     bytes: count * (dimensions * 4 + options.connectivity * 2 * 4 * 1.1 + 20),
     search: (vector, wanted) => {
-      index.setEf(Math.max(options.expansionSearch, wanted))
-      return Float64Array.from(index.searchKnn(Array.from(vector), Math.min(wanted, count)).neighbors)
+      const values = Array.from(vector)
+      return critical(() => {
+        index.setEf(Math.max(options.expansionSearch, wanted))
+        return Float64Array.from(index.searchKnn(values, Math.min(wanted, count)).neighbors)
+      })
     },
   }
 }

@@ -2,8 +2,8 @@ import { RagError } from '../../core/errors.js'
 import { TopK } from '../../util/top-k.js'
 import { dot } from '../../util/vector-math.js'
 import type { QuantisedRows } from '../flat-kernel.js'
-import { contenders, type Places, placesOf, type Run } from '../flat-view.js'
-import { type Graph, type GraphOptions, openGraph } from './graph.js'
+import { contenders, type Places, placesOf } from '../flat-view.js'
+import { type Critical, type Graph, type GraphOptions, openGraph } from './graph.js'
 import { RowsReader } from './rows-file.js'
 
 /** A segment as a search names it: enough to open it in a thread that does not know it yet. */
@@ -55,14 +55,14 @@ const overFetchFactor = { f32: 1, f16: 1, i8: 3 }
 export class SegmentSearcher {
   readonly #open = new Map<number, OpenSegment>()
 
-  async open(segments: readonly SegmentRef[]): Promise<number> {
-    for (const ref of segments) await this.#find(ref)
+  async open(segments: readonly SegmentRef[], critical: Critical): Promise<number> {
+    for (const ref of segments) await this.#find(ref, critical)
     return this.#bytes()
   }
 
-  async search({ segments, queries, topK, allow, exact }: SegmentSearch): Promise<SegmentMatches> {
+  async search({ segments, queries, topK, allow, exact }: SegmentSearch, critical: Critical): Promise<SegmentMatches> {
     const open: [SegmentRef, OpenSegment][] = []
-    for (const ref of segments) open.push([ref, await this.#find(ref)])
+    for (const ref of segments) open.push([ref, await this.#find(ref, critical)])
     const dimensions = segments[0]?.dimensions ?? 1
     const results: { number: number; score: number }[][] = []
     for (let start = 0; start < queries.length; start += dimensions) {
@@ -88,13 +88,13 @@ export class SegmentSearcher {
     return this.#bytes()
   }
 
-  async #find(ref: SegmentRef): Promise<OpenSegment> {
+  async #find(ref: SegmentRef, critical: Critical): Promise<OpenSegment> {
     let segment = this.#open.get(ref.id)
     if (segment === undefined) {
       segment = new OpenSegment(ref)
       this.#open.set(ref.id, segment)
     }
-    await segment.openGraph(ref)
+    await segment.openGraph(ref, critical)
     return segment
   }
 
@@ -132,10 +132,10 @@ class OpenSegment {
     return (this.#graph?.bytes ?? 0) + (this.#coarse?.bytes ?? 0)
   }
 
-  async openGraph({ graph, count, dimensions }: SegmentRef): Promise<void> {
+  async openGraph({ graph, count, dimensions }: SegmentRef, critical: Critical): Promise<void> {
     if (graph === undefined || graph.path === this.#graphPath) return
     try {
-      this.#graph = await openGraph({ path: graph.path, count, dimensions, options: graph.options })
+      this.#graph = await openGraph({ path: graph.path, count, dimensions, options: graph.options, critical })
     } catch (cause) {
       if (RagError.isInstance(cause)) throw cause
       throw new RagError('INTEGRITY', 'A graph of vectors could not be opened.', { cause, data: { graph: graph.path } })
@@ -198,12 +198,9 @@ class OpenSegment {
   ): Promise<Iterable<number>> {
     const wanted = Math.min(topK, allowed)
     const coarse = allowed < wanted * 4 ? undefined : this.#coarseRows()
-    if (coarse === undefined) return everyLiving(places, ref)
-    return contenders(coarse, query, {
-      runs: livingRuns(places, ref, coarse.rowsPerScan),
-      wanted,
-      pause: () => undefined,
-    })
+    const living = allowed === this.#count && coarse !== undefined ? undefined : livingPlaces(places, ref, allowed)
+    if (coarse === undefined) return living ?? []
+    return contenders(coarse, query, { places: living, count: this.#count, wanted, pause: () => undefined })
   }
 
   #coarseRows(): QuantisedRows | undefined {
@@ -244,21 +241,11 @@ function livingIn(
   return (place) => bits[place] === 1 && !isRemoved(removed, place)
 }
 
-function* everyLiving(places: readonly Places[], { removed }: SegmentRef): Generator<number> {
+function livingPlaces(places: readonly Places[], { removed }: SegmentRef, allowed: number): Uint32Array {
+  const living = new Uint32Array(allowed)
+  let length = 0
   for (const [start, end] of places) {
-    for (let place = start; place < end; place++) if (!isRemoved(removed, place)) yield place
+    for (let place = start; place < end; place++) if (!isRemoved(removed, place)) living[length++] = place
   }
-}
-
-/** Runs of at most `longest` places, none of them removed. */
-function* livingRuns(places: readonly Places[], { removed }: SegmentRef, longest: number): Generator<Run> {
-  for (const [start, end] of places) {
-    for (let place = start; place < end; ) {
-      const most = Math.min(longest, end - place)
-      let count = removed === undefined ? most : 0
-      while (count < most && !isRemoved(removed, place + count)) count++
-      if (count > 0) yield { place, row: place, count }
-      place += Math.max(count, 1)
-    }
-  }
+  return living
 }

@@ -648,12 +648,11 @@ function pathsOf({ rows, graph }: Segment): string[] {
 }
 
 /** Start and end of ranges, one after the other. */
-function bounds(ranges: RangeSet): Float64Array {
-  const flat = new Float64Array(ranges.length * 2)
-  let place = 0
-  for (const [start, end] of ranges) {
-    flat[place++] = start
-    flat[place++] = end
+function bounds({ starts, ends }: RangeSet): Float64Array {
+  const flat = new Float64Array(starts.length * 2)
+  for (let i = 0; i < starts.length; i++) {
+    flat[2 * i] = starts[i] as number
+    flat[2 * i + 1] = ends[i] as number
   }
   return flat
 }

@@ -14,12 +14,12 @@ serveTasks({
     scavenger.dropped(task.rows.byteLength)
     return stamp
   },
-  merge: (task: MergeTask, { signal }) => mergeRows(task, signal),
+  merge: (task: MergeTask, context) => mergeRows(task, context),
   verify: ({ path, stamp }: { readonly path: string; readonly stamp: FileStamp }) =>
     stampOf(path, stamp.name).checksums === stamp.checksums,
-  open: (segments: readonly SegmentRef[]) => searcher.open(segments),
-  search: async (search: SegmentSearch) => {
-    const found = await searcher.search(search)
+  open: (segments: readonly SegmentRef[], { critical }) => searcher.open(segments, critical),
+  search: async (search: SegmentSearch, { critical }) => {
+    const found = await searcher.search(search, critical)
     return new Transferred(found, [found.numbers.buffer, found.scores.buffer, found.counts.buffer] as ArrayBuffer[])
   },
   drop: (ids: readonly number[]) => searcher.drop(ids),

@@ -1,4 +1,4 @@
-import { lowerBound, placesOf } from '../flat-view.js'
+import { placesOf } from '../flat-view.js'
 import type { GraphOptions } from './graph.js'
 import type { FileStamp } from './rows-file.js'
 import type { SegmentRef } from './search.js'
@@ -73,11 +73,6 @@ export function* goneSince(before: SegmentView, after: SegmentView | undefined):
     const number = numbers[place] as number
     yield [number, number + 1]
   }
-}
-
-export function holds({ segment, ...view }: SegmentView, number: number): boolean {
-  const place = lowerBound(segment.numbers, segment.count, number)
-  return segment.numbers[place] === number && isThere({ segment, ...view }, place)
 }
 
 export function refOf({ segment, removed, alive }: SegmentView): SegmentRef {

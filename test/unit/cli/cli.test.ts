@@ -104,7 +104,10 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       chunks: 6,
       epoch: 2,
       storage: { id: 'x', directory: undefined, readOnly: false },
-      indexes: { lexical: { chunks: 6, segments: 1, bytes: 10, epoch: 2 } },
+      indexes: {
+        lexical: { chunks: 6, segments: 1, bytes: 10, epoch: 2 },
+        metadata: { rows: 0, columns: 0, bytes: 0 },
+      },
     }),
     namespace: (name) => {
       calls.push(['namespace', name])

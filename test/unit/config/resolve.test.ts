@@ -12,9 +12,11 @@ const catalogue = {
   extractors: names('pdfium', 'pdf-parse'),
   chunkers: names('sentence', 'sentence-splitter'),
   embedders: names('hashing', 'onnx', 'static', 'ai-sdk', 'openai-compatible'),
+  embedderFitters: names('latent-semantic'),
   vectorIndexes: names('auto', 'flat'),
   lexicalIndexes: names('bm25'),
-  fusions: names('rrf', 'weighted'),
+  fusions: names('adaptive', 'rrf', 'weighted'),
+  rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
   stores: names('memory', 'lmdb'),
 }
@@ -370,12 +372,45 @@ describe('presets', () => {
     },
   )
 
-  it('name a reranker that is not there yet', () => {
-    expect(failure({ preset: 'production', embedder: false })).toMatchObject({
-      code: 'UNSUPPORTED',
-      data: { option: 'rerank', adapter: 'mmr' },
+  it('have the reranker they name, with the options of the top level', () => {
+    const rerank = (options: object) => resolve({ embedder: false, ...options }).rerank
+    expect(rerank({ preset: 'default' })).toBe(false)
+    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.7 })
+    expect(rerank({ preset: 'research', modelsDir: '/models', maxWorkers: 1 })).toEqual({
+      kind: 'cross-encoder',
+      model: 'cross-encoder/ms-marco-MiniLM-L6-v2',
+      candidates: 20,
+      quantization: 'fp32',
+      modelsDir: '/models',
+      maxWorkers: 1,
     })
-    expect(failure({ rerank: 'cross-encoder' }).code).toBe('UNSUPPORTED')
+    expect(rerank({ preset: 'research', rerank: false })).toBe(false)
+    expect(rerank({ rerank: { kind: 'mmr', lambda: 1 } })).toEqual({ kind: 'mmr', candidates: 20, lambda: 1 })
+    const chosen = { kind: 'cross-encoder', quantization: 'none', candidates: 50, cascade: { keep: 8 } }
+    expect(rerank({ rerank: chosen })).toMatchObject({ ...chosen, quantization: 'fp32' })
+    expect(rerank({ rerank: 'cross-encoder', quantization: 'int8' })).toMatchObject({ quantization: 'int8' })
+  })
+
+  it('refuse options of rerankers that there are not, or that are out of range', () => {
+    for (const rerank of [
+      'mrr',
+      { kind: 'mmr', lambda: 2 },
+      { kind: 'mmr', candidates: 0 },
+      { kind: 'mmr', model: 'x' },
+      { kind: 'cross-encoder', cascade: { keep: 0 } },
+      { kind: 'cross-encoder', device: ['cpu'] },
+      { rerank: async () => [] },
+      true,
+    ]) {
+      expect(failure({ rerank }).code).toBe('BAD_OPTION')
+    }
+  })
+
+  it('say what to pass instead where their reranker is missing', () => {
+    const without = { ...catalogue, rerankers: names('llm') }
+    const error = failure({ preset: 'production', embedder: false }, without)
+    expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'rerank', adapter: 'mmr', available: ['llm'] } })
+    expect(error.hint).toContain('rerank: false')
   })
 
   it('and profiles hold whole numbers in range', () => {

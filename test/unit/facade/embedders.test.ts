@@ -217,11 +217,12 @@ describe('presets with a model at hand', () => {
     modelsDirOf({
       'sentence-transformers/all-MiniLM-L6-v2': modelFolder(),
       'minishlab/potion-retrieval-32M': staticModelFolder(),
+      'cross-encoder/ms-marco-MiniLM-L6-v2': modelFolder({ output: 'logit' }),
     })
 
   it.each([
     ['kaggle', {}, /^onnx\/.*\/int8\//],
-    ['production', { rerank: false }, /^onnx\/.*\/int8\//],
+    ['production', {}, /^onnx\/.*\/int8\//],
     ['research', { rerank: false }, /^onnx\/.*\/fp32\//],
     ['extreme', {}, /^static\//],
   ] as const)('"%s" ingests and answers', async (preset, options, fingerprint) => {

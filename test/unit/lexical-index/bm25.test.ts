@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createAnalyzers } from '../../../src/lexical-index/analyzers.js'
 import { type Bm25Index, createBm25Index } from '../../../src/lexical-index/bm25.js'
 import { buildSegment } from '../../../src/lexical-index/build.js'
 import { searchViews } from '../../../src/lexical-index/search.js'
 import { viewOf } from '../../../src/lexical-index/view.js'
+import { createAnalyzers } from '../../../src/text/analyzers.js'
 import { createTurns } from '../../../src/util/yield.js'
 import { documentOf, find, partsOf, publish, randomText, seeded } from './support.js'
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
 import { RangeSet } from '../../../src/core/range-set.js'
-import { randomNumbers } from '../../../src/testing/support.js'
+import { randomNumbers, shuffled } from '../../../src/testing/support.js'
 import { createFlatIndex } from '../../../src/vector-index/flat.js'
 import type { VectorIndex, VectorMatch } from '../../../src/vector-index/types.js'
 
@@ -92,6 +92,35 @@ describe('the flat vector index', () => {
         const query = randomVectors(1, dimensions, 9_000 + i)
         expect(await fast.search(query, { topK: 10 })).toEqual(await plain.search(query, { topK: 10 }))
       }
+    },
+  )
+
+  it.each([2, 3, 10, 700])(
+    'finds the same where a filter leaves one vector of %i, wherever they lie',
+    async (every) => {
+      const [dimensions, count] = [24, 4_000]
+      const vectors = randomVectors(count, dimensions, every)
+      const rows = new Map(
+        Array.from({ length: count }, (_, i) => [i * 3, vectors.subarray(i * dimensions, (i + 1) * dimensions)]),
+      )
+      const index = makeFlat({ dimensions })
+      // In another order than that of the numbers, so that neighbours lie in distant rows.
+      const numbers = shuffled([...rows.keys()], 5)
+      for (let from = 0; from < count; from += 500) {
+        const some = numbers.slice(from, from + 500)
+        await add(index, some, Float32Array.from(some.flatMap((number) => [...(rows.get(number) as Float32Array)])))
+      }
+      const random = randomNumbers(every)
+      const chosen = [...rows.keys()].filter(() => random() < 1 / every)
+      // Beginning before a number or with it, ending with it or behind it.
+      const allow = RangeSet.from(
+        chosen.map((number) => [number - Math.floor(random() * 2), number + 1 + Math.floor(random() * 2)]),
+      )
+      for (let start = 0; start < 5 * dimensions; start += dimensions) {
+        const query = randomVectors(5, dimensions, 9).subarray(start, start + dimensions)
+        expectLike(await index.search(query, { topK: 20, allow }), oracle(rows, query, 20, allow))
+      }
+      await index.close()
     },
   )
 

@@ -1,5 +1,5 @@
-import { type Analyzer, createAnalyzer } from '../text/analyzer.js'
-import { languageProfile } from '../text/language.js'
+import { type Analyzer, createAnalyzer } from './analyzer.js'
+import { languageProfile } from './language.js'
 
 /** Gives the analyzer of a language, made once for each profile. */
 export function createAnalyzers(): (language: string) => Promise<Analyzer> {

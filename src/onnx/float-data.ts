@@ -1,3 +1,10 @@
+/** What an output holds, as 32-bit floats. The binding gives 16-bit ones as `Float16Array` where there is one, else as their bits. */
+export function floatsOf(data: unknown): Float32Array {
+  if (data instanceof Float32Array) return data
+  if (data instanceof Uint16Array) return fromHalfFloats(data)
+  return Float32Array.from(data as ArrayLike<number>)
+}
+
 let table: Float32Array | undefined
 
 /** 16-bit floats (IEEE 754 binary16, as bits) as 32-bit ones. */

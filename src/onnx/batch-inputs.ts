@@ -1,6 +1,6 @@
-import { RagError } from '../../core/errors.js'
-import type { TokenizedTexts } from '../../models/types.js'
-import type { Session, TensorInfo } from '../../onnx/session.js'
+import { RagError } from '../core/errors.js'
+import type { TokenizedPairs, TokenizedTexts } from '../models/types.js'
+import type { Session, TensorInfo } from './session.js'
 
 /** Inputs of one batch. They lie in memory that the next batch overwrites. */
 export interface BatchInputs {
@@ -11,14 +11,15 @@ export interface BatchInputs {
 
 /**
  * Makes the function that turns batches of token ids into the inputs that a model has. Rows are filled up at their end, with
- * `paddingId` where the mask is 0. Throws `INTEGRITY` when the model takes no token ids, `UNSUPPORTED` when it wants something unknown.
+ * `paddingId` where the mask is 0. It is for texts or for pairs of texts, not for both in turn: token types of texts are never written.
+ * Throws `INTEGRITY` when the model takes no token ids, `UNSUPPORTED` when it wants something unknown.
  */
 export function createBatchInputs(
   { inputs, Tensor }: Pick<Session, 'inputs' | 'Tensor'>,
   { paddingId, file }: { readonly paddingId: number; readonly file: string },
-): (batch: TokenizedTexts) => BatchInputs {
+): (batch: TokenizedTexts | TokenizedPairs) => BatchInputs {
   if (!inputs.some(({ name }) => name === 'input_ids')) {
-    throw new RagError('INTEGRITY', 'The model takes no token ids: it is not one that embeds texts.', {
+    throw new RagError('INTEGRITY', 'The model takes no token ids: it is not one that reads texts.', {
       data: { file, inputs: inputs.map(({ name }) => name) },
       hint: 'Give a model whose graph has an input "input_ids".',
     })
@@ -37,6 +38,8 @@ export function createBatchInputs(
 }
 
 interface Filling extends TokenizedTexts {
+  /** See `TokenizedPairs`. */
+  readonly seconds?: Int32Array
   readonly rows: number
   readonly sequence: number
   readonly paddingId: number
@@ -54,7 +57,7 @@ function fillerOf({ name, type }: TensorInfo, file: string): (filling: Filling) 
   })
 }
 
-/** Every cell is written anew, but those of inputs that are always 0. */
+/** Every cell is written anew, but those of inputs that are always 0: there is one segment, or no second one. */
 const fillers: Readonly<Record<string, (filling: Filling) => void>> = {
   input_ids({ ids, offsets, rows, sequence, paddingId, values, stride }) {
     for (let row = 0; row < rows; row++) {
@@ -72,7 +75,17 @@ const fillers: Readonly<Record<string, (filling: Filling) => void>> = {
       for (let place = 0; place < sequence; place++) values[(base + place) * stride] = place < length ? 1 : 0
     }
   },
-  token_type_ids() {},
+  token_type_ids({ offsets, seconds, rows, sequence, values, stride }) {
+    if (seconds === undefined) return
+    for (let row = 0; row < rows; row++) {
+      const length = (offsets[row + 1] as number) - (offsets[row] as number)
+      const second = seconds[row] as number
+      const base = row * sequence
+      for (let place = 0; place < sequence; place++) {
+        values[(base + place) * stride] = place >= second && place < length ? 1 : 0
+      }
+    }
+  },
   position_ids({ rows, sequence, values, stride }) {
     for (let row = 0; row < rows; row++) {
       for (let place = 0; place < sequence; place++) values[(row * sequence + place) * stride] = place

@@ -1,5 +1,5 @@
-import type { Analyzer } from '../text/analyzer.js'
 import type { Turns } from '../util/yield.js'
+import type { Analyzer } from './analyzer.js'
 
 /** Characters of a question that are read, in UTF-16 code units: about twelve pages. */
 const maxCharacters = 32_768

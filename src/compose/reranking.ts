@@ -1,0 +1,89 @@
+import type { RerankOptions } from '../config/options.js'
+import type { ResolvedConfig } from '../config/resolve.js'
+import { completeReranker, type ResolvedReranker } from '../config/resolve-reranker.js'
+import { RagError } from '../core/errors.js'
+import type { Closable } from '../core/lifecycle.js'
+import type { RerankerName, RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { Reranking } from '../pipelines/steps/rerank.js'
+import type { Reranker } from '../rerank/types.js'
+import { memoizeAsync } from '../util/memoize-async.js'
+import { catalogue } from './catalogue.js'
+import { openGivenLlm } from './given-llm.js'
+
+/** Chooses the reranker of a call; each is opened by the first call that needs it. */
+export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking | undefined
+
+/** Hits a reranker of the caller's own is given, where the call does not say. */
+const usualCandidates = 20
+
+/** `part` keeps what it opens, to close it with everything else. */
+export function createReranking(
+  config: ResolvedConfig,
+  part: (open: () => Promise<Reranker & Closable>) => () => Promise<Reranker>,
+): ChooseReranking {
+  const { rerank } = config
+  const byKind = new Map<string, Reranking>()
+  const opened = (options: ResolvedReranker): Reranking => {
+    const { candidates, kind } = options
+    return { id: kind, open: part(() => openReranker(options, config)), candidates }
+  }
+  const own = rerank === false ? undefined : rerank.kind === 'instance' ? brought(rerank.instance) : opened(rerank)
+  if (own !== undefined && rerank !== false && rerank.kind !== 'instance') byKind.set(rerank.kind, own)
+  const ofKind = (kind: RerankerName): Reranking => {
+    const known = byKind.get(kind) ?? opened(completeReranker({ kind } as RerankOptions, config, catalogue))
+    byKind.set(kind, known)
+    return known
+  }
+  return (choice) => {
+    if (choice === undefined) return own
+    if (choice === false) return undefined
+    const { kind = undefined, candidates = undefined } =
+      typeof choice === 'string' ? { kind: choice } : choice === true ? {} : choice
+    const chosen = kind === undefined ? own : ofKind(kind)
+    if (chosen === undefined) throw nothingToRerankWith()
+    return candidates === undefined ? chosen : { ...chosen, candidates }
+  }
+}
+
+function brought(reranker: Reranker): Reranking {
+  const { id, capabilities } = reranker
+  // It may be JavaScript and leave them out.
+  const vectors = (capabilities as Partial<Reranker['capabilities']> | undefined)?.vectors === true
+  const checked: Reranker = {
+    id,
+    capabilities: { vectors },
+    rerank: (request, options) => reranker.rerank(request, options),
+    warmUp: async (options) => reranker.warmUp?.(options),
+    close: async () => {},
+  }
+  return { id, open: memoizeAsync(async () => checked), candidates: usualCandidates }
+}
+
+async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConfig): Promise<Reranker> {
+  const { candidates: _candidates, ...options } = reranker
+  switch (options.kind) {
+    case 'mmr': {
+      const { kind, ...own } = options
+      return catalogue.rerankers[kind](own)
+    }
+    case 'cross-encoder': {
+      const { kind, ...own } = options
+      return catalogue.rerankers[kind]({ ...own, logger })
+    }
+    case 'llm': {
+      const { kind, llm, ...own } = options
+      const model = openGivenLlm(llm)
+      return catalogue.rerankers[kind]({ ...own, llm: async () => model, buildPrompt })
+    }
+    default:
+      return options satisfies never
+  }
+}
+
+function nothingToRerankWith(): RagError {
+  return new RagError('BAD_OPTION', 'This call asks for a reranker, but none is configured.', {
+    data: { option: 'rerank', available: Object.keys(catalogue.rerankers) },
+    hint: 'Name one (rerank: "mmr"), or set the option "rerank" of the constructor.',
+  })
+}
