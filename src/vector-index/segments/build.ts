@@ -1,6 +1,5 @@
 import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
-import { RagError } from '../../core/errors.js'
 import { buildGraph, type Critical, type GraphBuilder, type GraphOptions, largestOf } from './graph.js'
 import { type FileStamp, RowsReader, RowsWriter, stampOf } from './rows-file.js'
 
@@ -140,27 +139,22 @@ function placesInOrder(inputs: readonly MergeInput[], readers: readonly RowsRead
     return { numbers, places }
   })
   const total = kept.reduce((sum, { places }) => sum + places.length, 0)
-  const result = { numbers: new Float64Array(total), inputs: new Uint32Array(total), places: new Uint32Array(total) }
+  const all = { numbers: new Float64Array(total), inputs: new Uint32Array(total), places: new Uint32Array(total) }
   let next = 0
-  let ascends = true
   for (const [input, { numbers, places }] of kept.entries()) {
     for (const place of places) {
-      result.numbers[next] = numbers[place] as number
-      result.inputs[next] = input
-      result.places[next] = place
-      if (next > 0 && (result.numbers[next - 1] as number) >= (result.numbers[next] as number)) ascends = false
-      next++
+      all.numbers[next] = numbers[place] as number
+      all.inputs[next] = input
+      all.places[next++] = place
     }
   }
-  if (ascends) return result
-  if (hasBase) throw new RagError('INTEGRITY', 'Segments that are joined to a graph must follow it.')
-  const order = Uint32Array.from({ length: total }, (_, i) => i).sort(
-    (a, b) => (result.numbers[a] as number) - (result.numbers[b] as number),
-  )
+  // Inputs may lie between each other: what came in one large update, and the few that were there before.
+  const order = Uint32Array.from({ length: total }, (_, i) => i)
+  order.subarray(hasBase ? inputs[0]?.count : 0).sort((a, b) => (all.numbers[a] as number) - (all.numbers[b] as number))
   return {
-    numbers: Float64Array.from(order, (i) => result.numbers[i] as number),
-    inputs: Uint32Array.from(order, (i) => result.inputs[i] as number),
-    places: Uint32Array.from(order, (i) => result.places[i] as number),
+    numbers: Float64Array.from(order, (i) => all.numbers[i] as number),
+    inputs: Uint32Array.from(order, (i) => all.inputs[i] as number),
+    places: Uint32Array.from(order, (i) => all.places[i] as number),
   }
 }
 

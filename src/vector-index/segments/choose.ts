@@ -63,11 +63,7 @@ function* bareRuns(sorted: readonly SegmentView[], maxRows: number) {
   if (run.length > 0) yield { before, run }
 }
 
+/** Whether all numbers come after those of the segment before: its rows stay where they are. */
 function follows(before: SegmentView, run: readonly SegmentView[]): boolean {
-  let last = lastNumber(before)
-  for (const view of run) {
-    if (firstNumber(view) <= last) return false
-    last = lastNumber(view)
-  }
-  return true
+  return run.every((view) => firstNumber(view) > lastNumber(before))
 }

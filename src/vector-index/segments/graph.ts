@@ -134,7 +134,9 @@ async function buildHnswlib({
   base,
   capacity,
   dimensions,
-  options, critical }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
+  options,
+  critical,
+}: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
   const HierarchicalNSW = await importHnswlib()
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   let next = base?.count ?? 0
@@ -154,7 +156,13 @@ async function buildHnswlib({
   }
 }
 
-async function openHnswlib({ path, count, dimensions, options, critical }: Parameters<typeof openGraph>[0]): Promise<Graph> {
+async function openHnswlib({
+  path,
+  count,
+  dimensions,
+  options,
+  critical,
+}: Parameters<typeof openGraph>[0]): Promise<Graph> {
   const HierarchicalNSW = await importHnswlib()
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   critical(() => index.readIndexSync(path))
