@@ -46,14 +46,14 @@ const bench: Bench = async ({ quick, log, table }) => {
     const filter = { bucket: { $lt: perThousand } }
     const exact = exactTools(tools, plain, await scanDocuments(filter, namespace))
     for (const leg of legs) {
-      const ask = (question: MixedQuestion, using: RetrieveTools, options: RetrieveOptions) =>
+      const ask = (question: MixedQuestion, using: IndexTools, options: RetrieveOptions) =>
         retrieve(questionFor(leg, question), { topK, ...options }, leg === 'lexical' ? wordsOnly(using) : using)
       const recalled: number[] = []
       for (const question of questions) {
         const found = await ask(question, tools, { filter })
         recalled.push(recallOf(found.hits, (await ask(question, exact, { filter })).hits))
       }
-      const turn = (name: string, using: RetrieveTools, options: RetrieveOptions) => {
+      const turn = (name: string, using: IndexTools, options: RetrieveOptions) => {
         let next = 0
         return { name, run: () => ask(questions[next++ % questions.length] as MixedQuestion, using, options) }
       }
@@ -76,7 +76,7 @@ const bench: Bench = async ({ quick, log, table }) => {
   }
   await plain.close()
   table(rows)
-  for (const close of [tools.indexes.lexical, tools.indexes.vector?.index, tools.indexes.metadata]) await close?.close()
+  for (const index of [tools.indexes.lexical, tools.indexes.vector?.index, tools.indexes.metadata]) await index?.close()
   return { ...metrics, 'recall.min': Math.min(...recalls), 'slowdown.max': Math.max(...slowdowns) }
 }
 export default bench
@@ -110,7 +110,16 @@ async function commit(namespace: StoreNamespace, { id, metadata, passages }: Mix
 const embedder = createFakeEmbedder({ dimensions })
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-async function indexed(namespace: StoreNamespace): Promise<RetrieveTools> {
+/** The tools of the pipeline, and the indexes behind them. */
+interface IndexTools extends RetrieveTools {
+  readonly indexes: NamespaceIndexes
+}
+
+function withIndexes(tools: Omit<RetrieveTools, 'useIndexes'>, indexes: NamespaceIndexes): IndexTools {
+  return { ...tools, indexes, useIndexes: (task) => task(indexes) }
+}
+
+async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
   const turns = createTurns()
   const index: VectorIndex = createFlatIndex({ dimensions, fingerprint: embedder.fingerprint, turns })
   const indexes: NamespaceIndexes = {
@@ -120,9 +129,9 @@ async function indexed(namespace: StoreNamespace): Promise<RetrieveTools> {
   }
   const recorder = { stage() {}, count() {} }
   await catchUp(namespace, indexes, { recorder, now: () => performance.now() })
-  return {
+  const tools: Omit<RetrieveTools, 'useIndexes'> = {
     namespace,
-    indexes,
+    adaptive: false,
     freshen: async () => {},
     fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
     reranking: undefined,
@@ -132,6 +141,7 @@ async function indexed(namespace: StoreNamespace): Promise<RetrieveTools> {
     logger: silent,
     now: () => performance.now(),
   }
+  return withIndexes(tools, indexes)
 }
 
 function questionFor(leg: (typeof legs)[number], { text, vector }: MixedQuestion): Question {
@@ -139,8 +149,8 @@ function questionFor(leg: (typeof legs)[number], { text, vector }: MixedQuestion
   return leg === 'vector' ? { vector } : { text, vector }
 }
 
-function wordsOnly(tools: RetrieveTools): RetrieveTools {
-  return { ...tools, indexes: { ...tools.indexes, vector: undefined } }
+function wordsOnly(tools: IndexTools): IndexTools {
+  return withIndexes(tools, { ...tools.indexes, vector: undefined })
 }
 
 async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIndex> {
@@ -153,7 +163,7 @@ async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIn
 }
 
 /** The same pipeline over indexes that search plainly. */
-function exactTools(tools: RetrieveTools, index: VectorIndex, allowed: RangeSet): RetrieveTools {
+function exactTools(tools: IndexTools, index: VectorIndex, allowed: RangeSet): IndexTools {
   const { lexical } = tools.indexes
   const whole: LexicalIndex = Object.assign(Object.create(lexical) as LexicalIndex, {
     search: async (text: string, { topK, documentWeight }: LexicalSearchOptions) => {
@@ -162,7 +172,7 @@ function exactTools(tools: RetrieveTools, index: VectorIndex, allowed: RangeSet)
       return { matches: matches.filter(({ number }) => allowed.has(number)).slice(0, topK), terms }
     },
   })
-  return { ...tools, indexes: { ...tools.indexes, lexical: whole, vector: { index, embedder } } }
+  return withIndexes(tools, { ...tools.indexes, lexical: whole, vector: { index, embedder } })
 }
 
 function recallOf(found: readonly Hit[], wanted: readonly Hit[]): number {
@@ -174,7 +184,7 @@ function recallOf(found: readonly Hit[], wanted: readonly Hit[]): number {
 /** What it costs to know which passages a filter allows: the first time for a path, each time, and by testing every document. */
 async function measureMatching(
   namespace: StoreNamespace,
-  { indexes: { metadata } }: RetrieveTools,
+  { indexes: { metadata } }: IndexTools,
   { quick, table }: { readonly quick: boolean; readonly table: Parameters<Bench>[0]['table'] },
 ): Promise<Metrics> {
   const filters = {

@@ -1,3 +1,8 @@
+import type { DiskCacheOptions } from '../cache/disk.js'
+import type { KeyvCacheOptions } from '../cache/keyv.js'
+import type { MemoryCacheOptions } from '../cache/memory.js'
+import type { RedisCacheOptions } from '../cache/redis.js'
+import type { Cache } from '../cache/types.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
@@ -80,11 +85,11 @@ export const catalogue = {
   },
   fusions: {
     adaptive: async () => {
-      const { fuseByScore } = await import('../fusion/weighted.js')
-      return (lists: readonly RankedList[], { weights }: FuseContext) =>
-        fuseByScore(
-          lists.map(({ leg, matches }) => ({ matches, weight: leg === 'lexical' ? 1 : weights.vector, lowest: 0 })),
-        )
+      const { fuseAdaptively } = await import('../fusion/adaptive.js')
+      return (lists: readonly RankedList[], { weights }: FuseContext) => {
+        const matchesOf = (leg: RankedList['leg']) => lists.find((list) => list.leg === leg)?.matches ?? []
+        return fuseAdaptively(matchesOf('lexical'), matchesOf('vector'), weights.vector)
+      }
     },
     rrf: async (options: { readonly k: number }) => {
       const { fuseByRank } = await import('../fusion/rrf.js')
@@ -107,6 +112,16 @@ export const catalogue = {
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
+  },
+  caches: {
+    memory: async (options: MemoryCacheOptions): Promise<Cache> =>
+      (await import('../cache/memory.js')).createMemoryCache(options),
+    disk: async (options: DiskCacheOptions): Promise<Cache> =>
+      (await import('../cache/disk.js')).createDiskCache(options),
+    redis: async (options: RedisCacheOptions): Promise<Cache> =>
+      (await import('../cache/redis.js')).createRedisCache(options),
+    keyv: async (options: KeyvCacheOptions): Promise<Cache> =>
+      (await import('../cache/keyv.js')).createKeyvCache(options),
   },
   stores: {
     memory: async (): Promise<Store> => (await import('../store/memory.js')).createMemoryStore(),

@@ -12,6 +12,7 @@ import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
+import { cachesEmbeddings, openCache, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { openGivenLlm } from './given-llm.js'
@@ -61,12 +62,13 @@ export function composeParts(config: ResolvedConfig): Parts {
       : undefined
 
   const tracker = createPerformanceTracker()
+  const cache = part(() => openCache(config, tracker))
   const openChecked =
     embedder &&
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
-      return opened
+      return cachesEmbeddings(config) ? withCache(opened, await cache(), tracker) : opened
     })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1

@@ -14,6 +14,7 @@ import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
+import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
@@ -22,9 +23,11 @@ import {
   checkListOptions,
   checkQueryOptions,
   checkQuestion,
+  checkTuneOptions,
   checkWaitOptions,
 } from './call-options.js'
 import { Calls } from './calls.js'
+import { catalogue } from './catalogue.js'
 import { composeParts, type Parts } from './compose.js'
 import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
 import type { FitReport } from './fitted-leg.js'
@@ -208,12 +211,20 @@ export class Engine {
     }
   }
 
+  tune(name: string, labelled: readonly LabelledQuestion[], options: TuneOptions): Promise<Tuned> {
+    checkTuneOptions(options)
+    return this.#call(name, options, async (runtime, signal) => {
+      const tools = await this.#retrieveTools(runtime, { rerank: false })
+      const fuseWith = (weights: Tuned['fusion']['weights']) => catalogue.fusions.weighted({ weights })
+      return tune(labelled, { ...options, signal }, { ...tools, fuseWith })
+    })
+  }
+
   reindex(name: string, options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
-      await this.#parts.maintain(() => this.#reembed(runtime, signal))
-      await runtime.rebuild()
+      await runtime.reindex(() => this.#parts.maintain(() => this.#reembed(runtime, signal)))
     })
   }
 

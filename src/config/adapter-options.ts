@@ -108,6 +108,15 @@ export const adapterOptions = {
     },
     mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
   },
+  caches: {
+    memory: cacheLimits(),
+    disk: { ...cacheLimits(), directory: z.optional(text) },
+    redis: {
+      url: z.string().check(z.regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')),
+      prefix: z.optional(text),
+    },
+    keyv: { keyv: z.custom(isKeyv, 'must be a Keyv of version 5') },
+  },
   llms: {
     extractive: { maxSentences: z._default(whole(1, 20), 3) },
   },
@@ -129,6 +138,14 @@ function hnswOptions() {
     M: z.optional(whole(4, 64)),
     efConstruction: z.optional(whole(8, 1_024)),
     efSearch: z.optional(whole(8, 4_096)),
+  }
+}
+
+/** Of a cache that drops its oldest entries. */
+function cacheLimits() {
+  return {
+    maxEntries: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: z.optional(whole(65_536, Number.MAX_SAFE_INTEGER)),
   }
 }
 
@@ -198,4 +215,11 @@ function isOpenAiClient(value: unknown): boolean {
 
 function hasFunction(value: unknown, name: string): boolean {
   return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function'
+}
+
+function isKeyv(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return ['getMany', 'setMany', 'deleteMany'].every(
+    (method) => typeof value[method as keyof typeof value] === 'function',
+  )
 }

@@ -1,3 +1,4 @@
+import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
@@ -87,8 +88,17 @@ export interface UltraFastRAGOptions {
   readonly batchSize?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
-  /** Whether vectors are kept by content and found again. Default: the preset's (`true`). */
+  /**
+   * Whether vectors are kept by content and found again, where making them costs more than that: with the embedders `onnx`, `ai-sdk`,
+   * `openai-compatible` and one of your own. Default: the preset's (`true`).
+   */
   readonly cacheEmbeddings?: boolean
+  /**
+   * Where what was computed is kept, beside the memory of this process. Default: `'disk'` with a storage folder that may be written, in
+   * its folder `cache`; else `'memory'`, nothing more. What fails there costs time, never a result. A ready-made cache stays the
+   * caller's to close. `false` caches nothing.
+   */
+  readonly cache?: false | AdapterName<'caches'> | CacheOptions | Cache
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
@@ -265,6 +275,32 @@ export interface MmrRerankOptions extends RerankDepth {
   readonly kind: 'mmr'
   /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
   readonly lambda?: number
+}
+
+export type CacheOptions = MemoryCacheOptions | DiskCacheOptions | RedisCacheOptions | KeyvCacheOptions
+
+type CacheOptionsOf<Kind extends AdapterName<'caches'>> = Parameters<Catalogue['caches'][Kind]>[0]
+
+/** The memory of this process alone. */
+export interface MemoryCacheOptions extends CacheOptionsOf<'memory'> {
+  readonly kind: 'memory'
+}
+
+/** A folder on this machine, shared by its processes. */
+export interface DiskCacheOptions extends Omit<CacheOptionsOf<'disk'>, 'directory' | 'logger'> {
+  readonly kind: 'disk'
+  /** Default: the folder `cache` of the storage folder. */
+  readonly directory?: string
+}
+
+/** A Redis server. Needs the optional packages `keyv` and `@keyv/redis`. */
+export interface RedisCacheOptions extends CacheOptionsOf<'redis'> {
+  readonly kind: 'redis'
+}
+
+/** Whatever a Keyv 5 speaks to; it stays the caller's to disconnect. */
+export interface KeyvCacheOptions extends Pick<CacheOptionsOf<'keyv'>, 'keyv'> {
+  readonly kind: 'keyv'
 }
 
 export interface LlmOptions {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { resolve as resolvePath } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
+import type { Cache } from '../cache/types.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
@@ -11,8 +12,11 @@ import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
 import type {
   AdapterName,
+  CacheOptions,
+  DiskCacheOptions,
   LexicalIndexOptions,
   LimitOptions,
+  MemoryCacheOptions,
   UltraFastRAGOptions,
   VectorIndexChoice,
 } from './options.js'
@@ -55,7 +59,10 @@ export interface ResolvedConfig {
   /** 1 to the number of cores. */
   readonly maxWorkers: number
   readonly cacheEmbeddings: boolean
+  /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
+  /** Beside the memory of this process; `memory` is nothing beside it. */
+  readonly cache: false | ResolvedCache | Instance<Cache>
   /** 0 = all. */
   readonly maxTextLength: number
   readonly quantization: Quantization
@@ -64,6 +71,12 @@ export interface ResolvedConfig {
   readonly limits: Required<LimitOptions>
   readonly logger: Logger
 }
+
+/** A cache with its limits and its place. */
+export type ResolvedCache =
+  | MemoryCacheOptions
+  | Exclude<CacheOptions, MemoryCacheOptions | DiskCacheOptions>
+  | (DiskCacheOptions & { readonly directory: string })
 
 export type ResolvedStorage =
   | { readonly kind: 'memory' }
@@ -110,6 +123,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
     cacheMaxEntries: preset.cacheMaxEntries,
+    cache: resolveCache(given),
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,
     quantization,
     modelsDir,
@@ -207,6 +221,22 @@ function resolveFusion({ fusion }: GivenOptions, embedder: ResolvedConfig['embed
     contradiction('fusion', 'embedder', 'Weights adapt to the documents with the embedder "latent-semantic" only.')
   }
   return fusion ?? (isFitted ? defaults.fusion.fitted : defaults.fusion.other)
+}
+
+/** A folder that may be written has a cache beside it. */
+function resolveCache(given: GivenOptions): ResolvedConfig['cache'] {
+  const { cache } = given
+  const storage = resolveStorage(given)
+  const folder = storage.kind === 'lmdb' && !storage.readOnly ? join(storage.directory, 'cache') : undefined
+  if (cache === false) return false
+  if (cache === undefined) return folder === undefined ? { kind: 'memory' } : { kind: 'disk', directory: folder }
+  if (cache.kind !== 'disk') return cache
+  const directory = cache.directory === undefined ? folder : resolvePath(cache.directory)
+  if (directory !== undefined) return { ...cache, directory }
+  throw new RagError('BAD_OPTION', 'A cache on disk wants a folder.', {
+    data: { option: 'cache.directory' },
+    hint: 'Pass cache: { kind: "disk", directory: "./cache" }, or a storage folder that may be written.',
+  })
 }
 
 function countWorkers(wanted: number | 'cores'): number {

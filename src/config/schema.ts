@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
@@ -9,6 +10,7 @@ import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
+  CacheOptions,
   ChunkerOptions,
   EmbedderOptions,
   FusionOptions,
@@ -37,6 +39,7 @@ export type AdapterNames = Readonly<
     | 'fusions'
     | 'rerankers'
     | 'llms'
+    | 'caches'
     | 'stores',
     Readonly<Record<string, unknown>>
   >
@@ -50,7 +53,16 @@ export interface Instance<Port> {
 
 type Plain = Omit<
   UltraFastRAGOptions,
-  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'rerank' | 'llm' | 'quantization'
+  | 'storage'
+  | 'chunker'
+  | 'embedder'
+  | 'vectorIndex'
+  | 'lexicalIndex'
+  | 'fusion'
+  | 'rerank'
+  | 'llm'
+  | 'cache'
+  | 'quantization'
 >
 
 /**
@@ -71,6 +83,7 @@ export interface GivenOptions extends Plain {
   readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
+  readonly cache?: false | CacheOptions | Instance<Cache>
 }
 
 /** A way of joining the legs, complete. */
@@ -111,6 +124,7 @@ const portMethods = {
   embedder: ['embed'],
   rerank: ['rerank'],
   llm: ['generate'],
+  cache: ['get', 'set', 'delete'],
 } as const
 
 /** What else a ready-made adapter must have: it goes into what is stored, so that one without it would be noticed too late. */
@@ -120,6 +134,7 @@ const portFacts = {
   embedder: ['id', 'fingerprint', 'dimensions'],
   rerank: ['id'],
   llm: ['id'],
+  cache: ['id'],
 } as const
 
 /** Takes ready-made adapters out, which no schema could describe, and writes short names as `{ kind }`. */
@@ -145,7 +160,7 @@ function separate(options: Readonly<Record<string, unknown>>): {
     instances.llm = { kind: 'function', generate: plain.llm }
     delete plain.llm
   }
-  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm']) {
+  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm', 'cache']) {
     if (typeof plain[port] === 'string') plain[port] = { kind: plain[port] }
   }
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
@@ -213,6 +228,7 @@ function optionShape(names: AdapterNames) {
     batchSize: whole(1, 4_096),
     maxWorkers: whole(1),
     cacheEmbeddings: flag,
+    cache: z.optional(z.union([z.literal(false), choice(names.caches, adapterOptions.caches)])),
     maxTextLength: whole(0),
     quantization: z.optional(precision),
     useQuantization: flag,

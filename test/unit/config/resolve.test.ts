@@ -18,6 +18,7 @@ const catalogue = {
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
+  caches: names('memory', 'disk', 'redis', 'keyv'),
   stores: names('memory', 'lmdb'),
 }
 
@@ -45,10 +46,10 @@ describe('resolveConfig', () => {
       extractor: { pdf: 'pdfium', layout: 'raw' },
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
       maxChunksPerPage: 0,
-      embedder: false,
+      embedder: { kind: 'latent-semantic', workers: Math.min(2, availableParallelism()) },
       vectorIndex: { kind: 'auto' },
-      lexicalIndex: { kind: 'bm25', documentWeight: 0.5 },
-      fusion: { kind: 'rrf', k: 60 },
+      lexicalIndex: { kind: 'bm25' },
+      fusion: { kind: 'adaptive' },
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
@@ -58,6 +59,7 @@ describe('resolveConfig', () => {
       maxWorkers: availableParallelism(),
       cacheEmbeddings: true,
       cacheMaxEntries: 10_000,
+      cache: { kind: 'memory' },
       maxTextLength: 0,
       quantization: 'fp32',
       modelsDir: undefined,
@@ -96,6 +98,29 @@ describe('resolveConfig', () => {
     expect(config.llm).toEqual({ kind: 'instance', instance: llm })
   })
 
+  it('caches in a folder of the storage where it may write there, else in memory', () => {
+    expect(resolve({ storage: '/data/x' }).cache).toEqual({ kind: 'disk', directory: '/data/x/cache' })
+    expect(resolve({ storage: '/data/x', cache: { kind: 'disk', maxBytes: 70_000 } }).cache).toEqual({
+      kind: 'disk',
+      maxBytes: 70_000,
+      directory: '/data/x/cache',
+    })
+    expect(resolve({ storage: '/data/x', readOnly: true }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ storage: '/data/x', cache: 'memory' }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ cache: { kind: 'disk', directory: '/c' } }).cache).toEqual({ kind: 'disk', directory: '/c' })
+    expect(resolve({ storage: '/data/x', cache: false }).cache).toBe(false)
+    const url = 'redis://localhost:6379'
+    expect(resolve({ cache: { kind: 'redis', url } }).cache).toEqual({ kind: 'redis', url })
+    for (const [cache, option] of [
+      ['disk', 'cache.directory'],
+      [{ kind: 'redis', url: 'http://localhost' }, 'cache.url'],
+      [{ kind: 'keyv', keyv: {} }, 'cache.keyv'],
+      [{ kind: 'memory', maxBytes: 1 }, 'cache.maxBytes'],
+    ] as const) {
+      expect(failure({ cache })).toMatchObject({ code: 'BAD_OPTION', data: { option } })
+    }
+  })
+
   it('does not change what the caller passed', () => {
     const options = Object.freeze({ chunker: Object.freeze({ kind: 'sentence' }), storage: './x', embedder: 'hashing' })
     expect(resolve(options).embedder).toEqual({ kind: 'hashing', dimensions: 256 })
@@ -128,6 +153,10 @@ describe('resolveConfig', () => {
     expect(config.chunker).toEqual({ kind: 'instance', instance: chunker })
     expect(config.llm).toEqual({ kind: 'function', generate })
     expect(config.fusion).toEqual({ kind: 'weighted', weights: { lexical: 1, vector: 0 } })
+    expect(resolve({ fusion: 'rrf' }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(resolve({ embedder: 'hashing' }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(resolve({ embedder: false }).fusion).toEqual({ kind: 'rrf', k: 60 })
+    expect(failure({ embedder: 'hashing', fusion: 'adaptive' }).code).toBe('BAD_OPTION')
     expect(resolve({ fusion: 'weighted' }).fusion).toEqual({ kind: 'weighted', weights: { lexical: 0.7, vector: 0.3 } })
     expect(resolve({ embedder: { kind: 'hashing', dimensions: 64 } }).embedder).toEqual({
       kind: 'hashing',
@@ -360,14 +389,17 @@ describe('presets', () => {
       modelsDir: resolvePath('models'),
     })
     expect(embedder('kaggle', { profile: 'laptop' })).toMatchObject({ batchSize: 16, maxWorkers: maxWorkers(2) })
-    expect(resolve().embedder).toBe(false)
+    expect(resolve({ maxWorkers: 1 }).embedder).toEqual({ kind: 'latent-semantic', workers: 1 })
   })
 
   it.each(['kaggle', 'production', 'research', 'extreme'])(
     '"%s" says what it needs and what to pass instead where the embedder is missing',
     (preset) => {
       const error = failure({ preset }, { ...catalogue, embedders: names('hashing') })
-      expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'embedder', available: ['hashing'] } })
+      expect(error).toMatchObject({
+        code: 'UNSUPPORTED',
+        data: { option: 'embedder', available: ['hashing', 'latent-semantic'] },
+      })
       expect(error.hint).toContain('embedder: false')
     },
   )

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { fuseByRank } from '../../../src/fusion/rrf.js'
 import { createBm25Index } from '../../../src/lexical-index/bm25.js'
 import { createMetadataIndex } from '../../../src/metadata-index/metadata-index.js'
-import { catchUp } from '../../../src/pipelines/catch-up.js'
+import { catchUp, type NamespaceIndexes } from '../../../src/pipelines/catch-up.js'
 import { retrieve } from '../../../src/pipelines/retrieve.js'
 import { createFakeEmbedder } from '../../../src/testing/fakes.js'
 import { createTurns } from '../../../src/util/yield.js'
@@ -50,7 +50,8 @@ describe('an approximate index', () => {
     await catchUp(namespace, indexes, { recorder, now })
     const tools = {
       namespace,
-      indexes,
+      useIndexes: <Result>(task: (held: NamespaceIndexes) => Promise<Result>) => task(indexes),
+      adaptive: false,
       freshen: async () => {},
       fuse: (lists: readonly { matches: readonly { number: number; score: number }[] }[]) =>
         fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
