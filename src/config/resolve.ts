@@ -18,6 +18,7 @@ import type {
   LimitOptions,
   MemoryCacheOptions,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -46,7 +47,7 @@ export interface ResolvedConfig {
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
