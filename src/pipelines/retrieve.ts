@@ -124,7 +124,7 @@ export async function findLegs(
   await tools.turn()
   signal?.throwIfAborted()
   return tools.useIndexes(async (indexes) => {
-    const vector = await queryVector(question, question, indexes.vector, signal)
+    const vector = await queryVector(question, question, indexes, signal)
     const query: Search = { text: question, vector, allow: undefined, wanted: wantedBy({}), indexes }
     const { lists } = await searchLegs(query, depth, tools)
     return { lists, fused: joinLegs(await completeLists(lists, query, tools), tools.fuse, legWeights(query, tools)) }
