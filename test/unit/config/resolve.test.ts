@@ -397,7 +397,10 @@ describe('presets', () => {
     '"%s" says what it needs and what to pass instead where the embedder is missing',
     (preset) => {
       const error = failure({ preset }, { ...catalogue, embedders: names('hashing') })
-      expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { option: 'embedder', available: ['hashing', 'latent-semantic'] } })
+      expect(error).toMatchObject({
+        code: 'UNSUPPORTED',
+        data: { option: 'embedder', available: ['hashing', 'latent-semantic'] },
+      })
       expect(error.hint).toContain('embedder: false')
     },
   )
