@@ -2,7 +2,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -54,6 +54,11 @@ export interface UltraFastRAGOptions {
 
   /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
+  /**
+   * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   */
+  readonly reduction?: false | Reduction
   /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
   readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
   /** What searches the words. Default `'bm25'`. */

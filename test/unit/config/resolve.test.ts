@@ -50,6 +50,7 @@ describe('resolveConfig', () => {
       vectorIndex: { kind: 'auto' },
       lexicalIndex: { kind: 'bm25' },
       fusion: { kind: 'adaptive' },
+      reduction: false,
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
