@@ -77,11 +77,11 @@ export const catalogue = {
   },
   fusions: {
     adaptive: async () => {
-      const { fuseByScore } = await import('../fusion/weighted.js')
-      return (lists: readonly RankedList[], { weights }: FuseContext) =>
-        fuseByScore(
-          lists.map(({ leg, matches }) => ({ matches, weight: leg === 'lexical' ? 1 : weights.vector, lowest: 0 })),
-        )
+      const { fuseAdaptively } = await import('../fusion/adaptive.js')
+      return (lists: readonly RankedList[], { weights }: FuseContext) => {
+        const matchesOf = (leg: RankedList['leg']) => lists.find((list) => list.leg === leg)?.matches ?? []
+        return fuseAdaptively(matchesOf('lexical'), matchesOf('vector'), weights.vector)
+      }
     },
     rrf: async (options: { readonly k: number }) => {
       const { fuseByRank } = await import('../fusion/rrf.js')

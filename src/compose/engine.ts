@@ -230,8 +230,7 @@ export class Engine {
     checkWaitOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
-      await this.#parts.maintain(() => this.#reembed(runtime, signal))
-      await runtime.rebuild()
+      await runtime.reindex(() => this.#parts.maintain(() => this.#reembed(runtime, signal)))
     })
   }
 

@@ -195,9 +195,9 @@ export class FittedLeg {
     const { file, fitter, namespace, now, openIndex, recorder } = this.#options
     const { signal } = this.#stop
     const began = now()
-    const corpusChunks = this.#chunks
+    const { chunks: corpusChunks, documents: corpusDocuments } = namespace.counts()
     const sample = await sampleCorpus(namespace, { ...sampleLimits, signal })
-    const embedder = await fitter.fit(sample, { corpusChunks, signal })
+    const embedder = await fitter.fit(sample, { corpusChunks, corpusDocuments, signal })
     recorder.stage('index.fit', now() - began)
     const index = await openIndex(embedder, file?.vectors(checksumOf(embedder)))
     try {

@@ -49,8 +49,8 @@ export function createLatentSemanticFitter(options: LatentSemanticOptions = {}):
     fingerprint,
     dimensions,
 
-    async fit(sample: readonly SamplePart[], { corpusChunks, signal }: FitOptions) {
-      const payload = { sample, dimensions, fingerprint, corpusChunks }
+    async fit(sample: readonly SamplePart[], { signal, ...corpus }: FitOptions) {
+      const payload = { sample, dimensions, fingerprint, ...corpus }
       const buffers = new Set(sample.flatMap(({ pieces }) => pieces.map(({ buffer }) => buffer as ArrayBuffer)))
       return open(view(await pool.run<SharedArrayBuffer>({ type: 'fit', payload, transfer: [...buffers] }, { signal })))
     },

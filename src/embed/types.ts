@@ -100,8 +100,9 @@ export interface EmbedderFitter extends Closable {
 
 /** Options of {@link EmbedderFitter.fit}. */
 export interface FitOptions {
-  /** Chunks of the whole corpus, of which the sample is a part: kept with the result. */
+  /** Chunks and documents of the whole corpus, of which the sample is a part. */
   readonly corpusChunks: number
+  readonly corpusDocuments: number
   readonly signal?: AbortSignal
 }
 

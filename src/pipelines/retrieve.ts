@@ -81,6 +81,8 @@ interface Wanted {
 
 /** Candidates asked of a leg, at least. */
 const minCandidates = 50
+/** Best matches of the words whose score is known, where scores are added. */
+const scoredWords = 500
 /** Weight λ of the document's score where nothing is known: measured best over thirteen sets (`npm run bench -- retrieval`). */
 const defaultDocumentWeight = 0.5
 /** A replaced document can vanish between search and hydration; after so many such searches the rest is returned as it is. */
@@ -109,7 +111,7 @@ export async function findHits(question: Question, options: RetrieveOptions, too
     signal?.throwIfAborted()
     const { vanished, ...found } = await tools.useIndexes(async (indexes) => {
       const allow = await allowFor(options.filter, indexes, tools, signal)
-      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes.vector, signal))
+      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes, signal))
       return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
     })
     if (vanished > 0 && attempt < maxAttempts) continue
@@ -135,10 +137,11 @@ export async function findLegs(
   await tools.turn()
   signal?.throwIfAborted()
   return tools.useIndexes(async (indexes) => {
-    const vector = await queryVector(question, question, indexes.vector, signal)
+    const vector = await queryVector(question, question, indexes, signal)
     const query: Search = { text: question, vector, allow: undefined, wanted: wantedBy({}), indexes }
     const { lists } = await searchLegs(query, depth, tools)
-    return { lists: await completeLists(lists, query, tools), weights: legWeights(query, tools) }
+    const complete = await completeLists(lists, { ...query, candidates: depth }, tools)
+    return { lists: complete, weights: legWeights(query, tools) }
   })
 }
 
@@ -207,10 +210,13 @@ async function allowFor(
 async function queryVector(
   question: Question,
   text: string,
-  leg: VectorLeg | undefined,
+  { vector: leg, vectorsPending }: NamespaceIndexes,
   signal?: AbortSignal,
 ): Promise<Float32Array | undefined> {
-  if (typeof question !== 'string') return checkVector(question.vector, leg)
+  if (typeof question !== 'string') {
+    if (vectorsPending !== true) return checkVector(question.vector, leg)
+    if (text.trim() === '') throw pendingError()
+  }
   if (leg === undefined || text.trim() === '') return undefined
   const { vectors, failed } = await leg.embedder.embed([text], {
     kind: 'query',
@@ -218,6 +224,13 @@ async function queryVector(
   })
   // A question the embedder cannot represent (no known word) is left to the lexical leg.
   return failed.length > 0 ? undefined : vectors
+}
+
+function pendingError(): RagError {
+  return new RagError('FINGERPRINT', 'The vectors are being made anew; until then passages are found by their words.', {
+    hint: 'Ask with words, or again when reindex() has resolved.',
+    retryable: true,
+  })
 }
 
 function checkVector(vector: Float32Array, leg: VectorLeg | undefined): Float32Array {
@@ -257,7 +270,7 @@ async function search(
     const { lists: found, terms } = await searchLegs(query, candidates, tools)
     signal?.throwIfAborted()
     const exhausted = found.every(({ matches }) => matches.length < candidates)
-    const lists = await completeLists(found, query, tools)
+    const lists = await completeLists(found, { ...query, candidates }, tools)
     const fused = joinLegs(lists, tools.fuse, legWeights(query, tools))
     const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
       hydrate(fused, lists, looked, tools.namespace),
@@ -279,12 +292,13 @@ async function searchLegs(
   const { text, vector, allow } = query
   const { lexical, vector: leg } = query.indexes
   const restriction = allow === undefined ? {} : { allow }
+  const documentWeight = legWeights(query, tools).document
+  // Deeper costs next to nothing here, and tells what the words say of the vectors' matches.
+  const depth = tools.addsScores ? Math.max(topK, scoredWords) : topK
   const [words, neighbours] = await Promise.all([
     text.trim() === ''
       ? undefined
-      : timed('query.lexical', tools, () =>
-          lexical.search(text, { topK, documentWeight: legWeights(query, tools).document, ...restriction }),
-        ),
+      : timed('query.lexical', tools, () => lexical.search(text, { topK: depth, documentWeight, ...restriction })),
     leg === undefined || vector === undefined
       ? undefined
       : timed('query.vector', tools, () => nearest(vector, { topK, ...restriction }, leg.index, tools)),
@@ -303,24 +317,31 @@ function legWeights({ indexes }: Search, { adaptive, documentWeight }: RetrieveT
 }
 
 /**
- * Where scores are added, a match of the words needs its score in the vector leg, too, although there are fifty better ones: without it,
- * span hits fall and nDCG@10 by up to .02. The other way round nothing is gained.
+ * Where scores are added, a candidate of one leg needs its score in the other, too, although that has better ones: without it, nDCG@10
+ * falls by up to .02. Looks up the vectors of the words' candidates; of the words, whose list reaches deeper, keeps the candidates of both.
  */
 async function completeLists(
   lists: readonly RankedList[],
-  { vector, indexes }: Search,
+  { vector, indexes, candidates }: Search & { readonly candidates: number },
   tools: RetrieveTools,
 ): Promise<readonly RankedList[]> {
   const [words, neighbours] = lists
-  if (!tools.addsScores || words === undefined || neighbours === undefined || vector === undefined) return lists
-  const known = new Set(neighbours.matches.map(({ number }) => number))
-  const missing = words.matches.filter(({ number }) => !known.has(number)).map(({ number }) => number)
-  if (missing.length === 0) return lists
-  const restriction = RangeSet.from(missing.map((number) => [number, number + 1] as const))
+  if (!tools.addsScores || words === undefined) return lists
+  if (neighbours === undefined || vector === undefined) {
+    return words.leg === 'lexical' ? [{ leg: 'lexical', matches: words.matches.slice(0, candidates) }] : lists
+  }
+  const near = new Set(neighbours.matches.map(({ number }) => number))
+  const matches = words.matches.filter(({ number }, place) => place < candidates || near.has(number))
+  const missing = matches.filter(({ number }) => !near.has(number)).map(({ number }) => number)
+  if (missing.length === 0) return [{ leg: 'lexical', matches }, neighbours]
+  const allow = RangeSet.from(missing.map((number) => [number, number + 1] as const))
   const found = await timed('query.vector', tools, () =>
-    (indexes.vector as VectorLeg).index.search(vector, { topK: missing.length, allow: restriction }),
+    nearest(vector, { topK: missing.length, allow }, (indexes.vector as VectorLeg).index, tools),
   )
-  return [words, { leg: 'vector', matches: [...neighbours.matches, ...found] }]
+  return [
+    { leg: 'lexical', matches },
+    { leg: 'vector', matches: [...neighbours.matches, ...found] },
+  ]
 }
 
 /**
