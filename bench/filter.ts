@@ -6,7 +6,7 @@ import { createBm25Index } from '../src/lexical-index/bm25.js'
 import type { LexicalIndex, LexicalSearchOptions } from '../src/lexical-index/types.js'
 import { createMetadataIndex } from '../src/metadata-index/metadata-index.js'
 import { catchUp, type NamespaceIndexes } from '../src/pipelines/catch-up.js'
-import { type RankedList, type RetrieveTools, retrieve } from '../src/pipelines/retrieve.js'
+import { type RetrieveTools, retrieve } from '../src/pipelines/retrieve.js'
 import { scanDocuments } from '../src/pipelines/steps/allow.js'
 import { createMemoryStore } from '../src/store/memory.js'
 import type { StoreNamespace } from '../src/store/types.js'
@@ -46,14 +46,14 @@ const bench: Bench = async ({ quick, log, table }) => {
     const filter = { bucket: { $lt: perThousand } }
     const exact = exactTools(tools, plain, await scanDocuments(filter, namespace))
     for (const leg of legs) {
-      const ask = (question: MixedQuestion, using: Tools, options: RetrieveOptions) =>
+      const ask = (question: MixedQuestion, using: IndexTools, options: RetrieveOptions) =>
         retrieve(questionFor(leg, question), { topK, ...options }, leg === 'lexical' ? wordsOnly(using) : using)
       const recalled: number[] = []
       for (const question of questions) {
         const found = await ask(question, tools, { filter })
         recalled.push(recallOf(found.hits, (await ask(question, exact, { filter })).hits))
       }
-      const turn = (name: string, using: Tools, options: RetrieveOptions) => {
+      const turn = (name: string, using: IndexTools, options: RetrieveOptions) => {
         let next = 0
         return { name, run: () => ask(questions[next++ % questions.length] as MixedQuestion, using, options) }
       }
@@ -76,7 +76,7 @@ const bench: Bench = async ({ quick, log, table }) => {
   }
   await plain.close()
   table(rows)
-  for (const close of [tools.indexes.lexical, tools.indexes.vector?.index, tools.indexes.metadata]) await close?.close()
+  for (const index of [tools.indexes.lexical, tools.indexes.vector?.index, tools.indexes.metadata]) await index?.close()
   return { ...metrics, 'recall.min': Math.min(...recalls), 'slowdown.max': Math.max(...slowdowns) }
 }
 export default bench
@@ -110,15 +110,16 @@ async function commit(namespace: StoreNamespace, { id, metadata, passages }: Mix
 const embedder = createFakeEmbedder({ dimensions })
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-interface Tools extends RetrieveTools {
+/** The tools of the pipeline, and the indexes behind them. */
+interface IndexTools extends RetrieveTools {
   readonly indexes: NamespaceIndexes
 }
 
-function withIndexes(tools: Omit<RetrieveTools, 'useIndexes'>, indexes: NamespaceIndexes): Tools {
+function withIndexes(tools: Omit<RetrieveTools, 'useIndexes'>, indexes: NamespaceIndexes): IndexTools {
   return { ...tools, indexes, useIndexes: (task) => task(indexes) }
 }
 
-async function indexed(namespace: StoreNamespace): Promise<Tools> {
+async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
   const turns = createTurns()
   const index: VectorIndex = createFlatIndex({ dimensions, fingerprint: embedder.fingerprint, turns })
   const indexes: NamespaceIndexes = {
@@ -128,12 +129,14 @@ async function indexed(namespace: StoreNamespace): Promise<Tools> {
   }
   const recorder = { stage() {}, count() {} }
   await catchUp(namespace, indexes, { recorder, now: () => performance.now() })
-  const tools = {
+  const tools: Omit<RetrieveTools, 'useIndexes'> = {
     namespace,
-    freshen: async () => {},
-    fuse: (lists: readonly RankedList[]) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
-    reranking: undefined,
     adaptive: false,
+    addsScores: false,
+    watchRecall: undefined,
+    freshen: async () => {},
+    fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
+    reranking: undefined,
     documentWeight: 0.5,
     turn: () => turns.next(),
     recorder,
@@ -148,7 +151,7 @@ function questionFor(leg: (typeof legs)[number], { text, vector }: MixedQuestion
   return leg === 'vector' ? { vector } : { text, vector }
 }
 
-function wordsOnly(tools: Tools): Tools {
+function wordsOnly(tools: IndexTools): IndexTools {
   return withIndexes(tools, { ...tools.indexes, vector: undefined })
 }
 
@@ -162,7 +165,7 @@ async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIn
 }
 
 /** The same pipeline over indexes that search plainly. */
-function exactTools(tools: Tools, index: VectorIndex, allowed: RangeSet): Tools {
+function exactTools(tools: IndexTools, index: VectorIndex, allowed: RangeSet): IndexTools {
   const { lexical } = tools.indexes
   const whole: LexicalIndex = Object.assign(Object.create(lexical) as LexicalIndex, {
     search: async (text: string, { topK, documentWeight }: LexicalSearchOptions) => {
@@ -183,7 +186,7 @@ function recallOf(found: readonly Hit[], wanted: readonly Hit[]): number {
 /** What it costs to know which passages a filter allows: the first time for a path, each time, and by testing every document. */
 async function measureMatching(
   namespace: StoreNamespace,
-  { indexes: { metadata } }: Tools,
+  { indexes: { metadata } }: IndexTools,
   { quick, table }: { readonly quick: boolean; readonly table: Parameters<Bench>[0]['table'] },
 ): Promise<Metrics> {
   const filters = {

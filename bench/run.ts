@@ -2,12 +2,12 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { formatTable } from '../src/util/table.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { ensureBuilt } from './lib/build.js'
 import { runChild } from './lib/child.js'
 import { describeMachine, formatMachine, type Machine } from './lib/machine.js'
 import { resolvePeer } from './lib/peers.js'
-import { formatTable } from './lib/table.js'
 
 const usage = `npm run bench -- NAME... [--quick] [--json FILE] [--no-build]
 

@@ -1,4 +1,5 @@
 export { AsyncEmbedding, type AsyncEmbeddingOptions } from './async-embedding.js'
+export type { Cache, CacheCapabilities, CacheEntry, CacheHit, CacheStats } from './cache/types.js'
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
 export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
@@ -58,12 +59,15 @@ export type {
   RetrieveOptions,
 } from './core/search.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
+export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
   Embedder,
   EmbedderCapabilities,
   EmbedderStats,
   Embeddings,
   EmbedOptions,
+  PcaBasis,
+  Reduction,
   WarmUpOptions,
 } from './embed/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
@@ -74,6 +78,7 @@ export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './perfor
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
+export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 export type {
   RerankCandidate,
   RerankedMatch,

@@ -11,6 +11,7 @@ import type { WaitOptions } from './core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from './core/search.js'
 import type { PerformanceTracker } from './performance/tracker.js'
 import type { IngestReport } from './pipelines/ingest.js'
+import type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
@@ -86,6 +87,19 @@ export class RagNamespace {
   /** Answers a question as a stream of events. Failures throw from the iterator; ending it early stops the model. */
   stream(question: string, options: QueryOptions = {}): AsyncGenerator<AnswerEvent, void, undefined> {
     return this.engine.stream(this.name, question, options)
+  }
+
+  /**
+   * Learns from questions whose answers are known (30 or more, better 100) how much the vector leg should weigh, and how sure that is;
+   * changes nothing by itself. Rejects with `BAD_OPTION` without an embedder, `BAD_INPUT` for fewer than 5 questions.
+   *
+   * @example
+   * const tuned = await rag.tune([{ question: 'How tall is the tower?', relevant: ['paris.md'] }, …])
+   * console.log(tuned.summary)
+   * const better = new UltraFastRAG({ storage: './knowledge', fusion: tuned.fusion })
+   */
+  async tune(labelled: readonly LabelledQuestion[], options: TuneOptions = {}): Promise<Tuned> {
+    return this.engine.tune(this.name, labelled, options)
   }
 
   /** Removes documents by id or by filter, for good, and resolves with how many there were once that is on disk. */

@@ -6,6 +6,7 @@ import { config } from './commands/config.js'
 import { distill } from './commands/distill.js'
 import { doctor } from './commands/doctor.js'
 import { documents } from './commands/documents.js'
+import { evaluation } from './commands/eval.js'
 import { ingest } from './commands/ingest.js'
 import { pull } from './commands/pull.js'
 import { query } from './commands/query.js'
@@ -97,6 +98,14 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--corpus <file>', 'texts whose words are counted, one a line')
     .option('--tokenizer <folder>', "folder of another tokenizer.json than the model's")
     .action(act(distill))
+  program
+    .command('eval <dataset>')
+    .description('measure retrieval on a labelled set (layout of BEIR), words alone against presets')
+    .option('--presets <names>', 'presets to compare, separated by commas (default: --preset)')
+    .option('--k <count>', 'places that count (default: 10)')
+    .option('--split <name>', 'judgements to take where there are several (default: test)')
+    .option('--out <folder>', 'where NAME.eval.json, .md and .svg are written (default: here)')
+    .action(act(evaluation))
   program.command('config').description('print the presets and what the options resolve to').action(act(config))
   program.command('doctor').description('check what is installed and what is missing').action(act(doctor))
   return program

@@ -4,12 +4,14 @@ import type { WaitOptions } from '../core/lifecycle.js'
 import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
 import { expandLimits } from '../pipelines/steps/expand.js'
 import { maxReranked } from '../pipelines/steps/rerank.js'
+import type { TuneOptions } from '../pipelines/tune.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
 
 /** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
 const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
 const ingestKeys: Record<keyof WaitOptions | 'onProgress', true> = { ...waitKeys, onProgress: true }
+const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
 const listKeys: Record<'filter', true> = { filter: true }
 const queryKeys: Record<keyof QueryOptions, true> = {
   ...waitKeys,
@@ -41,6 +43,10 @@ export function checkIngestOptions(options: WaitOptions & { readonly onProgress?
   checkWaitOptions(options, ingestKeys)
   if (options.onProgress === undefined || typeof options.onProgress === 'function') return
   throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+}
+
+export function checkTuneOptions(options: TuneOptions): void {
+  checkWaitOptions(options, tuneKeys)
 }
 
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */

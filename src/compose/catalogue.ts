@@ -1,3 +1,8 @@
+import type { DiskCacheOptions } from '../cache/disk.js'
+import type { KeyvCacheOptions } from '../cache/keyv.js'
+import type { MemoryCacheOptions } from '../cache/memory.js'
+import type { RedisCacheOptions } from '../cache/redis.js'
+import type { Cache } from '../cache/types.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
@@ -20,7 +25,9 @@ import type { Reranker } from '../rerank/types.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
+import type { HnswlibIndexOptions } from '../vector-index/hnswlib.js'
 import type { VectorIndex } from '../vector-index/types.js'
+import type { UsearchIndexOptions } from '../vector-index/usearch.js'
 
 /**
  * Every adapter of the library, by port and name: the only list there is. An entry loads its file when it is first used, so an
@@ -63,6 +70,12 @@ export const catalogue = {
       (await import('../embed/latent-semantic.js')).createLatentSemanticFitter(options),
   },
   vectorIndexes: {
+    auto: async (options: UsearchIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/auto.js')).createAutoIndex(options),
+    usearch: async (options: UsearchIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/usearch.js')).createUsearchIndex(options),
+    hnswlib: async (options: HnswlibIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/hnswlib.js')).createHnswlibIndex(options),
     flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/flat.js')).createFlatIndex(options),
   },
@@ -99,6 +112,16 @@ export const catalogue = {
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
+  },
+  caches: {
+    memory: async (options: MemoryCacheOptions): Promise<Cache> =>
+      (await import('../cache/memory.js')).createMemoryCache(options),
+    disk: async (options: DiskCacheOptions): Promise<Cache> =>
+      (await import('../cache/disk.js')).createDiskCache(options),
+    redis: async (options: RedisCacheOptions): Promise<Cache> =>
+      (await import('../cache/redis.js')).createRedisCache(options),
+    keyv: async (options: KeyvCacheOptions): Promise<Cache> =>
+      (await import('../cache/keyv.js')).createKeyvCache(options),
   },
   stores: {
     memory: async (): Promise<Store> => (await import('../store/memory.js')).createMemoryStore(),

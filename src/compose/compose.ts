@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
+import { createReducedEmbedder } from '../embed/reduced.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
@@ -12,6 +13,7 @@ import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
+import { cachesEmbeddings, openCache, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { openGivenLlm } from './given-llm.js'
@@ -61,12 +63,14 @@ export function composeParts(config: ResolvedConfig): Parts {
       : undefined
 
   const tracker = createPerformanceTracker()
+  const cache = part(() => openCache(config, tracker))
   const openChecked =
     embedder &&
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
-      return opened
+      const cached = cachesEmbeddings(config) ? withCache(opened, await cache(), tracker) : opened
+      return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1

@@ -48,7 +48,7 @@ export class EmbeddingEngine {
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
-    this.#parts = composeParts(config)
+    this.#parts = composeParts({ ...config, cacheEmbeddings: false })
     const { embedder } = this.#parts
     if (embedder === undefined) {
       throw new RagError('BAD_OPTION', 'There is nothing to embed with: no embedder was chosen.', {

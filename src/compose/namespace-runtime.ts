@@ -1,3 +1,4 @@
+import { RagError } from '../core/errors.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { MetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Recorder } from '../performance/types.js'
@@ -37,6 +38,8 @@ export class NamespaceRuntime {
   #following: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #activeIngests = 0
+  /** Calls under way that replace vectors of another embedder. */
+  #replacingVectors = 0
   /** Epoch that every query from now on must see. */
   #requiredEpoch = 0
   #chunksAtSnapshot: number
@@ -51,9 +54,13 @@ export class NamespaceRuntime {
     return this.#options.store.capabilities.readOnly
   }
 
-  /** The indexes there are now: a vector leg that is fitted to the documents comes, changes and goes with them. */
+  /**
+   * The indexes there are now: a vector leg that is fitted to the documents comes, changes and goes with them; while vectors of another
+   * embedder are replaced, there is none.
+   */
   get indexes(): NamespaceIndexes {
     const { fitted, lexical, metadata, vector } = this.#options
+    if (this.#replacingVectors > 0) return { lexical, metadata, vector: undefined, vectorsPending: true }
     return { lexical, metadata, vector: fitted === undefined ? vector : fitted.current }
   }
 
@@ -105,8 +112,33 @@ export class NamespaceRuntime {
     }
   }
 
+  /**
+   * Runs a task that makes missing and foreign vectors, then builds the indexes afresh and swaps them in. Where the vectors are of another
+   * embedder, none of the new ones is compared with anything before all are there: until then passages are found by their words.
+   */
+  async reindex(makeVectors: () => Promise<void>): Promise<void> {
+    const replacing = await this.#holdsForeignVectors()
+    if (replacing) this.#replacingVectors++
+    try {
+      await makeVectors()
+      await this.#rebuild()
+    } finally {
+      if (replacing) this.#replacingVectors--
+    }
+  }
+
+  async #holdsForeignVectors(): Promise<boolean> {
+    try {
+      await this.freshen()
+      return false
+    } catch (error) {
+      if (RagError.isInstance(error, 'FINGERPRINT')) return true
+      throw error
+    }
+  }
+
   /** Builds the indexes afresh from the store and swaps them in; searches go on with the old ones until then. */
-  async rebuild(): Promise<void> {
+  async #rebuild(): Promise<void> {
     // Whatever stopped it is met again, or mended, by what follows.
     while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
     const { fitted, lexical, metadata, vector } = this.#options

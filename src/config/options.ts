@@ -1,7 +1,8 @@
+import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -53,8 +54,13 @@ export interface UltraFastRAGOptions {
 
   /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
-  /** What searches the vectors. Default `'flat'`: exact. */
-  readonly vectorIndex?: AdapterName<'vectorIndexes'> | { readonly kind: AdapterName<'vectorIndexes'> }
+  /**
+   * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   */
+  readonly reduction?: false | Reduction
+  /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
+  readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
   /**
@@ -87,8 +93,17 @@ export interface UltraFastRAGOptions {
   readonly batchSize?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
-  /** Whether vectors are kept by content and found again. Default: the preset's (`true`). */
+  /**
+   * Whether vectors are kept by content and found again, where making them costs more than that: with the embedders `onnx`, `ai-sdk`,
+   * `openai-compatible` and one of your own. Default: the preset's (`true`).
+   */
   readonly cacheEmbeddings?: boolean
+  /**
+   * Where what was computed is kept, beside the memory of this process. Default: `'disk'` with a storage folder that may be written, in
+   * its folder `cache`; else `'memory'`, nothing more. What fails there costs time, never a result. A ready-made cache stays the
+   * caller's to close. `false` caches nothing.
+   */
+  readonly cache?: false | AdapterName<'caches'> | CacheOptions | Cache
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
@@ -99,6 +114,13 @@ export interface UltraFastRAGOptions {
   readonly extremeMode?: boolean
   /** Folder with model files, looked into before anything is downloaded. Default: none. */
   readonly modelsDir?: string
+
+  /**
+   * Share of questions, 0 to 1, whose search of an approximate vector index is repeated exactly afterwards, to tell its recall@10:
+   * `tracker.summary().gauges.recall`. Default 0: none. Each costs a look at every vector, some 50 ms for 100,000 of 384 values, off the
+   * question's path and one at a time. Indexes that are exact need none.
+   */
+  readonly recallSampleRate?: number
 
   /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
@@ -188,6 +210,22 @@ export interface LatentSemanticEmbedderOptions
   readonly kind: 'latent-semantic'
 }
 
+/** An index of vectors by name, with what may be set of it. */
+export type VectorIndexChoice =
+  | ({ readonly kind: 'auto' | 'usearch'; readonly quantization?: 'f32' | 'f16' | 'i8' } & GraphChoice)
+  | ({ readonly kind: 'hnswlib' } & GraphChoice)
+  | { readonly kind: 'flat' }
+
+/** How graphs are built and searched (HNSW). */
+export interface GraphChoice {
+  /** Neighbours of a vector, 4 to 64. Default 16; more costs memory and time and finds more. */
+  readonly M?: number
+  /** Candidates looked at when a vector is added, 8 to 1,024. Default 96; more builds slower and finds more. */
+  readonly efConstruction?: number
+  /** Candidates looked at by a search, 8 to 4,096. Default 64; more finds more, in proportion slower. */
+  readonly efSearch?: number
+}
+
 export interface LexicalIndexOptions {
   readonly kind: AdapterName<'lexicalIndexes'>
   /** How soon repeated words stop counting, 0 to 10. Default: the index's own. */
@@ -247,8 +285,34 @@ export interface LlmRerankOptions
 /** Passages that repeat what a better one says come later. No model. */
 export interface MmrRerankOptions extends RerankDepth {
   readonly kind: 'mmr'
-  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.8. */
   readonly lambda?: number
+}
+
+export type CacheOptions = MemoryCacheOptions | DiskCacheOptions | RedisCacheOptions | KeyvCacheOptions
+
+type CacheOptionsOf<Kind extends AdapterName<'caches'>> = Parameters<Catalogue['caches'][Kind]>[0]
+
+/** The memory of this process alone. */
+export interface MemoryCacheOptions extends CacheOptionsOf<'memory'> {
+  readonly kind: 'memory'
+}
+
+/** A folder on this machine, shared by its processes. */
+export interface DiskCacheOptions extends Omit<CacheOptionsOf<'disk'>, 'directory' | 'logger'> {
+  readonly kind: 'disk'
+  /** Default: the folder `cache` of the storage folder. */
+  readonly directory?: string
+}
+
+/** A Redis server. Needs the optional packages `keyv` and `@keyv/redis`. */
+export interface RedisCacheOptions extends CacheOptionsOf<'redis'> {
+  readonly kind: 'redis'
+}
+
+/** Whatever a Keyv 5 speaks to; it stays the caller's to disconnect. */
+export interface KeyvCacheOptions extends Pick<CacheOptionsOf<'keyv'>, 'keyv'> {
+  readonly kind: 'keyv'
 }
 
 export interface LlmOptions {

@@ -1,15 +1,25 @@
 import { availableParallelism } from 'node:os'
-import { resolve as resolvePath } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
+import type { Cache } from '../cache/types.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
-import type { AdapterName, LexicalIndexOptions, LimitOptions, UltraFastRAGOptions } from './options.js'
+import type {
+  AdapterName,
+  CacheOptions,
+  DiskCacheOptions,
+  LexicalIndexOptions,
+  LimitOptions,
+  MemoryCacheOptions,
+  UltraFastRAGOptions,
+  VectorIndexChoice,
+} from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
@@ -37,19 +47,25 @@ export interface ResolvedConfig {
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly reduction: false | Reduction
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
+  /** 0: recall is not measured. */
+  readonly recallSampleRate: number
   readonly perDocument: number
   readonly maxContextChars: number
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
   readonly cacheEmbeddings: boolean
+  /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
+  /** Beside the memory of this process; `memory` is nothing beside it. */
+  readonly cache: false | ResolvedCache | Instance<Cache>
   /** 0 = all. */
   readonly maxTextLength: number
   readonly quantization: Quantization
@@ -58,6 +74,12 @@ export interface ResolvedConfig {
   readonly limits: Required<LimitOptions>
   readonly logger: Logger
 }
+
+/** A cache with its limits and its place. */
+export type ResolvedCache =
+  | MemoryCacheOptions
+  | Exclude<CacheOptions, MemoryCacheOptions | DiskCacheOptions>
+  | (DiskCacheOptions & { readonly directory: string })
 
 export type ResolvedStorage =
   | { readonly kind: 'memory' }
@@ -77,10 +99,12 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const profile = given.profile === undefined ? undefined : profiles[given.profile]
   const use = profile ?? preset
   const quantization = resolveQuantization(given, preset)
+  const reduction = given.reduction ?? false
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
+  refuseReduction(reduction, embedder)
   return freeze({
     preset: name,
     profile: given.profile,
@@ -92,18 +116,21 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     chunker: resolveChunker(given, preset),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
     embedder,
+    reduction,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
+    recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
     cacheMaxEntries: preset.cacheMaxEntries,
+    cache: resolveCache(given),
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,
     quantization,
     modelsDir,
@@ -140,6 +167,19 @@ function refuseContradictions(given: GivenOptions): void {
     storage.readOnly !== readOnly
   ) {
     contradiction('readOnly', 'storage.readOnly')
+  }
+}
+
+/** Only vectors that are stored with the documents can be reduced. */
+function refuseReduction(reduction: false | Reduction, embedder: ResolvedConfig['embedder']): void {
+  if (reduction === false) return
+  if (embedder === false) contradiction('reduction', 'embedder', 'Without an embedder there are no vectors.')
+  if (embedder.kind === 'latent-semantic') {
+    contradiction(
+      'reduction',
+      'embedder',
+      'Set the "dimensions" of the embedder, whose values are in the order of their weight.',
+    )
   }
 }
 
@@ -201,6 +241,22 @@ function resolveFusion({ fusion }: GivenOptions, embedder: ResolvedConfig['embed
     contradiction('fusion', 'embedder', 'Weights adapt to the documents with the embedder "latent-semantic" only.')
   }
   return fusion ?? (isFitted ? defaults.fusion.fitted : defaults.fusion.other)
+}
+
+/** A folder that may be written has a cache beside it. */
+function resolveCache(given: GivenOptions): ResolvedConfig['cache'] {
+  const { cache } = given
+  const storage = resolveStorage(given)
+  const folder = storage.kind === 'lmdb' && !storage.readOnly ? join(storage.directory, 'cache') : undefined
+  if (cache === false) return false
+  if (cache === undefined) return folder === undefined ? { kind: 'memory' } : { kind: 'disk', directory: folder }
+  if (cache.kind !== 'disk') return cache
+  const directory = cache.directory === undefined ? folder : resolvePath(cache.directory)
+  if (directory !== undefined) return { ...cache, directory }
+  throw new RagError('BAD_OPTION', 'A cache on disk wants a folder.', {
+    data: { option: 'cache.directory' },
+    hint: 'Pass cache: { kind: "disk", directory: "./cache" }, or a storage folder that may be written.',
+  })
 }
 
 function countWorkers(wanted: number | 'cores'): number {

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini'
+import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -9,7 +10,7 @@ import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
-  AdapterName,
+  CacheOptions,
   ChunkerOptions,
   EmbedderOptions,
   FusionOptions,
@@ -21,6 +22,7 @@ import type {
   MemoryStorage,
   RerankOptions,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -37,6 +39,7 @@ export type AdapterNames = Readonly<
     | 'fusions'
     | 'rerankers'
     | 'llms'
+    | 'caches'
     | 'stores',
     Readonly<Record<string, unknown>>
   >
@@ -50,7 +53,16 @@ export interface Instance<Port> {
 
 type Plain = Omit<
   UltraFastRAGOptions,
-  'storage' | 'chunker' | 'embedder' | 'vectorIndex' | 'lexicalIndex' | 'fusion' | 'rerank' | 'llm' | 'quantization'
+  | 'storage'
+  | 'chunker'
+  | 'embedder'
+  | 'vectorIndex'
+  | 'lexicalIndex'
+  | 'fusion'
+  | 'rerank'
+  | 'llm'
+  | 'cache'
+  | 'quantization'
 >
 
 /**
@@ -66,11 +78,12 @@ export interface GivenOptions extends Plain {
     | Exclude<EmbedderOptions, HashingEmbedderOptions>
     | Instance<Embedder>
   readonly quantization?: Quantization
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
+  readonly cache?: false | CacheOptions | Instance<Cache>
 }
 
 /** A way of joining the legs, complete. */
@@ -111,6 +124,7 @@ const portMethods = {
   embedder: ['embed'],
   rerank: ['rerank'],
   llm: ['generate'],
+  cache: ['get', 'set', 'delete'],
 } as const
 
 /** What else a ready-made adapter must have: it goes into what is stored, so that one without it would be noticed too late. */
@@ -120,6 +134,7 @@ const portFacts = {
   embedder: ['id', 'fingerprint', 'dimensions'],
   rerank: ['id'],
   llm: ['id'],
+  cache: ['id'],
 } as const
 
 /** Takes ready-made adapters out, which no schema could describe, and writes short names as `{ kind }`. */
@@ -145,7 +160,7 @@ function separate(options: Readonly<Record<string, unknown>>): {
     instances.llm = { kind: 'function', generate: plain.llm }
     delete plain.llm
   }
-  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm']) {
+  for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm', 'cache']) {
     if (typeof plain[port] === 'string') plain[port] = { kind: plain[port] }
   }
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
@@ -202,17 +217,20 @@ function optionShape(names: AdapterNames) {
         ),
       ]),
     ),
+    reduction: z.optional(z.union([z.literal(false), reductionShape()])),
     vectorIndex: z.optional(choice(names.vectorIndexes, adapterOptions.vectorIndexes)),
     lexicalIndex: z.optional(choice(names.lexicalIndexes, adapterOptions.lexicalIndexes)),
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
     rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
+    recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),
     maxWorkers: whole(1),
     cacheEmbeddings: flag,
+    cache: z.optional(z.union([z.literal(false), choice(names.caches, adapterOptions.caches)])),
     maxTextLength: whole(0),
     quantization: z.optional(precision),
     useQuantization: flag,
@@ -235,6 +253,22 @@ function optionShape(names: AdapterNames) {
       }),
     ),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
+}
+
+function reductionShape() {
+  const count = z.int().check(z.minimum(1), z.maximum(65_536))
+  const basis = z.custom(isBasis, 'must be a basis of fitPca()')
+  return z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('cut'), dimensions: count }),
+    z.strictObject({ kind: z.literal('pca'), basis }),
+    z.strictObject({ kind: z.literal('sparsify'), topK: count }),
+  ])
+}
+
+function isBasis(value: unknown): boolean {
+  const { dimensions, from, values } = (value ?? {}) as Partial<PcaBasis>
+  if (!Number.isInteger(dimensions) || !Number.isInteger(from) || !(values instanceof Float32Array)) return false
+  return values.length === ((dimensions as number) + 1) * (from as number) && values.every(Number.isFinite)
 }
 
 /** One of the named adapters, each with its own options and no others. */

@@ -14,6 +14,8 @@ export interface NamespaceIndexes {
   readonly lexical: LexicalIndex
   readonly vector: VectorLeg | undefined
   readonly metadata: MetadataIndex
+  /** There is an embedder, and its vectors are being made: until then there is no leg. */
+  readonly vectorsPending?: true
 }
 
 /** A vector index with the embedder whose vectors it holds. */

@@ -14,6 +14,7 @@ import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-in
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 import { expandHits } from './steps/expand.js'
+import type { VectorSearched } from './steps/recall-monitor.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -26,6 +27,8 @@ export interface RetrieveTools {
   readonly fuse: Fuse
   /** Whether weights are those that the embedder was fitted with, where there are any. */
   readonly adaptive: boolean
+  /** Whether fusion adds scores up, so that it wants those of both legs. */
+  readonly addsScores: boolean
   /** Absent: hits keep the order of the search. */
   readonly reranking: Reranking | undefined
   /** Weight λ of the document's score beside the chunk's; absent: what the corpus was found to want, or 0.5. */
@@ -34,6 +37,8 @@ export interface RetrieveTools {
   readonly turn: () => Promise<void>
   readonly recorder: Recorder
   readonly logger: Logger
+  /** Told of every search of vectors. Returns at once. */
+  readonly watchRecall: ((searched: VectorSearched) => void) | undefined
   readonly now: () => number
 }
 
@@ -106,13 +111,38 @@ export async function findHits(question: Question, options: RetrieveOptions, too
     signal?.throwIfAborted()
     const { vanished, ...found } = await tools.useIndexes(async (indexes) => {
       const allow = await allowFor(options.filter, indexes, tools, signal)
-      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes.vector, signal))
+      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes, signal))
       return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
     })
     if (vanished > 0 && attempt < maxAttempts) continue
     if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')
     return found
   }
+}
+
+/** What the legs found for a question, not yet joined. */
+export interface FoundLegs {
+  readonly lists: readonly RankedList[]
+  readonly weights: LegWeights
+}
+
+/** The legs of {@link retrieve} alone, `depth` passages each at most. */
+export async function findLegs(
+  question: string,
+  depth: number,
+  signal: AbortSignal | undefined,
+  tools: RetrieveTools,
+): Promise<FoundLegs> {
+  await tools.freshen()
+  await tools.turn()
+  signal?.throwIfAborted()
+  return tools.useIndexes(async (indexes) => {
+    const vector = await queryVector(question, question, indexes, signal)
+    const query: Search = { text: question, vector, allow: undefined, wanted: wantedBy({}), indexes }
+    const { lists } = await searchLegs(query, depth, tools)
+    const complete = await completeLists(lists, { ...query, candidates: depth }, tools)
+    return { lists: complete, weights: legWeights(query, tools) }
+  })
 }
 
 /** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
@@ -180,10 +210,13 @@ async function allowFor(
 async function queryVector(
   question: Question,
   text: string,
-  leg: VectorLeg | undefined,
+  { vector: leg, vectorsPending }: NamespaceIndexes,
   signal?: AbortSignal,
 ): Promise<Float32Array | undefined> {
-  if (typeof question !== 'string') return checkVector(question.vector, leg)
+  if (typeof question !== 'string') {
+    if (vectorsPending !== true) return checkVector(question.vector, leg)
+    if (text.trim() === '') throw pendingError()
+  }
   if (leg === undefined || text.trim() === '') return undefined
   const { vectors, failed } = await leg.embedder.embed([text], {
     kind: 'query',
@@ -191,6 +224,13 @@ async function queryVector(
   })
   // A question the embedder cannot represent (no known word) is left to the lexical leg.
   return failed.length > 0 ? undefined : vectors
+}
+
+function pendingError(): RagError {
+  return new RagError('FINGERPRINT', 'The vectors are being made anew; until then passages are found by their words.', {
+    hint: 'Ask with words, or again when reindex() has resolved.',
+    retryable: true,
+  })
 }
 
 function checkVector(vector: Float32Array, leg: VectorLeg | undefined): Float32Array {
@@ -231,13 +271,17 @@ async function search(
     signal?.throwIfAborted()
     const exhausted = found.every(({ matches }) => matches.length < candidates)
     const lists = await completeLists(found, { ...query, candidates }, tools)
-    const fused =
-      lists.length === 1 ? (lists[0] as RankedList).matches : tools.fuse(lists, { weights: legWeights(query, tools) })
+    const fused = joinLegs(lists, tools.fuse, legWeights(query, tools))
     const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
       hydrate(fused, lists, looked, tools.namespace),
     )
     if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }
+}
+
+/** One leg alone is as it is, whatever it weighs. */
+export function joinLegs(lists: readonly RankedList[], fuse: Fuse, weights: LegWeights): RankedList['matches'] {
+  return lists.length === 1 ? (lists[0] as RankedList).matches : fuse(lists, { weights })
 }
 
 async function searchLegs(
@@ -250,7 +294,7 @@ async function searchLegs(
   const restriction = allow === undefined ? {} : { allow }
   const documentWeight = legWeights(query, tools).document
   // Deeper costs next to nothing here, and tells what the words say of the vectors' matches.
-  const depth = tools.adaptive ? Math.max(topK, scoredWords) : topK
+  const depth = tools.addsScores ? Math.max(topK, scoredWords) : topK
   const [words, neighbours] = await Promise.all([
     text.trim() === ''
       ? undefined
@@ -282,7 +326,7 @@ async function completeLists(
   tools: RetrieveTools,
 ): Promise<readonly RankedList[]> {
   const [words, neighbours] = lists
-  if (!tools.adaptive || words === undefined) return lists
+  if (!tools.addsScores || words === undefined) return lists
   if (neighbours === undefined || vector === undefined) {
     return words.leg === 'lexical' ? [{ leg: 'lexical', matches: words.matches.slice(0, candidates) }] : lists
   }
@@ -308,10 +352,12 @@ async function nearest(
   vector: Float32Array,
   options: VectorSearchOptions,
   index: VectorIndex,
-  { recorder }: Pick<RetrieveTools, 'recorder'>,
+  { recorder, watchRecall }: Pick<RetrieveTools, 'recorder' | 'watchRecall'>,
 ): Promise<VectorMatch[]> {
+  const { epoch } = index
   const found = await index.search(vector, options)
   if (index.capabilities.exact) return found
+  watchRecall?.({ index, vector, allow: options.allow, found, epoch })
   const there = options.allow?.size ?? index.stats().vectors
   if (found.length >= Math.min(options.topK, there)) return found
   recorder.count('query.exactAfterLoss')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { RagError } from '../core/errors.js'
-import { type Environment, getBytes } from './lmdb-environment.js'
+import { type Environment, getBytes } from '../lmdb/environment.js'
 import { type FormatRow, formatVersion, keys, rows } from './lmdb-layout.js'
 
 /**

@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { type Environment, getBytes } from './lmdb-environment.js'
+import { type Environment, getBytes } from '../lmdb/environment.js'
 import { bytesOf, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import type { Content, Replies, Request, VersionOf } from './lmdb-messages.js'
 import { isAlive, ownIdentity } from './process-identity.js'

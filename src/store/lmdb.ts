@@ -5,8 +5,6 @@ import type { Chunk } from '../core/chunk.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Piece } from '../core/piece.js'
-import { noVectors, PieceDirectory } from './directory.js'
-import { LmdbDocumentWriter } from './lmdb-document-writer.js'
 import {
   completeFile,
   type Environment,
@@ -14,7 +12,9 @@ import {
   openEnvironment,
   storageError,
   transact,
-} from './lmdb-environment.js'
+} from '../lmdb/environment.js'
+import { noVectors, PieceDirectory } from './directory.js'
+import { LmdbDocumentWriter } from './lmdb-document-writer.js'
 import { createStore, noStore, storeId } from './lmdb-format.js'
 import { type KeyRange, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import { WriterThread } from './lmdb-writer.js'

@@ -1,8 +1,6 @@
 import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import { createScavenger } from '../util/scavenge.js'
-import { guarded } from '../util/thread-guard.js'
 import {
   completeFile,
   type Environment,
@@ -10,7 +8,9 @@ import {
   openEnvironment,
   storageError,
   transact,
-} from './lmdb-environment.js'
+} from '../lmdb/environment.js'
+import { createScavenger } from '../util/scavenge.js'
+import { guarded } from '../util/thread-guard.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
 import { deleteRetired, execute, retireAbandoned, type TransactionContext } from './lmdb-transactions.js'
 

@@ -1,3 +1,4 @@
+export { type CacheHarness, cacheConformance } from './cache-suite.js'
 export { type ChunkerHarness, chunkerConformance } from './chunker-suite.js'
 export { type EmbedderHarness, embedderConformance } from './embedder-suite.js'
 export { type ExtractorHarness, extractorConformance } from './extractor-suite.js'

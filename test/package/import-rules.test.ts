@@ -11,8 +11,11 @@ const util = /^src\/util\//
 const text = /^src\/text\//
 const models = /^src\/models\//
 const onnx = /^src\/onnx\//
+const lmdb = /^src\/lmdb\//
 const catalogue = /^src\/compose\/catalogue\.ts$/
 const metadataIndex = /^src\/metadata-index\//
+/** What of `eval` stands on nothing. */
+const measures = /^src\/eval\/(?:metrics|bootstrap)\.ts$/
 const facade = /^src\/(?:index|ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/
 
 interface Rule {
@@ -45,6 +48,7 @@ const rules: readonly Rule[] = [
     types: [/^src\/models\/types\.ts$/],
     why: 'the runtime of neural models: sessions and devices, whatever the model is for',
   },
+  { files: lmdb, may: [core, util], why: 'the environment in which a store, or a cache, lies on disk' },
   {
     files: portTypes,
     may: [],
@@ -55,7 +59,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: new RegExp(`^src/${ports}/`),
-    may: [core, util, text, models, onnx],
+    may: [core, util, text, models, onnx, lmdb],
     types: [portTypes],
     why: 'an adapter never imports the adapter of another port; a second port arrives as an argument',
   },
@@ -67,7 +71,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/pipelines\//,
-    may: [core, util, text, metadataIndex, /^src\/fusion\//],
+    may: [core, util, text, metadataIndex, /^src\/fusion\//, measures],
     types: [portTypes, /^src\/performance\/types\.ts$/],
     why: 'pipelines see ports, never an adapter',
   },
@@ -98,16 +102,24 @@ const rules: readonly Rule[] = [
     why: 'suites see ports; the adapter is an argument',
   },
   {
+    files: measures,
+    may: [core, util],
+    why: 'measures are pure functions: whoever ranks may ask how well',
+  },
+  {
     files: /^src\/(?:cli|http|queue|eval)\//,
     // The doctor tells where models are looked for.
-    may: [core, util, facade, /^src\/config\//, catalogue, /^src\/models\/places\.ts$/],
+    may: [core, util, facade, /^src\/config\//, /^src\/eval\//, catalogue, /^src\/models\/places\.ts$/],
     why: 'what stands on the facade uses the facade',
   },
 ]
 
 /** Where each package may be imported. Whatever is missing here may be imported nowhere. */
 const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional?: true }>> = {
-  lmdb: { in: /^src\/store\/lmdb/ },
+  lmdb: { in: /^src\/lmdb\// },
+  keyv: { in: /^src\/cache\/redis\.ts$/, optional: true },
+  '@keyv/redis': { in: /^src\/cache\/redis\.ts$/, optional: true },
+  'lru-cache': { in: /^src\/cache\/memory\.ts$/ },
   zod: { in: /^src\/config\// },
   commander: { in: /^src\/cli\// },
   'cli-progress': { in: /^src\/cli\// },
@@ -116,6 +128,8 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'snowball-stemmers': { in: /^src\/text\// },
   'p-limit': { in: /^src\/(?:compose|pipelines|util|embed\/remote)\// },
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
+  usearch: { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
+  'hnswlib-node': { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it, describe as suite } from 'vitest'
 import { compare, describe, formatNumber, measure, processorTime, quantile } from '../../../bench/lib/measure.js'
-import { formatTable } from '../../../bench/lib/table.js'
+import { formatTable } from '../../../src/util/table.js'
 
 suite('quantile', () => {
   it('agrees with the worked example of R (type 7)', () => {

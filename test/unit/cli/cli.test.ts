@@ -74,6 +74,7 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       calls.push(['query', question, options?.topK])
       return answered
     },
+    retrieve: async () => [],
     stream: async function* () {
       yield* events
     },
@@ -442,12 +443,12 @@ describe('the other commands', () => {
     expect(JSON.parse((await run(['reindex', '--json'])).out)).toEqual({ documents: 2, chunks: 6 })
   })
 
-  it('print a preset even when this version lacks a part of it', async () => {
+  it('print a preset and what it resolves to', async () => {
     const { exitCode, out } = await run(['config', '--preset', 'production'])
     expect(exitCode).toBe(0)
     expect(JSON.parse(out)).toMatchObject({
       preset: { name: 'production', batchSize: 64 },
-      resolved: { error: { code: 'UNSUPPORTED' } },
+      resolved: { rerank: { kind: 'mmr', candidates: 20 } },
     })
     expect(JSON.parse((await run(['config'])).out)).toMatchObject({
       preset: { name: 'default' },

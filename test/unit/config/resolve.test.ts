@@ -13,11 +13,12 @@ const catalogue = {
   chunkers: names('sentence', 'sentence-splitter'),
   embedders: names('hashing', 'onnx', 'static', 'ai-sdk', 'openai-compatible'),
   embedderFitters: names('latent-semantic'),
-  vectorIndexes: names('flat'),
+  vectorIndexes: names('auto', 'flat'),
   lexicalIndexes: names('bm25'),
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
+  caches: names('memory', 'disk', 'redis', 'keyv'),
   stores: names('memory', 'lmdb'),
 }
 
@@ -46,18 +47,21 @@ describe('resolveConfig', () => {
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
       maxChunksPerPage: 0,
       embedder: { kind: 'latent-semantic', workers: Math.min(2, availableParallelism()) },
-      vectorIndex: { kind: 'flat' },
+      vectorIndex: { kind: 'auto' },
       lexicalIndex: { kind: 'bm25' },
       fusion: { kind: 'adaptive' },
+      reduction: false,
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
+      recallSampleRate: 0,
       perDocument: 3,
       maxContextChars: 4000,
       batchSize: 32,
       maxWorkers: availableParallelism(),
       cacheEmbeddings: true,
       cacheMaxEntries: 10_000,
+      cache: { kind: 'memory' },
       maxTextLength: 0,
       quantization: 'fp32',
       modelsDir: undefined,
@@ -94,6 +98,29 @@ describe('resolveConfig', () => {
     expect(Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.chunker)).toBe(true)
     expect(Object.isFrozen(llm)).toBe(false)
     expect(config.llm).toEqual({ kind: 'instance', instance: llm })
+  })
+
+  it('caches in a folder of the storage where it may write there, else in memory', () => {
+    expect(resolve({ storage: '/data/x' }).cache).toEqual({ kind: 'disk', directory: '/data/x/cache' })
+    expect(resolve({ storage: '/data/x', cache: { kind: 'disk', maxBytes: 70_000 } }).cache).toEqual({
+      kind: 'disk',
+      maxBytes: 70_000,
+      directory: '/data/x/cache',
+    })
+    expect(resolve({ storage: '/data/x', readOnly: true }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ storage: '/data/x', cache: 'memory' }).cache).toEqual({ kind: 'memory' })
+    expect(resolve({ cache: { kind: 'disk', directory: '/c' } }).cache).toEqual({ kind: 'disk', directory: '/c' })
+    expect(resolve({ storage: '/data/x', cache: false }).cache).toBe(false)
+    const url = 'redis://localhost:6379'
+    expect(resolve({ cache: { kind: 'redis', url } }).cache).toEqual({ kind: 'redis', url })
+    for (const [cache, option] of [
+      ['disk', 'cache.directory'],
+      [{ kind: 'redis', url: 'http://localhost' }, 'cache.url'],
+      [{ kind: 'keyv', keyv: {} }, 'cache.keyv'],
+      [{ kind: 'memory', maxBytes: 1 }, 'cache.maxBytes'],
+    ] as const) {
+      expect(failure({ cache })).toMatchObject({ code: 'BAD_OPTION', data: { option } })
+    }
   })
 
   it('does not change what the caller passed', () => {
@@ -382,7 +409,7 @@ describe('presets', () => {
   it('have the reranker they name, with the options of the top level', () => {
     const rerank = (options: object) => resolve({ embedder: false, ...options }).rerank
     expect(rerank({ preset: 'default' })).toBe(false)
-    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.7 })
+    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.8 })
     expect(rerank({ preset: 'research', modelsDir: '/models', maxWorkers: 1 })).toEqual({
       kind: 'cross-encoder',
       model: 'cross-encoder/ms-marco-MiniLM-L6-v2',

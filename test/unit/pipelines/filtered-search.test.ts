@@ -50,8 +50,10 @@ describe('an approximate index', () => {
     await catchUp(namespace, indexes, { recorder, now })
     const tools = {
       namespace,
-      useIndexes: <Result>(task: (there: NamespaceIndexes) => Promise<Result>) => task(indexes),
+      useIndexes: <Result>(task: (held: NamespaceIndexes) => Promise<Result>) => task(indexes),
       adaptive: false,
+      addsScores: false,
+      watchRecall: undefined,
       freshen: async () => {},
       fuse: (lists: readonly { matches: readonly { number: number; score: number }[] }[]) =>
         fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),

@@ -1,0 +1,131 @@
+import { mkdirSync, statSync } from 'node:fs'
+import { workerData } from 'node:worker_threads'
+import {
+  completeFile,
+  type Environment,
+  environmentFile,
+  getBytes,
+  openEnvironment,
+  storageError,
+  transact,
+} from '../lmdb/environment.js'
+import { serveTasks, type TaskContext } from '../util/worker-serve.js'
+import type { CacheWorkerData, CacheWrite, CacheWriteReply } from './disk.js'
+import { ageBytes, ageLength, decodeTotals, encodeTotals, readAge, rows, type Totals } from './disk-format.js'
+
+/** The only thread that writes a disk cache. A transaction holds some megabytes and is flushed to disk when it ends. */
+
+const { directory, mapSize, maxBytes, maxEntries } = workerData as CacheWorkerData
+/** What an entry costs beside its bytes: keys, ages, and its share of half-empty pages. */
+const rowBytes = 160
+/** Entries evicted in one transaction at most. */
+const maxSteps = 10_000
+
+let environment: Environment | undefined
+let inode: number | undefined
+
+serveTasks({
+  write: (request: CacheWrite, context: TaskContext) => change(context, (open) => write(open, request)),
+  prune: (now: number, context: TaskContext) => change(context, (open) => prune(open, now)),
+  close: async (_: undefined, context: TaskContext) => {
+    const open = environment
+    if (open === undefined) return
+    context.critical(() => completeFile(open, directory))
+    environment = undefined
+    await open.close()
+  },
+})
+
+async function change<Result>(context: TaskContext, action: (open: Environment) => Result): Promise<Result> {
+  await requireFile()
+  environment ??= await openEnvironment({
+    directory,
+    mapSize,
+    readOnly: false,
+    protect: (open) => context.critical(open),
+  })
+  inode ??= statSync(environmentFile(directory)).ino
+  const open = environment
+  try {
+    return context.critical(() => transact(open, () => action(open)))
+  } catch (error) {
+    throw storageError(error, directory)
+  }
+}
+
+/** A folder that was deleted while it is open could be written for ever, and nobody would find anything in it. */
+async function requireFile(): Promise<void> {
+  if (environment === undefined) return
+  if (statSync(environmentFile(directory), { throwIfNoEntry: false })?.ino === inode) return
+  const gone = environment
+  environment = undefined
+  inode = undefined
+  await gone.close()
+  mkdirSync(directory, { recursive: true })
+}
+
+function write(open: Environment, { clear, deleted, entries, touched }: CacheWrite): CacheWriteReply {
+  if (clear) open.clearSync()
+  let totals = decodeTotals(getBytes(open, rows.totals))
+  for (const hash of deleted) totals = remove(open, hash, totals)
+  for (const { hash, sealed } of entries) totals = put(open, hash, sealed, totals)
+  for (const hash of touched) totals = touch(open, hash, totals)
+  const before = totals.entries
+  totals = evict(open, totals)
+  open.putSync(rows.totals, encodeTotals(totals))
+  return { totals, evicted: before - totals.entries, inode: statSync(environmentFile(directory)).ino }
+}
+
+function put(open: Environment, hash: Uint8Array, sealed: Uint8Array, totals: Totals): Totals {
+  const bytes = sealed.length + rowBytes
+  const { entries, bytes: held, nextAge } = remove(open, hash, totals)
+  open.putSync(rows.value(hash), Buffer.concat([ageBytes(nextAge), sealed]))
+  open.putSync(rows.age(nextAge), hash)
+  return { entries: entries + 1, bytes: held + bytes, nextAge: nextAge + 1 }
+}
+
+/** Makes an entry the youngest. */
+function touch(open: Environment, hash: Uint8Array, totals: Totals): Totals {
+  const value = getBytes(open, rows.value(hash))
+  return value === undefined ? totals : put(open, hash, value.subarray(ageLength), totals)
+}
+
+function remove(open: Environment, hash: Uint8Array, totals: Totals): Totals {
+  const value = getBytes(open, rows.value(hash))
+  if (value === undefined) return totals
+  const age = rows.age(readAge(value))
+  open.removeSync(rows.value(hash))
+  open.removeSync(age)
+  return { ...totals, entries: totals.entries - 1, bytes: totals.bytes - (value.length - ageLength + rowBytes) }
+}
+
+/** Drops the oldest until what is left fits. */
+function evict(open: Environment, totals: Totals): Totals {
+  const fits = ({ entries, bytes }: Totals) => entries <= maxEntries && bytes <= maxBytes
+  if (fits(totals)) return totals
+  let left = totals
+  for (const hash of oldest(open)) {
+    left = remove(open, hash, left)
+    if (fits(left)) break
+  }
+  return left
+}
+
+/** Collected first: rows are not deleted under a cursor. */
+function oldest(open: Environment): Uint8Array[] {
+  return Array.from(open.getRange({ ...rows.ages, limit: maxSteps }), ({ value }) => value.slice())
+}
+
+/** Removes what has expired. */
+function prune(open: Environment, now: number): number {
+  let totals = decodeTotals(getBytes(open, rows.totals))
+  const before = totals.entries
+  for (const { key, value } of Array.from(open.getRange({ start: Buffer.from('v'), end: Buffer.from('w') }))) {
+    const hash = key.subarray(1)
+    // A sealed entry is bound to its key, which only its hash is left of: damage is found by whoever asks for it.
+    const expiresAt = new DataView(value.buffer, value.byteOffset, value.length).getFloat64(ageLength + 8, true)
+    if (expiresAt !== 0 && expiresAt <= now) totals = remove(open, hash, totals)
+  }
+  open.putSync(rows.totals, encodeTotals(totals))
+  return before - totals.entries
+}
