@@ -130,9 +130,9 @@ async function measurePipeline(set: RetrievalSet): Promise<Leg[]> {
     const legs: Leg[] = []
     for (const { name: leg, options } of pipelineLegs) {
       const rag = new UltraFastRAG({ ...options, storage })
-      // A document without text is found by its title, as in the index above.
+      // A document without text is found by its title, which must not count twice.
       await rag.ingest(
-        set.documents.map(({ id, title, text }) => ({ id, title, text: text.trim() === '' ? title : text })),
+        set.documents.map(({ id, title, text }) => (text.trim() === '' ? { id, text: title } : { id, title, text })),
       )
       await rag.warmUp()
       const { chunks } = await rag.stats()

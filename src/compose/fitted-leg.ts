@@ -10,7 +10,7 @@ import type { FitFile, FitFileVersion } from './fit-file.js'
 
 /** Below so many chunks the words of a corpus do not tell which go together. */
 export const leastFitChunks = 200
-const sampleLimits = { maxChunks: 20_000, maxBytes: 32 << 20 }
+const sampleLimits = { maxChunks: 20_000, maxCharacters: 16 << 20 }
 /** Milliseconds between two looks for what another process has fitted, while a fit is due. */
 const lookEveryMs = 1_000
 
@@ -196,7 +196,7 @@ export class FittedLeg {
     const { signal } = this.#stop
     const began = now()
     const { chunks: corpusChunks, documents: corpusDocuments } = namespace.counts()
-    const sample = await sampleCorpus(namespace, { ...sampleLimits, signal })
+    const sample = sampleCorpus(namespace, { ...sampleLimits, signal })
     const embedder = await fitter.fit(sample, { corpusChunks, corpusDocuments, signal })
     recorder.stage('index.fit', now() - began)
     const index = await openIndex(embedder, file?.vectors(checksumOf(embedder)))

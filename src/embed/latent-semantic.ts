@@ -44,18 +44,32 @@ export function createLatentSemanticFitter(options: LatentSemanticOptions = {}):
   requireWhole('dimensions', dimensions)
   requireWhole('workers', workers)
   const pool = new WorkerPool({ worker: 'latent-semantic', size: workers })
+  // One thread, because a sample gathers in it; ours alone, because it is busy for seconds.
+  const fits = new WorkerPool({ worker: 'latent-semantic', size: 1 })
   const turns = createTurns()
   const fingerprint = `latent-semantic/1/${analyzerFingerprint}/${dimensions}`
   const open = (basis: Basis) => new LatentSemanticEmbedder({ basis, pool, turns })
+  let begun = 0
   return {
     id: 'latent-semantic',
     fingerprint,
     dimensions,
 
-    async fit(sample: readonly SamplePart[], { signal, ...corpus }: FitOptions) {
-      const payload = { sample, dimensions, fingerprint, ...corpus }
-      const buffers = new Set(sample.flatMap(({ pieces }) => pieces.map(({ buffer }) => buffer as ArrayBuffer)))
-      return open(view(await pool.run<SharedArrayBuffer>({ type: 'fit', payload, transfer: [...buffers] }, { signal })))
+    async fit(sample: AsyncIterable<readonly SamplePart[]>, { signal, ...corpus }: FitOptions) {
+      signal?.throwIfAborted()
+      const id = begun++
+      try {
+        for await (const parts of sample) {
+          const transfer = buffersOf(parts)
+          await fits.run({ type: 'sample', payload: { id, parts }, transfer }, { signal })
+        }
+        const payload = { id, dimensions, fingerprint, ...corpus }
+        return open(view(await fits.run<SharedArrayBuffer>({ type: 'fit', payload }, { signal })))
+      } finally {
+        fits.run({ type: 'forget', payload: id }).catch(() => {
+          // A thread that has ended has forgotten.
+        })
+      }
     },
 
     async restore(snapshot: Uint8Array) {
@@ -68,8 +82,14 @@ export function createLatentSemanticFitter(options: LatentSemanticOptions = {}):
       return open(basis)
     },
 
-    close: () => pool.close(),
+    close: async () => {
+      await Promise.all([pool.close(), fits.close()])
+    },
   }
+}
+
+function buffersOf(parts: readonly PassagePart[]): ArrayBuffer[] {
+  return [...new Set(parts.flatMap(({ pieces }) => pieces.map(({ buffer }) => buffer as ArrayBuffer)))]
 }
 
 function requireWhole(option: keyof typeof limits, value: number): void {
@@ -136,9 +156,8 @@ class LatentSemanticEmbedder implements FittedEmbedder {
     { signal }: { readonly signal?: AbortSignal },
   ): Promise<readonly Float32Array[]> {
     this.#requireOpen()
-    const buffers = new Set(parts.flatMap(({ pieces }) => pieces.map(({ buffer }) => buffer as ArrayBuffer)))
     const payload = { basis: this.#basis.buffer, parts }
-    return this.#pool.run<readonly Float32Array[]>({ type: 'embed', payload, transfer: [...buffers] }, { signal })
+    return this.#pool.run<readonly Float32Array[]>({ type: 'embed', payload, transfer: buffersOf(parts) }, { signal })
   }
 
   snapshot(): Uint8Array {

@@ -91,10 +91,11 @@ export interface EmbedderFitter extends Closable {
   /** Values per vector at most: what is learnt from little has fewer. */
   readonly dimensions: number
   /**
-   * Learns from a sample of a corpus; the same sample gives the same result. Rejects with `EMPTY` when there is nothing to learn from,
-   * with `signal.reason` soon after an abort. The memory of the sample is the fitter's from now on.
+   * Learns from a sample of a corpus, which comes in groups of parts; the same parts in the same order give the same result. Rejects
+   * with `EMPTY` when there is nothing to learn from, with `signal.reason` soon after an abort. The memory of the parts is the
+   * fitter's from now on.
    */
-  fit(sample: readonly SamplePart[], options: FitOptions): Promise<FittedEmbedder>
+  fit(sample: AsyncIterable<readonly SamplePart[]>, options: FitOptions): Promise<FittedEmbedder>
   /** Opens what {@link FittedEmbedder.snapshot} gave. Rejects with `INTEGRITY`, `FINGERPRINT` or `UNSUPPORTED_VERSION`. */
   restore(snapshot: Uint8Array): Promise<FittedEmbedder>
 }

@@ -157,6 +157,8 @@ function* storedVectors(namespace: StoreNamespace, documents: readonly DocumentR
   }
 }
 
+/** Parts of one call, which are read in one stretch. */
+const partsPerCall = 128
 /** Calls of a fitted embedder that are under way. */
 const embeddingsAhead = 3
 
@@ -203,7 +205,7 @@ function* groupsOf(namespace: StoreNamespace, documents: readonly DocumentRecord
       if (first === undefined) continue
       group.push({ part: { title, language, pieces }, firstNumber: base + pieceOrigin(first).firstOrdinal })
       bytes += pieces.reduce((sum, { length }) => sum + length, 0)
-      if (bytes < batchBytes) continue
+      if (bytes < batchBytes && group.length < partsPerCall) continue
       yield group
       group = []
       bytes = 0

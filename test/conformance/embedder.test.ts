@@ -33,8 +33,10 @@ describe('latent semantic embedder', () => {
     'Der Zug nach Köln hatte wegen eines Gewitters Verspätung.',
   ]
   const learn = (fitter = fitters[0]) => {
-    const sample = [...corpus, ...corpus].map((text) => samplePart([text]))
-    return (fitter as (typeof fitters)[number]).fit(sample, { corpusChunks: 14, corpusDocuments: 14 })
+    async function* sample() {
+      yield [...corpus, ...corpus].map((text) => samplePart([text]))
+    }
+    return (fitter as (typeof fitters)[number]).fit(sample(), { corpusChunks: 14, corpusDocuments: 14 })
   }
   embedderConformance(it, {
     create: () => learn(),

@@ -9,7 +9,6 @@ import { TermCounts } from './term-matrix.js'
 import { truncatedSvd } from './truncated-svd.js'
 
 export interface FitRequest {
-  readonly sample: readonly SamplePart[]
   /** At most. */
   readonly dimensions: number
   /** Of the fitter; kept with the result. */
@@ -35,39 +34,46 @@ const leastUnits = 2
 const maxTerms = 65_536
 
 /**
- * Latent semantic analysis (Deerwester et al. 1990): counts the terms of the sample, weighs them by 1 + ln(count) and inverse document
+ * Latent semantic analysis (Deerwester et al. 1990): counts the terms of a sample, weighs them by 1 + ln(count) and inverse document
  * frequency, and keeps the directions in which the rows lie.
  */
-export async function fitBasis(request: FitRequest, tools: FitTools): Promise<Basis> {
-  const { sample, dimensions, fingerprint, corpusChunks } = request
-  const languages = new Set<string>()
-  const units = new TermCounts()
-  for (const part of sample) {
-    await tools.pause()
-    const analyzer = await tools.analyzerFor(part.language)
-    languages.add(analyzer.language)
-    for (const unit of unitsOf(part, analyzer)) units.add(unit)
+export class CorpusFit {
+  readonly #tools: FitTools
+  readonly #languages = new Set<string>()
+  readonly #units = new TermCounts()
+
+  constructor(tools: FitTools) {
+    this.#tools = tools
   }
-  const { terms, matrix, weights } = weigh(units)
-  if (terms.length === 0) {
-    throw new RagError('EMPTY', 'There is nothing to learn from: no two passages of the sample share a word.', {
-      data: { units: units.rows },
+
+  /** Takes parts of the sample. Throws `INTEGRITY` for bytes that are no piece. */
+  async add(parts: readonly SamplePart[]): Promise<void> {
+    for (const part of parts) {
+      const analyzer = await this.#tools.analyzerFor(part.language)
+      this.#languages.add(analyzer.language)
+      for (const unit of unitsOf(part, analyzer)) this.#units.add(unit)
+    }
+  }
+
+  /** Learns from what was added. Throws `EMPTY` when no two units share a term. */
+  async finish(request: FitRequest): Promise<Basis> {
+    const { dimensions, fingerprint, corpusChunks } = request
+    const { terms, matrix, weights } = weigh(this.#units)
+    if (terms.length === 0) {
+      throw new RagError('EMPTY', 'There is nothing to learn from: no two passages of the sample share a word.', {
+        data: { units: this.#units.rows },
+      })
+    }
+    const rank = directionsFor(matrix.rows, dimensions)
+    const { basis } = await truncatedSvd(matrix, { rank, pause: this.#tools.pause })
+    return writeBasis({
+      dimensions: rank,
+      terms,
+      weights,
+      vectors: basis,
+      facts: { fingerprint, corpusChunks, languages: [...this.#languages].sort(), weights: legWeights(request) },
     })
   }
-  const rank = directionsFor(matrix.rows, dimensions)
-  const { basis } = await truncatedSvd(matrix, { rank, pause: tools.pause })
-  return writeBasis({
-    dimensions: rank,
-    terms,
-    weights,
-    vectors: basis,
-    facts: {
-      fingerprint,
-      corpusChunks,
-      languages: [...languages].sort(),
-      weights: legWeights(request),
-    },
-  })
 }
 
 /**

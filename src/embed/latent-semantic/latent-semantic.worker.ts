@@ -1,9 +1,9 @@
 import { createAnalyzers } from '../../text/analyzers.js'
 import { serveTasks, type TaskContext, Transferred } from '../../util/worker-serve.js'
-import type { PassagePart } from '../types.js'
+import type { PassagePart, SamplePart } from '../types.js'
 import { view } from './basis.js'
 import { chunkTerms } from './chunk-terms.js'
-import { type FitRequest, fitBasis } from './fit.js'
+import { CorpusFit, type FitRequest } from './fit.js'
 import { FoldIn } from './fold-in.js'
 
 /** What a thread is asked to embed, and with what. */
@@ -12,20 +12,33 @@ export interface EmbedRequest {
   readonly parts: readonly PassagePart[]
 }
 
+/** Parts of the sample of a fit. */
+export interface SampleRequest {
+  readonly id: number
+  readonly parts: readonly SamplePart[]
+}
+
 const analyzerFor = createAnalyzers()
+const fits = new Map<number, CorpusFit>()
+/** Of the fit that runs: a thread serves one task at a time. */
+let pausing = async (): Promise<void> => {}
 /** Namespaces whose basis is kept at hand: opening one takes a tenth of a millisecond. */
 const keptFoldIns = 8
 /** By the checksum of the basis: a buffer that crosses threads is another object each time. */
 const foldIns = new Map<string, FoldIn>()
 
 serveTasks({
-  fit: async (request: FitRequest, { signal }: TaskContext) => {
-    const pause = async () => {
+  sample: ({ id, parts }: SampleRequest) => fitOf(id).add(parts),
+  fit: async ({ id, ...request }: FitRequest & { readonly id: number }, { signal }: TaskContext) => {
+    pausing = async () => {
       // An abort is a message: it arrives between two turns of the loop.
       await new Promise((resolve) => setImmediate(resolve))
       signal.throwIfAborted()
     }
-    return (await fitBasis(request, { analyzerFor, pause })).buffer
+    return (await fitOf(id).finish(request)).buffer
+  },
+  forget: (id: number) => {
+    fits.delete(id)
   },
   embed: async ({ basis, parts }: EmbedRequest) => {
     const foldIn = foldInOf(basis)
@@ -40,6 +53,14 @@ serveTasks({
     )
   },
 })
+
+function fitOf(id: number): CorpusFit {
+  const known = fits.get(id)
+  if (known !== undefined) return known
+  const made = new CorpusFit({ analyzerFor, pause: () => pausing() })
+  fits.set(id, made)
+  return made
+}
 
 function foldInOf(buffer: SharedArrayBuffer): FoldIn {
   const basis = view(buffer)

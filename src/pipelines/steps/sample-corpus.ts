@@ -6,34 +6,44 @@ import { createTurns } from '../../util/yield.js'
 export interface SampleOptions {
   /** Chunks at most. */
   readonly maxChunks: number
-  /** Bytes of encoded pieces at most: chunks may be of any size. */
-  readonly maxBytes: number
+  /** Characters at most, as a rule: chunks may be of any size. */
+  readonly maxCharacters: number
   readonly signal: AbortSignal
 }
 
+/** Documents looked at between two turns of the event loop: a millisecond. */
+const documentsPerTurn = 256
 /** Consecutive chunks that are taken together: what stands beside a passage tells which words go together. */
 const runChunks = 64
 
+/** Bytes and parts of a group: a millisecond of reading and of moving to a thread. */
+const groupLimits = { bytes: 256 << 10, parts: 128 }
+
 /**
  * Takes a sample of a corpus: all of it when it is small enough, otherwise the runs of 64 consecutive chunks with the lowest hash of
- * their document's content and their place (bottom-k sampling, Broder 1997). So it depends on what the corpus holds, not on the order
- * or the process in which it came there. Only what is taken is read.
+ * their document's content and their place (bottom-k sampling, Broder 1997), in the order of the documents' ids. So it depends on what
+ * the corpus holds, not on the order or the process in which it came there. Only what is taken is read.
  */
-export async function sampleCorpus(namespace: StoreNamespace, options: SampleOptions): Promise<SamplePart[]> {
-  const { maxBytes, signal } = options
+export async function* sampleCorpus(
+  namespace: StoreNamespace,
+  options: SampleOptions,
+): AsyncGenerator<readonly SamplePart[], void, undefined> {
   const turns = createTurns()
-  const parts: SamplePart[] = []
+  let group: SamplePart[] = []
   let bytes = 0
   for (const { document, from, to } of joined(await lowestRuns(namespace, options))) {
     await turns.next()
-    signal.throwIfAborted()
+    options.signal.throwIfAborted()
     const { language, title } = document
     const pieces = copies(namespace, document, from, to)
+    group.push({ title, language, pieces, from, to })
     bytes += pieces.reduce((sum, { length }) => sum + length, 0)
-    if (parts.length > 0 && bytes > maxBytes) break
-    parts.push({ title, language, pieces, from, to })
+    if (bytes < groupLimits.bytes && group.length < groupLimits.parts) continue
+    yield group
+    group = []
+    bytes = 0
   }
-  return parts
+  if (group.length > 0) yield group
 }
 
 interface Run {
@@ -43,15 +53,18 @@ interface Run {
   readonly hash: number
 }
 
-/** The runs that are taken, lowest hash first. */
-async function lowestRuns(namespace: StoreNamespace, { maxChunks, signal }: SampleOptions): Promise<Run[]> {
+/** The runs that are taken, in the order of their documents and places. */
+async function lowestRuns(
+  namespace: StoreNamespace,
+  { maxCharacters, maxChunks, signal }: SampleOptions,
+): Promise<Run[]> {
   const turns = createTurns()
   // So much above what is needed that hardly ever too few are below it; then the sample is a little smaller.
   const bound = (2 ** 32 * maxChunks * 1.2) / Math.max(1, namespace.counts().chunks)
   const runs: Run[] = []
   let seen = 0
   for (const document of namespace.list()) {
-    if (++seen % 256 === 0) {
+    if (++seen % documentsPerTurn === 0) {
       await turns.next()
       signal.throwIfAborted()
     }
@@ -60,25 +73,42 @@ async function lowestRuns(namespace: StoreNamespace, { maxChunks, signal }: Samp
       if (hash <= bound) runs.push({ document, from, to: Math.min(document.chunks, from + runChunks), hash })
     }
   }
-  runs.sort((a, b) => a.hash - b.hash || (a.document.id < b.document.id ? -1 : 1))
-  let chunks = 0
-  const end = runs.findIndex(({ from, to }) => {
-    chunks += to - from
-    return chunks > maxChunks
-  })
-  return end < 0 ? runs : runs.slice(0, Math.max(1, end))
+  const highest = highestHash(runs, { maxCharacters, maxChunks })
+  return highest === undefined ? runs : runs.filter(({ hash }) => hash <= highest)
 }
 
-/** Runs that follow each other in a document become one, so that no piece is read twice; each stands where its first was. */
-function joined(runs: readonly Run[]): Iterable<Run> {
-  const places = new Map(runs.map((run) => [`${run.document.generation}:${run.document.id}:${run.from}`, run]))
-  const at = ({ document }: Run, from: number) => `${document.generation}:${document.id}:${from}`
-  const heads = runs.filter((run) => !places.has(at(run, run.from - runChunks)))
-  return heads.map((head) => {
-    let { to } = head
-    for (let next = places.get(at(head, to)); next !== undefined; next = places.get(at(head, to))) to = next.to
-    return { ...head, to }
-  })
+/** The hash up to which runs fit the sample; `undefined` when all do. */
+function highestHash(
+  runs: readonly Run[],
+  { maxCharacters, maxChunks }: Pick<SampleOptions, 'maxCharacters' | 'maxChunks'>,
+): number | undefined {
+  // A typed array is sorted many times faster: the place of a run stands behind its hash.
+  const order = Float64Array.from(runs, ({ hash }, place) => hash * 2 ** 20 + (place % 2 ** 20)).sort()
+  let chunks = 0
+  let characters = 0
+  let highest = -1
+  for (const entry of order) {
+    const { document, from, to, hash } = runs[entry % 2 ** 20] as Run
+    chunks += to - from
+    characters += (document.characters * (to - from)) / Math.max(1, document.chunks)
+    if (highest >= 0 && (chunks > maxChunks || characters > maxCharacters)) return highest
+    highest = hash
+  }
+  return undefined
+}
+
+/** Runs that follow each other in a document become one, so that no piece is read twice. */
+function* joined(runs: readonly Run[]): Generator<Run> {
+  let open: Run | undefined
+  for (const run of runs) {
+    if (open !== undefined && open.document === run.document && open.to === run.from) {
+      open = { ...open, to: run.to }
+      continue
+    }
+    if (open !== undefined) yield open
+    open = run
+  }
+  if (open !== undefined) yield open
 }
 
 /** The content is hashed already; its first bits and the place are mixed as in MurmurHash3. */

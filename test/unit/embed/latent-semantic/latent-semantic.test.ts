@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readBasis, writeBasis } from '../../../../src/embed/latent-semantic/basis.js'
-import { fitBasis } from '../../../../src/embed/latent-semantic/fit.js'
+import { CorpusFit } from '../../../../src/embed/latent-semantic/fit.js'
 import { FoldIn } from '../../../../src/embed/latent-semantic/fold-in.js'
 import { fillTable, findTerm, tableWords } from '../../../../src/embed/latent-semantic/term-table.js'
 import { createLatentSemanticFitter } from '../../../../src/embed/latent-semantic.js'
@@ -16,7 +16,10 @@ const fitter = createLatentSemanticFitter({ dimensions: 24, workers: 1 })
 afterAll(() => fitter.close())
 
 const corpus = { corpusChunks: 200, corpusDocuments: 100 }
-const learn = (sample: readonly SamplePart[]) => fitter.fit(sample, corpus)
+async function* groups(sample: readonly SamplePart[]) {
+  for (let from = 0; from < sample.length; from += 50) yield sample.slice(from, from + 50)
+}
+const learn = (sample: readonly SamplePart[]) => fitter.fit(groups(sample), corpus)
 
 /** Each topic has twelve words; a document uses some of those of one topic. */
 const topics = 6
@@ -116,8 +119,8 @@ describe('a fitted embedder', () => {
   })
 
   it('weighs the words of the document less where documents are long', async () => {
-    const short = await fitter.fit(topicalSample(), { corpusChunks: 300, corpusDocuments: 100 })
-    const long = await fitter.fit(topicalSample(), { corpusChunks: 8_000, corpusDocuments: 100 })
+    const short = await fitter.fit(groups(topicalSample()), { corpusChunks: 300, corpusDocuments: 100 })
+    const long = await fitter.fit(groups(topicalSample()), { corpusChunks: 8_000, corpusDocuments: 100 })
     expect(short.weights).toEqual({ document: 1, vector: 1 })
     expect(long.weights.document).toBeCloseTo(0.525)
   })
@@ -154,9 +157,12 @@ describe('a fit', () => {
   it('stops when it is aborted, before and meanwhile', async () => {
     const reason = new Error('enough')
     const options = { ...corpus, signal: AbortSignal.abort(reason) }
-    await expect(fitter.fit(topicalSample(), options)).rejects.toBe(reason)
+    await expect(fitter.fit(groups(topicalSample()), options)).rejects.toBe(reason)
     const controller = new AbortController()
-    const running = fitter.fit([...Array(40).keys()].flatMap(topicalSample), { ...corpus, signal: controller.signal })
+    const running = fitter.fit(groups([...Array(40).keys()].flatMap(topicalSample)), {
+      ...corpus,
+      signal: controller.signal,
+    })
     setTimeout(() => controller.abort(reason), 5)
     await expect(running).rejects.toBe(reason)
     expect((await learn(topicalSample())).dimensions).toBe(15)
@@ -177,8 +183,9 @@ describe('a fit', () => {
 
   it('folds a text of the sample in where the exact decomposition puts it', async () => {
     const sample = topicalSample().map((part) => ({ ...part, title: '', to: 1 }))
-    const request = { sample, dimensions: 6, fingerprint: 'f', ...corpus }
-    const foldIn = new FoldIn(await fitBasis(request, { analyzerFor: createAnalyzers(), pause: async () => {} }))
+    const corpusFit = new CorpusFit({ analyzerFor: createAnalyzers(), pause: async () => {} })
+    await corpusFit.add(sample)
+    const foldIn = new FoldIn(await corpusFit.finish({ dimensions: 6, fingerprint: 'f', ...corpus }))
     const counts = sample.map((_, d) => wordsOf(d))
     const vectors = counts.map((words) => {
       const vector = new Float32Array(6)
