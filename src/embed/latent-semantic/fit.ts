@@ -91,13 +91,15 @@ function directionsFor(units: number, most: number): number {
 const shortDocument = 4
 
 /**
- * What the legs are worth on this corpus. The words of a document count as much as those of the chunk where documents are short, and
- * half as much where they are long and a question is about a passage: best at 1 on sets of 2 to 12 chunks per document, at 0.5
- * and below on one of 77. The vector's weight is that of the words: how much of it a question gets is decided by the question.
+ * What the legs are worth on this corpus, by the length of its documents. Where they are short, the words of the document and the
+ * vectors, in which its surroundings prevail, count as much as the words of a chunk; where they are long and a question is about a passage,
+ * half as much: measured best at 1 on sets of 2 to 12 chunks per document, at 0.5 and below on one of 77. How much of the vectors' weight a
+ * question gets is decided by the question (`fusion/adaptive.ts`).
  */
 function legWeights({ corpusChunks, corpusDocuments }: FitRequest): LegWeights {
   const meanChunks = corpusChunks / Math.max(1, corpusDocuments)
-  return { document: 0.5 + 0.5 * Math.min(1, shortDocument / meanChunks), vector: 1 }
+  const weight = 0.5 + 0.5 * Math.min(1, shortDocument / meanChunks)
+  return { document: weight, vector: weight }
 }
 
 /** The terms of consecutive chunks, title and headings once. */

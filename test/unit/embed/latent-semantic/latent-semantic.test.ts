@@ -118,11 +118,11 @@ describe('a fitted embedder', () => {
     expect(await vectorOf(embedder, million.slice(0, 2_000_000), 'passage')).toBeDefined()
   })
 
-  it('weighs the words of the document less where documents are long', async () => {
+  it('weighs the words of the document and the vectors less where documents are long', async () => {
     const short = await fitter.fit(groups(topicalSample()), { corpusChunks: 300, corpusDocuments: 100 })
     const long = await fitter.fit(groups(topicalSample()), { corpusChunks: 8_000, corpusDocuments: 100 })
     expect(short.weights).toEqual({ document: 1, vector: 1 })
-    expect(long.weights.document).toBeCloseTo(0.525)
+    expect(long.weights).toEqual({ document: expect.closeTo(0.525), vector: expect.closeTo(0.525) })
   })
 })
 
