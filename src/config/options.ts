@@ -2,7 +2,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -54,8 +54,13 @@ export interface UltraFastRAGOptions {
 
   /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
-  /** What searches the vectors. Default `'flat'`: exact. */
-  readonly vectorIndex?: AdapterName<'vectorIndexes'> | { readonly kind: AdapterName<'vectorIndexes'> }
+  /**
+   * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   */
+  readonly reduction?: false | Reduction
+  /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
+  readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
   /**
@@ -203,6 +208,22 @@ export interface OpenAiCompatibleEmbedderOptions extends OptionsOf<'openai-compa
 export interface LatentSemanticEmbedderOptions
   extends NonNullable<Parameters<Catalogue['embedderFitters']['latent-semantic']>[0]> {
   readonly kind: 'latent-semantic'
+}
+
+/** An index of vectors by name, with what may be set of it. */
+export type VectorIndexChoice =
+  | ({ readonly kind: 'auto' | 'usearch'; readonly quantization?: 'f32' | 'f16' | 'i8' } & GraphChoice)
+  | ({ readonly kind: 'hnswlib' } & GraphChoice)
+  | { readonly kind: 'flat' }
+
+/** How graphs are built and searched (HNSW). */
+export interface GraphChoice {
+  /** Neighbours of a vector, 4 to 64. Default 16; more costs memory and time and finds more. */
+  readonly M?: number
+  /** Candidates looked at when a vector is added, 8 to 1,024. Default 96; more builds slower and finds more. */
+  readonly efConstruction?: number
+  /** Candidates looked at by a search, 8 to 4,096. Default 64; more finds more, in proportion slower. */
+  readonly efSearch?: number
 }
 
 export interface LexicalIndexOptions {

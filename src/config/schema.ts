@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -10,7 +10,6 @@ import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
-  AdapterName,
   CacheOptions,
   ChunkerOptions,
   EmbedderOptions,
@@ -23,6 +22,7 @@ import type {
   MemoryStorage,
   RerankOptions,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -78,7 +78,7 @@ export interface GivenOptions extends Plain {
     | Exclude<EmbedderOptions, HashingEmbedderOptions>
     | Instance<Embedder>
   readonly quantization?: Quantization
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
@@ -217,6 +217,7 @@ function optionShape(names: AdapterNames) {
         ),
       ]),
     ),
+    reduction: z.optional(z.union([z.literal(false), reductionShape()])),
     vectorIndex: z.optional(choice(names.vectorIndexes, adapterOptions.vectorIndexes)),
     lexicalIndex: z.optional(choice(names.lexicalIndexes, adapterOptions.lexicalIndexes)),
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
@@ -252,6 +253,22 @@ function optionShape(names: AdapterNames) {
       }),
     ),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
+}
+
+function reductionShape() {
+  const count = z.int().check(z.minimum(1), z.maximum(65_536))
+  const basis = z.custom(isBasis, 'must be a basis of fitPca()')
+  return z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('cut'), dimensions: count }),
+    z.strictObject({ kind: z.literal('pca'), basis }),
+    z.strictObject({ kind: z.literal('sparsify'), topK: count }),
+  ])
+}
+
+function isBasis(value: unknown): boolean {
+  const { dimensions, from, values } = (value ?? {}) as Partial<PcaBasis>
+  if (!Number.isInteger(dimensions) || !Number.isInteger(from) || !(values instanceof Float32Array)) return false
+  return values.length === ((dimensions as number) + 1) * (from as number) && values.every(Number.isFinite)
 }
 
 /** One of the named adapters, each with its own options and no others. */
