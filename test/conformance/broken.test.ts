@@ -14,7 +14,7 @@ import { createBm25Index } from '../../src/lexical-index/bm25.js'
 import type { LexicalDocumentPart, LexicalIndex, LexicalResult, LexicalUpdate } from '../../src/lexical-index/types.js'
 import { createExtractiveLlm } from '../../src/llm/extractive.js'
 import type { Llm, Prompt } from '../../src/llm/types.js'
-import type { RerankedMatch, Reranker, RerankRequest } from '../../src/rerank/types.js'
+import type { RerankCandidate, RerankedMatch, Reranker, RerankRequest } from '../../src/rerank/types.js'
 import {
   chunkerConformance,
   createFakeEmbedder,
@@ -901,7 +901,8 @@ describe('the suite of rerankers sees a reranker that', () => {
       'leaves the request alone',
       (sound) => ({
         rerank: (request, options) => {
-          ;(request.candidates as { number: number }[]).sort((a, b) => b.number - a.number)
+          const candidates = request.candidates as RerankCandidate[]
+          candidates.sort((a, b) => b.number - a.number)
           return sound.rerank(request, options)
         },
       }),
