@@ -4,13 +4,13 @@ import { createFakeEmbedder } from '../../../src/testing/index.js'
 import { randomNumbers, shuffled } from '../../../src/testing/support.js'
 
 /**
- * Words say nothing here: every document holds the same ones. The embedder knows the answer: a question's vector is that of its
+ * Words say nothing here: every document holds the same ones, and a mark that nobody asks for (the same text is embedded once). The embedder knows the answer: a question's vector is that of its
  * document, or, for the other embedder, always that of another.
  */
 const topics = Array.from({ length: 24 }, (_, place) => `topic${place}`)
 const documents = topics.map((topic, place) => ({
   id: topic,
-  text: `${'filler '.repeat(1 + (place % 5))}question of a document`,
+  text: `${'filler '.repeat(1 + (place % 5))}question of a document, with mark${place}`,
 }))
 const labelled: LabelledQuestion[] = topics.map((topic) => ({ question: `question of ${topic}`, relevant: [topic] }))
 
