@@ -59,12 +59,15 @@ export type {
   RetrieveOptions,
 } from './core/search.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
+export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
   Embedder,
   EmbedderCapabilities,
   EmbedderStats,
   Embeddings,
   EmbedOptions,
+  PcaBasis,
+  Reduction,
   WarmUpOptions,
 } from './embed/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
+import { createReducedEmbedder } from '../embed/reduced.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
@@ -68,7 +69,8 @@ export function composeParts(config: ResolvedConfig): Parts {
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
-      return cachesEmbeddings(config) ? withCache(opened, await cache(), tracker) : opened
+      const cached = cachesEmbeddings(config) ? withCache(opened, await cache(), tracker) : opened
+      return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1

@@ -107,7 +107,7 @@ export const adapterOptions = {
       maxPromptChars: z.optional(whole(1_000, 10_000_000)),
       concurrency: z.optional(whole(1, 64)),
     },
-    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
+    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.8) },
   },
   caches: {
     memory: cacheLimits(),

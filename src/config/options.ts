@@ -2,7 +2,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -54,6 +54,11 @@ export interface UltraFastRAGOptions {
 
   /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
+  /**
+   * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   */
+  readonly reduction?: false | Reduction
   /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
   readonly vectorIndex?: AdapterName<'vectorIndexes'> | OneVectorIndex | ShardedChoice
   /** What searches the words. Default `'bm25'`. */
@@ -109,6 +114,13 @@ export interface UltraFastRAGOptions {
   readonly extremeMode?: boolean
   /** Folder with model files, looked into before anything is downloaded. Default: none. */
   readonly modelsDir?: string
+
+  /**
+   * Share of questions, 0 to 1, whose search of an approximate vector index is repeated exactly afterwards, to tell its recall@10:
+   * `tracker.summary().gauges.recall`. Default 0: none. Each costs a look at every vector, some 50 ms for 100,000 of 384 values, off the
+   * question's path and one at a time. Indexes that are exact need none.
+   */
+  readonly recallSampleRate?: number
 
   /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
@@ -287,7 +299,7 @@ export interface LlmRerankOptions
 /** Passages that repeat what a better one says come later. No model. */
 export interface MmrRerankOptions extends RerankDepth {
   readonly kind: 'mmr'
-  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.8. */
   readonly lambda?: number
 }
 

@@ -4,7 +4,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, Reduction } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -47,12 +47,15 @@ export interface ResolvedConfig {
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
+  readonly reduction: false | Reduction
   readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
+  /** 0: recall is not measured. */
+  readonly recallSampleRate: number
   readonly perDocument: number
   readonly maxContextChars: number
   readonly batchSize: number
@@ -96,10 +99,12 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const profile = given.profile === undefined ? undefined : profiles[given.profile]
   const use = profile ?? preset
   const quantization = resolveQuantization(given, preset)
+  const reduction = given.reduction ?? false
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
+  refuseReduction(reduction, embedder)
   return freeze({
     preset: name,
     profile: given.profile,
@@ -111,12 +116,14 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     chunker: resolveChunker(given, preset),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
     embedder,
+    reduction,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
+    recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,
@@ -160,6 +167,19 @@ function refuseContradictions(given: GivenOptions): void {
     storage.readOnly !== readOnly
   ) {
     contradiction('readOnly', 'storage.readOnly')
+  }
+}
+
+/** Only vectors that are stored with the documents can be reduced. */
+function refuseReduction(reduction: false | Reduction, embedder: ResolvedConfig['embedder']): void {
+  if (reduction === false) return
+  if (embedder === false) contradiction('reduction', 'embedder', 'Without an embedder there are no vectors.')
+  if (embedder.kind === 'latent-semantic') {
+    contradiction(
+      'reduction',
+      'embedder',
+      'Set the "dimensions" of the embedder, whose values are in the order of their weight.',
+    )
   }
 }
 

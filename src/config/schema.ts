@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
-import type { Embedder } from '../embed/types.js'
+import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -217,12 +217,14 @@ function optionShape(names: AdapterNames) {
         ),
       ]),
     ),
+    reduction: z.optional(z.union([z.literal(false), reductionShape()])),
     vectorIndex: z.optional(choice(names.vectorIndexes, adapterOptions.vectorIndexes)),
     lexicalIndex: z.optional(choice(names.lexicalIndexes, adapterOptions.lexicalIndexes)),
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
     rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
+    recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),
@@ -251,6 +253,22 @@ function optionShape(names: AdapterNames) {
       }),
     ),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
+}
+
+function reductionShape() {
+  const count = z.int().check(z.minimum(1), z.maximum(65_536))
+  const basis = z.custom(isBasis, 'must be a basis of fitPca()')
+  return z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('cut'), dimensions: count }),
+    z.strictObject({ kind: z.literal('pca'), basis }),
+    z.strictObject({ kind: z.literal('sparsify'), topK: count }),
+  ])
+}
+
+function isBasis(value: unknown): boolean {
+  const { dimensions, from, values } = (value ?? {}) as Partial<PcaBasis>
+  if (!Number.isInteger(dimensions) || !Number.isInteger(from) || !(values instanceof Float32Array)) return false
+  return values.length === ((dimensions as number) + 1) * (from as number) && values.every(Number.isFinite)
 }
 
 /** One of the named adapters, each with its own options and no others. */

@@ -88,6 +88,7 @@ export interface EmbedderFitter extends Closable {
   readonly id: string
   /** Changes whenever the same sample would be fitted otherwise: a snapshot with another one cannot be restored. */
   readonly fingerprint: string
+  /** Values per vector at most: what is learnt from little has fewer. */
   readonly dimensions: number
   /**
    * Learns from a sample of a corpus; the same sample gives the same result. Rejects with `EMPTY` when there is nothing to learn from,
@@ -145,4 +146,37 @@ export interface LegWeights {
   readonly document: number
   /** What the embedder says. */
   readonly vector: number
+}
+
+/** What is done to vectors so that they take less room. Each is measured in `docs/filters-and-size.md`. */
+export type Reduction =
+  | {
+      /**
+       * The first values only (Matryoshka representation learning, Kusupati et al. 2022): costs little where the model was trained for it
+       * or orders its values by weight, as latent semantic ones do, and much elsewhere.
+       */
+      readonly kind: 'cut'
+      /** Values kept, 1 to those of the embedder. */
+      readonly dimensions: number
+    }
+  | {
+      /** The directions in which a sample of vectors differs most, see `fitPca()`: for models that were not trained to be cut. */
+      readonly kind: 'pca'
+      readonly basis: PcaBasis
+    }
+  | {
+      /** The largest values only, the others become 0. Vectors keep their width; what stores or sends them may pack the zeros. */
+      readonly kind: 'sparsify'
+      /** Values kept of each vector, 1 to those of the embedder. */
+      readonly topK: number
+    }
+
+/** A basis of fewer dimensions, to be kept with the documents whose vectors are reduced by it: another basis is another embedder. */
+export interface PcaBasis {
+  /** Values of the vectors it was fitted to. */
+  readonly from: number
+  /** Values it leaves. */
+  readonly dimensions: number
+  /** The mean, then the components, one after the other: `(dimensions + 1) x from` values, in single precision. */
+  readonly values: Float32Array
 }

@@ -50,9 +50,11 @@ describe('resolveConfig', () => {
       vectorIndex: { kind: 'auto' },
       lexicalIndex: { kind: 'bm25' },
       fusion: { kind: 'adaptive' },
+      reduction: false,
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
+      recallSampleRate: 0,
       perDocument: 3,
       maxContextChars: 4000,
       batchSize: 32,
@@ -407,7 +409,7 @@ describe('presets', () => {
   it('have the reranker they name, with the options of the top level', () => {
     const rerank = (options: object) => resolve({ embedder: false, ...options }).rerank
     expect(rerank({ preset: 'default' })).toBe(false)
-    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.7 })
+    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.8 })
     expect(rerank({ preset: 'research', modelsDir: '/models', maxWorkers: 1 })).toEqual({
       kind: 'cross-encoder',
       model: 'cross-encoder/ms-marco-MiniLM-L6-v2',
