@@ -33,7 +33,7 @@ let seen = 0
 
 async function open(embedder: Embedder | false, texts = documents) {
   seen = 0
-  const rag = new UltraFastRAG({ embedder })
+  const rag = new UltraFastRAG({ embedder, cache: false })
   // One after the other, so that the embedder can count.
   for (const document of texts) await rag.ingestDocument(document)
   return rag
@@ -66,7 +66,7 @@ describe('tune', () => {
     const tuned = await right.tune(labelled)
     const { lexical, vector } = tuned.fusion.weights
     expect(lexical + vector).toBeCloseTo(1, 12)
-    const better = new UltraFastRAG({ embedder: knowing(0), fusion: tuned.fusion })
+    const better = new UltraFastRAG({ embedder: knowing(0), fusion: tuned.fusion, cache: false })
     seen = 0
     for (const document of documents) await better.ingestDocument(document)
     const firsts = await Promise.all(labelled.map(async ({ question }) => (await better.retrieve(question))[0]))
