@@ -12,6 +12,7 @@ export default defineConfig({
     cli: 'src/cli/main.ts',
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
+    'vector.worker': 'src/vector-index/segments/vector.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
     'cache.worker': 'src/cache/cache.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
@@ -26,6 +27,8 @@ export default defineConfig({
   splitting: true,
   // Bundled, tree-shaken zod costs a tenth of the import time of the whole package, and nobody needs a second copy of it.
   noExternal: ['zod'],
+  // Optional dependencies are not left out by themselves, as dependencies and peers are.
+  external: ['usearch'],
   removeNodeProtocol: false,
   sourcemap: true,
   dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts', eval: 'src/eval/index.ts' } },

@@ -132,6 +132,8 @@ async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
   const tools: Omit<RetrieveTools, 'useIndexes'> = {
     namespace,
     adaptive: false,
+    addsScores: false,
+    watchRecall: undefined,
     freshen: async () => {},
     fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
     reranking: undefined,

@@ -25,7 +25,9 @@ import type { Reranker } from '../rerank/types.js'
 import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
+import type { HnswlibIndexOptions } from '../vector-index/hnswlib.js'
 import type { VectorIndex } from '../vector-index/types.js'
+import type { UsearchIndexOptions } from '../vector-index/usearch.js'
 
 /**
  * Every adapter of the library, by port and name: the only list there is. An entry loads its file when it is first used, so an
@@ -68,6 +70,12 @@ export const catalogue = {
       (await import('../embed/latent-semantic.js')).createLatentSemanticFitter(options),
   },
   vectorIndexes: {
+    auto: async (options: UsearchIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/auto.js')).createAutoIndex(options),
+    usearch: async (options: UsearchIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/usearch.js')).createUsearchIndex(options),
+    hnswlib: async (options: HnswlibIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/hnswlib.js')).createHnswlibIndex(options),
     flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/flat.js')).createFlatIndex(options),
   },

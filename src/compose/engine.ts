@@ -14,6 +14,7 @@ import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
+import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
@@ -73,12 +74,17 @@ export class Engine {
   readonly #parts: Parts
   readonly #namespaces: Namespaces
   readonly #calls = new Calls(closedError)
+  readonly #recall: RecallMonitor | undefined
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
     this.#config = config
     this.#parts = composeParts(config)
     this.#namespaces = new Namespaces(config, this.#parts)
+    const rate = config.recallSampleRate
+    const recall = rate > 0 ? new RecallMonitor({ rate }) : undefined
+    if (recall !== undefined) this.#parts.tracker.watch('recall', () => recall.gauges())
+    this.#recall = recall
   }
 
   get tracker() {
@@ -306,6 +312,7 @@ export class Engine {
       namespace: runtime.namespace,
       useIndexes: (task) => runtime.useIndexes(task),
       adaptive: this.#config.fusion.kind === 'adaptive',
+      addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
       reranking: reranking(rerank),
@@ -313,8 +320,26 @@ export class Engine {
       turn: () => turns.next(),
       recorder: tracker,
       logger: this.#config.logger,
+      watchRecall: this.#recall && ((searched) => this.#measureRecall(runtime.namespace.name, searched)),
       now,
     }
+  }
+
+  /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
+  #measureRecall(name: string, searched: VectorSearched): void {
+    const monitor = this.#recall
+    if (monitor?.samples(searched) !== true) return
+    const measure = () =>
+      this.#call(name, {}, (runtime, signal) =>
+        runtime.useIndexes(({ vector }) => monitor.measure(searched, vector?.index, signal)),
+      )
+    setImmediate(() => {
+      measure().catch(() => {
+        // Closed meanwhile, or an index that could not be searched: whoever asks it next is told.
+        monitor.giveUp()
+        this.#parts.tracker.count('recall.failed')
+      })
+    })
   }
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import type { VectorIndexChoice } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import { createMetadataIndex } from '../metadata-index/metadata-index.js'
 import { sha256Hex } from '../util/hash.js'
+import type { VectorIndex, VectorIndexOptions } from '../vector-index/types.js'
 import { catalogue } from './catalogue.js'
 import type { Parts } from './compose.js'
 import { FitFile } from './fit-file.js'
@@ -102,7 +104,7 @@ export class Namespaces {
       warn,
     })
     const openIndex = ({ dimensions, fingerprint }: Embedder, directory: string | undefined) =>
-      catalogue.vectorIndexes[vectorIndex.kind]({
+      openVectorIndex(vectorIndex, {
         dimensions,
         fingerprint,
         ...(directory === undefined ? {} : { directory }),
@@ -165,6 +167,24 @@ export class Namespaces {
 
   #warn(name: string, error: unknown): void {
     this.#config.logger.warn('Background work failed.', { namespace: name, error: String(error) })
+  }
+}
+
+async function openVectorIndex(choice: VectorIndexChoice, options: VectorIndexOptions): Promise<VectorIndex> {
+  switch (choice.kind) {
+    case 'auto':
+    case 'usearch': {
+      const { kind, ...parameters } = choice
+      return catalogue.vectorIndexes[kind]({ ...options, ...parameters })
+    }
+    case 'hnswlib': {
+      const { kind, ...parameters } = choice
+      return catalogue.vectorIndexes[kind]({ ...options, ...parameters })
+    }
+    case 'flat':
+      return catalogue.vectorIndexes.flat(options)
+    default:
+      return choice satisfies never
   }
 }
 

@@ -65,7 +65,12 @@ export const adapterOptions = {
       documentWeight: z.optional(between(0, 10)),
     },
   },
-  vectorIndexes: { flat: {} },
+  vectorIndexes: {
+    auto: { ...hnswOptions(), quantization: z.optional(z.enum(['f32', 'f16', 'i8'])) },
+    usearch: { ...hnswOptions(), quantization: z.optional(z.enum(['f32', 'f16', 'i8'])) },
+    hnswlib: hnswOptions(),
+    flat: {},
+  },
   fusions: {
     adaptive: {},
     rrf: { k: z._default(between(1, 10_000), 60) },
@@ -101,7 +106,7 @@ export const adapterOptions = {
       maxPromptChars: z.optional(whole(1_000, 10_000_000)),
       concurrency: z.optional(whole(1, 64)),
     },
-    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.7) },
+    mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.8) },
   },
   caches: {
     memory: cacheLimits(),
@@ -124,6 +129,15 @@ export function chunkSizes() {
     chunkOverlap: z.optional(whole(0, 30_000)),
     minChunkSize: z.optional(whole(0, 60_000)),
     maxChunksPerPage: z.optional(whole(0, 1_000_000)),
+  }
+}
+
+/** Of an index that builds graphs. */
+function hnswOptions() {
+  return {
+    M: z.optional(whole(4, 64)),
+    efConstruction: z.optional(whole(8, 1_024)),
+    efSearch: z.optional(whole(8, 4_096)),
   }
 }
 

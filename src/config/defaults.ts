@@ -6,7 +6,7 @@ export const defaults = {
   perDocument: 3,
   maxContextChars: 4_000,
   /** Their own options have their defaults in `adapter-options.ts`. */
-  adapters: { chunker: 'sentence', vectorIndex: 'flat', lexicalIndex: 'bm25', llm: 'extractive' },
+  adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', llm: 'extractive' },
   /** Of an embedder that learns from the documents, and of all others. */
   fusion: { fitted: { kind: 'adaptive' }, other: { kind: 'rrf', k: 60 } },
   /** Of embedders and rerankers that were chosen without one. */

@@ -59,8 +59,8 @@ export interface UltraFastRAGOptions {
    * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/smaller-vectors.md`.
    */
   readonly reduction?: false | Reduction
-  /** What searches the vectors. Default `'flat'`: exact. */
-  readonly vectorIndex?: AdapterName<'vectorIndexes'> | { readonly kind: AdapterName<'vectorIndexes'> }
+  /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
+  readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
   /**
@@ -114,6 +114,13 @@ export interface UltraFastRAGOptions {
   readonly extremeMode?: boolean
   /** Folder with model files, looked into before anything is downloaded. Default: none. */
   readonly modelsDir?: string
+
+  /**
+   * Share of questions, 0 to 1, whose search of an approximate vector index is repeated exactly afterwards, to tell its recall@10:
+   * `tracker.summary().gauges.recall`. Default 0: none. Each costs a look at every vector, some 50 ms for 100,000 of 384 values, off the
+   * question's path and one at a time. Indexes that are exact need none.
+   */
+  readonly recallSampleRate?: number
 
   /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
@@ -203,6 +210,22 @@ export interface LatentSemanticEmbedderOptions
   readonly kind: 'latent-semantic'
 }
 
+/** An index of vectors by name, with what may be set of it. */
+export type VectorIndexChoice =
+  | ({ readonly kind: 'auto' | 'usearch'; readonly quantization?: 'f32' | 'f16' | 'i8' } & GraphChoice)
+  | ({ readonly kind: 'hnswlib' } & GraphChoice)
+  | { readonly kind: 'flat' }
+
+/** How graphs are built and searched (HNSW). */
+export interface GraphChoice {
+  /** Neighbours of a vector, 4 to 64. Default 16; more costs memory and time and finds more. */
+  readonly M?: number
+  /** Candidates looked at when a vector is added, 8 to 1,024. Default 96; more builds slower and finds more. */
+  readonly efConstruction?: number
+  /** Candidates looked at by a search, 8 to 4,096. Default 64; more finds more, in proportion slower. */
+  readonly efSearch?: number
+}
+
 export interface LexicalIndexOptions {
   readonly kind: AdapterName<'lexicalIndexes'>
   /** How soon repeated words stop counting, 0 to 10. Default: the index's own. */
@@ -262,7 +285,7 @@ export interface LlmRerankOptions
 /** Passages that repeat what a better one says come later. No model. */
 export interface MmrRerankOptions extends RerankDepth {
   readonly kind: 'mmr'
-  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.7. */
+  /** From 1, the order of the search, to 0, where only what is new counts. Default 0.8. */
   readonly lambda?: number
 }
 

@@ -18,6 +18,7 @@ import type {
   LimitOptions,
   MemoryCacheOptions,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -47,12 +48,14 @@ export interface ResolvedConfig {
   readonly maxChunksPerPage: number
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly reduction: false | Reduction
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly topK: number
+  /** 0: recall is not measured. */
+  readonly recallSampleRate: number
   readonly perDocument: number
   readonly maxContextChars: number
   readonly batchSize: number
@@ -120,6 +123,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
     topK: given.topK ?? preset.topK,
+    recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,

@@ -10,7 +10,6 @@ import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
-  AdapterName,
   CacheOptions,
   ChunkerOptions,
   EmbedderOptions,
@@ -23,6 +22,7 @@ import type {
   MemoryStorage,
   RerankOptions,
   UltraFastRAGOptions,
+  VectorIndexChoice,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
@@ -78,7 +78,7 @@ export interface GivenOptions extends Plain {
     | Exclude<EmbedderOptions, HashingEmbedderOptions>
     | Instance<Embedder>
   readonly quantization?: Quantization
-  readonly vectorIndex: { readonly kind: AdapterName<'vectorIndexes'> }
+  readonly vectorIndex: VectorIndexChoice
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
@@ -224,6 +224,7 @@ function optionShape(names: AdapterNames) {
     rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
     topK: whole(1, 10_000),
+    recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { RagError } from '../core/errors.js'
+import { asStorageError, isMissingFile, replaceFile, sealJson, unsealJson } from '../util/safe-files.js'
 import { openSegment, type Segment, segmentBytes, segmentChecksum, segmentHeaderBytes } from './segment.js'
 import { type SegmentView, viewOf } from './view.js'
 
@@ -19,6 +19,8 @@ export interface Snapshot {
   readonly files: ReadonlyMap<Segment, SavedSegment>
 }
 
+/** In messages. */
+const what = 'The folder of the lexical index'
 const manifestName = 'manifest'
 const manifestVersion = 1
 /** Only files named like this are ever deleted. */
@@ -82,11 +84,11 @@ export async function writeSnapshot(
         ...(removed === undefined ? {} : { removed: Buffer.from(removed.chunks).toString('base64') }),
       })),
     }
-    await replaceFile(directory, manifestName, [formatManifest(manifest)])
+    await replaceFile(directory, manifestName, [sealJson(manifest)])
     await removeOthers(directory, new Set([...files.values()].map(({ file }) => file)))
     return files
   } catch (error) {
-    throw asStorageError(error, directory)
+    throw asStorageError(error, what, directory)
   }
 }
 
@@ -94,23 +96,14 @@ async function readManifest(directory: string): Promise<Buffer | undefined> {
   try {
     return await readFile(join(directory, manifestName))
   } catch (error) {
-    if (isMissing(error)) return undefined
-    throw asStorageError(error, directory)
+    if (isMissingFile(error)) return undefined
+    throw asStorageError(error, what, directory)
   }
 }
 
-/** The checksum of what follows, in hex, a line end, JSON. */
-function formatManifest(manifest: Manifest): Buffer {
-  const json = Buffer.from(JSON.stringify(manifest))
-  return Buffer.concat([Buffer.from(`${crc32(json).toString(16).padStart(8, '0')}\n`), json])
-}
-
 function parseManifest(bytes: Buffer, fingerprint: string): Manifest {
-  const json = bytes.subarray(9)
-  if (bytes.length < 10 || bytes.toString('latin1', 0, 9) !== `${crc32(json).toString(16).padStart(8, '0')}\n`)
-    throw new RagError('INTEGRITY', 'The list of segments fails its checksum.')
   // Its own checksum vouches for it: this version or another wrote it, whole.
-  const manifest = JSON.parse(json.toString('utf8')) as Manifest
+  const manifest = unsealJson(bytes) as Manifest
   if (manifest.version > manifestVersion)
     throw new RagError('UNSUPPORTED_VERSION', 'The index was written by a newer version of this library.', {
       data: { found: manifest.version, supported: manifestVersion },
@@ -175,36 +168,6 @@ async function writeSegmentFile(directory: string, segment: Segment): Promise<Sa
   return { file, checksum: segmentChecksum(segment) }
 }
 
-/** Temporary file, fsync, rename, fsync of the folder: after a crash the old file or the new one is there, whole. */
-async function replaceFile(directory: string, name: string, parts: readonly Uint8Array[]): Promise<void> {
-  const temporary = join(directory, `manifest-${randomUUID()}.tmp`)
-  try {
-    const handle = await open(temporary, 'wx')
-    try {
-      for (const part of parts) await handle.writeFile(part)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, join(directory, name))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-  await syncFolder(directory)
-}
-
-async function syncFolder(directory: string): Promise<void> {
-  // Windows cannot open a folder; its file systems journal the rename.
-  if (process.platform === 'win32') return
-  const handle = await open(directory)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** Deletes our files that the list no longer names. A process that is about to read one finds a new list. */
 async function removeOthers(directory: string, keep: ReadonlySet<string>): Promise<void> {
   const names = await readdir(directory)
@@ -212,27 +175,7 @@ async function removeOthers(directory: string, keep: ReadonlySet<string>): Promi
     await rm(join(directory, name), { force: true })
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-}
-
 function asProblem(error: unknown): RagError {
   if (RagError.isInstance(error)) return error
   return new RagError('INTEGRITY', 'A part of the lexical index cannot be read.', { cause: error })
-}
-
-function asStorageError(error: unknown, directory: string): RagError {
-  if (RagError.isInstance(error)) return error
-  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-  return full
-    ? new RagError('STORAGE_FULL', 'The disk is full; the lexical index was not written.', {
-        cause: error,
-        data: { directory },
-        hint: 'Free space; the index is rebuilt from the store when it is missing.',
-      })
-    : new RagError('STORAGE', 'The folder of the lexical index cannot be read or written.', {
-        cause: error,
-        data: { directory },
-        hint: 'Check that the folder exists and that this process may write it.',
-      })
 }

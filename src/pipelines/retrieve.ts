@@ -14,6 +14,7 @@ import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-in
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
 import { expandHits } from './steps/expand.js'
+import type { VectorSearched } from './steps/recall-monitor.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -26,6 +27,8 @@ export interface RetrieveTools {
   readonly fuse: Fuse
   /** Whether weights are those that the embedder was fitted with, where there are any. */
   readonly adaptive: boolean
+  /** Whether fusion adds scores up, so that it wants those of both legs. */
+  readonly addsScores: boolean
   /** Absent: hits keep the order of the search. */
   readonly reranking: Reranking | undefined
   /** Weight λ of the document's score beside the chunk's; absent: what the corpus was found to want, or 0.5. */
@@ -34,6 +37,8 @@ export interface RetrieveTools {
   readonly turn: () => Promise<void>
   readonly recorder: Recorder
   readonly logger: Logger
+  /** Told of every search of vectors. Returns at once. */
+  readonly watchRecall: ((searched: VectorSearched) => void) | undefined
   readonly now: () => number
 }
 
@@ -115,13 +120,19 @@ export async function findHits(question: Question, options: RetrieveOptions, too
   }
 }
 
-/** What each leg finds for a question, `depth` passages at most, and what the fusion there is makes of it. */
+/** What the legs found for a question, not yet joined. */
+export interface FoundLegs {
+  readonly lists: readonly RankedList[]
+  readonly weights: LegWeights
+}
+
+/** The legs of {@link retrieve} alone, `depth` passages each at most. */
 export async function findLegs(
   question: string,
   depth: number,
   signal: AbortSignal | undefined,
   tools: RetrieveTools,
-): Promise<{ readonly lists: readonly RankedList[]; readonly fused: RankedList['matches'] }> {
+): Promise<FoundLegs> {
   await tools.freshen()
   await tools.turn()
   signal?.throwIfAborted()
@@ -130,7 +141,7 @@ export async function findLegs(
     const query: Search = { text: question, vector, allow: undefined, wanted: wantedBy({}), indexes }
     const { lists } = await searchLegs(query, depth, tools)
     const complete = await completeLists(lists, { ...query, candidates: depth }, tools)
-    return { lists, fused: joinLegs(complete, tools.fuse, legWeights(query, tools)) }
+    return { lists: complete, weights: legWeights(query, tools) }
   })
 }
 
@@ -269,7 +280,7 @@ async function search(
 }
 
 /** One leg alone is as it is, whatever it weighs. */
-function joinLegs(lists: readonly RankedList[], fuse: Fuse, weights: LegWeights): RankedList['matches'] {
+export function joinLegs(lists: readonly RankedList[], fuse: Fuse, weights: LegWeights): RankedList['matches'] {
   return lists.length === 1 ? (lists[0] as RankedList).matches : fuse(lists, { weights })
 }
 
@@ -283,7 +294,7 @@ async function searchLegs(
   const restriction = allow === undefined ? {} : { allow }
   const documentWeight = legWeights(query, tools).document
   // Deeper costs next to nothing here, and tells what the words say of the vectors' matches.
-  const depth = tools.adaptive ? Math.max(topK, scoredWords) : topK
+  const depth = tools.addsScores ? Math.max(topK, scoredWords) : topK
   const [words, neighbours] = await Promise.all([
     text.trim() === ''
       ? undefined
@@ -315,7 +326,7 @@ async function completeLists(
   tools: RetrieveTools,
 ): Promise<readonly RankedList[]> {
   const [words, neighbours] = lists
-  if (!tools.adaptive || words === undefined) return lists
+  if (!tools.addsScores || words === undefined) return lists
   if (neighbours === undefined || vector === undefined) {
     return words.leg === 'lexical' ? [{ leg: 'lexical', matches: words.matches.slice(0, candidates) }] : lists
   }
@@ -341,10 +352,12 @@ async function nearest(
   vector: Float32Array,
   options: VectorSearchOptions,
   index: VectorIndex,
-  { recorder }: Pick<RetrieveTools, 'recorder'>,
+  { recorder, watchRecall }: Pick<RetrieveTools, 'recorder' | 'watchRecall'>,
 ): Promise<VectorMatch[]> {
+  const { epoch } = index
   const found = await index.search(vector, options)
   if (index.capabilities.exact) return found
+  watchRecall?.({ index, vector, allow: options.allow, found, epoch })
   const there = options.allow?.size ?? index.stats().vectors
   if (found.length >= Math.min(options.topK, there)) return found
   recorder.count('query.exactAfterLoss')

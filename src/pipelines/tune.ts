@@ -2,8 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import { type BootstrapOptions, type PairedDifference, pairedBootstrap } from '../eval/bootstrap.js'
 import { type Judgements, mean, ndcg } from '../eval/metrics.js'
-import type { FusedMatch } from '../fusion/types.js'
-import { findLegs, type RankedList, type RetrieveTools } from './retrieve.js'
+import { type FoundLegs, type Fuse, findLegs, joinLegs, type RankedList, type RetrieveTools } from './retrieve.js'
 
 /** A question and what answers it. */
 export interface LabelledQuestion {
@@ -41,12 +40,9 @@ export interface Tuned {
   readonly summary: string
 }
 
-/** Joins two legs by score. */
-export type FuseWeighted = (lists: readonly RankedList[]) => readonly FusedMatch[]
-
 export interface TuneTools extends RetrieveTools {
   /** Joins the legs by score, weighted. */
-  readonly fuseWith: (weights: { readonly lexical: number; readonly vector: number }) => Promise<FuseWeighted>
+  readonly fuseWith: (weights: { readonly lexical: number; readonly vector: number }) => Promise<Fuse>
 }
 
 /** Weights of the vector leg: 0, 0.05, … 1. nDCG is flat around its best, and finer steps would fit the noise. */
@@ -72,21 +68,24 @@ export async function tune(
   check(labelled, k)
   await requireTwoLegs(tools)
   const weights = Array.from({ length: weightSteps + 1 }, (_, step) => step / weightSteps)
-  const fuses: FuseWeighted[] = []
+  const fuses: Fuse[] = []
   for (const vector of weights) fuses.push(await tools.fuseWith({ lexical: 1 - vector, vector }))
   const before: number[] = []
   /** Of each weight, the value of each question. */
   const values: number[][] = weights.map(() => [])
   for (const { question, relevant } of labelled) {
-    const { lists, fused } = await findLegs(question, depth, options.signal, tools)
+    const configured = await findLegs(question, depth, options.signal, tools)
+    // As they are searched where the fusion is weighted.
+    const found = await findLegs(question, depth, options.signal, { ...tools, adaptive: false, addsScores: true })
     const judgements = toJudgements(relevant)
     const documents = createDocumentLookUp(tools)
-    const measure = (matches: RankedList['matches']) => ndcg(documentsOf(matches, documents, k), judgements, { k })
-    before.push(measure(fused))
+    const measure = ({ lists, weights: own }: FoundLegs, fuse: Fuse) =>
+      ndcg(documentsOf(joinLegs(lists, fuse, own), documents, k), judgements, { k })
+    before.push(measure(configured, tools.fuse))
     for (const [place, fuse] of fuses.entries()) {
       await tools.turn()
       options.signal?.throwIfAborted()
-      values[place]?.push(measure(fuse(lists)))
+      values[place]?.push(measure(found, fuse))
     }
   }
   const sums = values.map((own) => own.reduce((sum, value) => sum + value, 0))
@@ -124,7 +123,7 @@ async function requireTwoLegs({ freshen, useIndexes }: TuneTools): Promise<void>
   if (await useIndexes(async ({ vector }) => vector !== undefined)) return
   throw new RagError('BAD_OPTION', 'There is one leg only, so there is nothing to weigh.', {
     data: { option: 'embedder' },
-    hint: 'Set the option "embedder"; one that is fitted to the documents wants some hundred passages.',
+    hint: 'Set the option "embedder"; one that is fitted on the documents begins when there are enough of them.',
   })
 }
 

@@ -1,16 +1,17 @@
 import { RagError } from '../core/errors.js'
-import { createAnalyzer } from '../text/analyzer.js'
+import type { Analyzer } from '../text/analyzer.js'
+import { createAnalyzers } from '../text/analyzers.js'
 import { dot } from '../util/vector-math.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import type { RerankCandidate, RerankedMatch, Reranker } from './types.js'
 
 /** Options of {@link createMmrReranker}. */
 export interface MmrOptions {
-  /** 1: the order of the search; 0: only what is new counts. Default 0.7. */
+  /** 1: the order of the search; 0: only what is new counts. Default 0.8. */
   readonly lambda?: number
 }
 
-const usualLambda = 0.7
+const usualLambda = 0.8
 
 /**
  * Maximal marginal relevance (Carbonell, Goldstein 1998): passages that say what a better one has said come later. Compares vectors
@@ -21,13 +22,15 @@ export function createMmrReranker({ lambda = usualLambda }: MmrOptions = {}): Re
   if (!(lambda >= 0 && lambda <= 1)) {
     throw new RagError('BAD_OPTION', 'lambda is a number from 0 to 1.', { data: { lambda } })
   }
+  // They remember the stems of words, which are most of their work.
+  const analyzerOf = createAnalyzers()
   return {
     id: 'mmr',
     capabilities: { vectors: true },
     async rerank({ candidates }, { signal }) {
       signal?.throwIfAborted()
       const turns = createTurns()
-      const similarity = similarityOfVectors(candidates) ?? (await similarityOfWords(candidates, turns))
+      const similarity = similarityOfVectors(candidates) ?? (await similarityOfWords(candidates, analyzerOf, turns))
       const selection = selectDiverse(relevanceOf(candidates), { lambda, similarity })
       const matches: RerankedMatch[] = []
       for (const { place, score } of selection) {
@@ -87,12 +90,14 @@ function similarityOfVectors(candidates: readonly RerankCandidate[]): Similarity
 }
 
 /** The cosine of the sets of words, stop words left out: shared words over the geometric mean of the numbers of words. */
-async function similarityOfWords(candidates: readonly RerankCandidate[], turns: Turns): Promise<Similarity> {
-  const analyzers = new Map<string, Awaited<ReturnType<typeof createAnalyzer>>>()
+async function similarityOfWords(
+  candidates: readonly RerankCandidate[],
+  analyzerOf: (language: string) => Promise<Analyzer>,
+  turns: Turns,
+): Promise<Similarity> {
   const words: ReadonlySet<string>[] = []
   for (const { language, text } of candidates) {
-    const analyzer = analyzers.get(language) ?? (await createAnalyzer(language))
-    analyzers.set(language, analyzer)
+    const analyzer = await analyzerOf(language)
     await turns.next()
     words.push(new Set(analyzer.terms(text).filter((term) => !analyzer.isStopWord(term))))
   }

@@ -303,7 +303,7 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
   })
 
   withIndex('shows every search one epoch, never half an update', width, async (index) => {
-    const generation = 300
+    const generation = 120
     const vectors = unitVectors(generation, randomNumbers(10))
     const query = unitVectors(1, randomNumbers(11))
     await change(index, { add: [consecutive(generation, generation), vectors] })
@@ -318,12 +318,12 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
       }
     }
     const publishing = async () => {
-      for (let epoch = 2; epoch < 25 && !done; epoch++) {
+      for (let epoch = 2; epoch < 14 && !done; epoch++) {
         const update = index.update()
         update.remove([[0, epoch * generation]])
         for (let part = 0; part < 3; part++) {
-          const numbers = consecutive(epoch * generation + part * 100, 100)
-          await update.add(numbers, vectors.subarray(part * 100 * width, (part + 1) * 100 * width))
+          const numbers = consecutive(epoch * generation + part * 40, 40)
+          await update.add(numbers, vectors.subarray(part * 40 * width, (part + 1) * 40 * width))
         }
         await update.publish(epoch)
         await nextLoopTurn()

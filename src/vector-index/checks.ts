@@ -35,14 +35,18 @@ export async function checkBatch(
   }
 }
 
-/** Throws `BAD_INPUT` for a vector that cannot be searched with, `BAD_OPTION` for a `topK` that is no count. */
-export function checkQuery(vector: Float32Array, topK: number, dimensions: number): void {
-  if (vector.length !== dimensions) {
+/**
+ * Throws `BAD_INPUT` for vectors that cannot be searched with (`count` of them, or any number), `BAD_OPTION` for a `topK` that is no
+ * count.
+ */
+export function checkQueries(vectors: Float32Array, topK: number, dimensions: number, count?: number): void {
+  const rows = vectors.length / dimensions
+  if (count === undefined ? !Number.isInteger(rows) : rows !== count) {
     throw new RagError('BAD_INPUT', 'The query vector has the wrong length.', {
-      data: { dimensions, values: vector.length },
+      data: { dimensions, values: vectors.length },
     })
   }
-  if (!allFinite(vector, 0, vector.length)) throw notFinite({})
+  if (!allFinite(vectors, 0, vectors.length)) throw notFinite({})
   if (!Number.isInteger(topK) || topK < 0) {
     throw new RagError('BAD_OPTION', 'topK is a whole number from 0.', { data: { topK } })
   }

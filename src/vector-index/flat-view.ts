@@ -1,6 +1,6 @@
 import type { RangeSet } from '../core/range-set.js'
 import { TopK } from '../util/top-k.js'
-import type { QuantisedQuery, QuantisedRows } from './flat-kernel.js'
+import type { QuantisedRows } from './flat-kernel.js'
 import { accelerateFrom, RowTable } from './row-table.js'
 import type { Stretches } from './stretches.js'
 import type { VectorMatch } from './types.js'
@@ -20,14 +20,14 @@ export interface FlatView extends NumberedRows {
 }
 
 /** Numbers, ascending, and the row of each; only the first `count` count. */
-interface NumberedRows {
-  readonly numbers: Float64Array<ArrayBuffer>
+export interface NumberedRows {
+  readonly numbers: Float64Array
   readonly rows: Uint32Array<ArrayBuffer>
   readonly count: number
 }
 
-/** `[start, end)` of places in a view. */
-type Places = readonly [start: number, end: number]
+/** `[start, end)` of places. */
+export type Places = readonly [start: number, end: number]
 
 /** A view of nothing, on a table that may hold something. */
 export function emptyView(table: RowTable): FlatView {
@@ -50,7 +50,13 @@ export async function searchView(
   const undecided =
     quantised === undefined || allowed < Math.max(accelerateFrom, wanted * 4)
       ? places
-      : await contenders(view, { quantised, query: quantised.quantise(query), places, wanted }, stretches)
+      : await contenders(quantised, query, {
+          places,
+          count: view.count,
+          rows: view.rows,
+          wanted,
+          pause: () => stretches.pause(),
+        })
 
   const best = new TopK(wanted)
   const count = undecided === undefined ? allowed : undecided.length
@@ -74,8 +80,8 @@ export function withAll(view: FlatView, addition: NumberedRows): FlatView {
   return (addition.numbers[0] as number) > last ? appended(view, addition) : merged(view, addition)
 }
 
-/** The view without the numbers in `ranges`; the same view when there are none. */
-export function withoutRanges(view: FlatView, ranges: RangeSet): FlatView {
+/** The view without the numbers in `ranges`, which ascend and are apart; the same view when there are none. */
+export function withoutRanges(view: FlatView, ranges: Iterable<Places>): FlatView {
   const gone = placesOf(view, ranges)
   if (gone.length === 0) return view
   const numbers = new Float64Array(view.count)
@@ -98,29 +104,37 @@ export function isWorthCompacting({ table, count }: FlatView): boolean {
 
 /** The same view on a table that holds nothing else. */
 export async function compacted(
-  { numbers, rows, count, table }: FlatView,
+  view: FlatView,
   options: { readonly dimensions: number; readonly accelerate: boolean },
   stretches: Stretches,
 ): Promise<FlatView> {
-  const copy = new RowTable(options.dimensions, options.accelerate)
-  for (let i = 0; i < count; i++) {
-    copy.append(...table.row(rows[i] as number))
-    if (i % rowsPerLook === 0) await stretches.pause()
-  }
-  return {
-    numbers: numbers.slice(0, count),
-    rows: Uint32Array.from({ length: count }, (_, i) => i),
-    count,
-    table: copy,
-  }
+  const table = new RowTable(options.dimensions, options.accelerate)
+  return { ...(await copyRows(view, table, stretches)), table }
 }
 
-interface CoarseSearch {
-  readonly quantised: QuantisedRows
-  readonly query: QuantisedQuery
-  /** Absent: all. */
+/** Appends the rows of a view to another table, and tells where they are there. */
+export async function copyRows(
+  { numbers, rows, count, table }: FlatView,
+  target: RowTable,
+  stretches: Stretches,
+): Promise<NumberedRows> {
+  const first = target.count
+  for (let i = 0; i < count; i++) {
+    target.append(...table.row(rows[i] as number))
+    if (i % rowsPerLook === 0) await stretches.pause()
+  }
+  return { numbers: numbers.slice(0, count), rows: Uint32Array.from({ length: count }, (_, i) => first + i), count }
+}
+
+export interface CoarseSearch {
+  /** Absent: the first `count`. */
   readonly places: Uint32Array | undefined
+  readonly count: number
+  /** Row of each place. Absent: the place itself. */
+  readonly rows?: Uint32Array | undefined
   readonly wanted: number
+  /** Called every thousand rows or so. */
+  readonly pause: () => Promise<void> | undefined
 }
 
 /**
@@ -128,21 +142,21 @@ interface CoarseSearch {
  * others are certainly better. Of 20,000 random unit vectors some dozens stay; of vectors that all lie equally near,
  * all do.
  */
-async function contenders(
-  view: FlatView,
-  { quantised, query, places, wanted }: CoarseSearch,
-  stretches: Stretches,
+export async function contenders(
+  quantised: QuantisedRows,
+  vector: Float32Array,
+  { places, count, rows, wanted, pause }: CoarseSearch,
 ): Promise<number[]> {
+  const query = quantised.quantise(vector)
   const certain = new TopK(wanted)
   const found: number[] = []
   const ceilings: number[] = []
-  const total = places === undefined ? view.count : places.length
+  const total = places?.length ?? count
   for (let from = 0; from < total; from += quantised.rowsPerScan) {
-    const rows = rowsAt(view, places, { from, to: Math.min(total, from + quantised.rowsPerScan) })
-    const first = rows[0] as number
-    const sums = follow(rows) ? quantised.scan(query, first, rows.length) : quantised.scanRows(query, rows)
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i] as number
+    const some = rowsAt({ places, rows }, { from, to: Math.min(total, from + quantised.rowsPerScan) })
+    const sums = follow(some) ? quantised.scan(query, some[0] as number, some.length) : quantised.scanRows(query, some)
+    for (let i = 0; i < some.length; i++) {
+      const row = some[i] as number
       const estimate = quantised.estimate(query, row, sums[i] as number)
       const uncertainty = quantised.uncertainty(query, row)
       if (estimate + uncertainty < certain.threshold) continue
@@ -151,20 +165,20 @@ async function contenders(
       ceilings.push(estimate + uncertainty)
       certain.push(estimate - uncertainty, place)
     }
-    await stretches.pause()
+    await pause()
   }
   const { threshold } = certain
   return found.filter((_, i) => (ceilings[i] as number) >= threshold)
 }
 
 function rowsAt(
-  { rows }: FlatView,
-  places: Uint32Array | undefined,
+  { places, rows }: Pick<CoarseSearch, 'places' | 'rows'>,
   { from, to }: { readonly from: number; readonly to: number },
 ): Uint32Array {
-  if (places === undefined) return rows.subarray(from, to)
+  if (places === undefined && rows !== undefined) return rows.subarray(from, to)
+  if (rows === undefined && places !== undefined) return places.subarray(from, to)
   const some = new Uint32Array(to - from)
-  for (let i = 0; i < some.length; i++) some[i] = rows[places[from + i] as number] as number
+  for (let i = 0; i < some.length; i++) some[i] = rows?.[places?.[from + i] as number] ?? from + i
   return some
 }
 
@@ -205,12 +219,18 @@ async function allowedPlaces(
   return places.subarray(0, length)
 }
 
-function placesOf({ numbers, count }: NumberedRows, ranges: RangeSet): Places[] {
+/** Where the numbers in these ranges, which ascend and are apart, are. */
+export function placesOf(
+  { numbers, count }: Pick<NumberedRows, 'numbers' | 'count'>,
+  ranges: Iterable<Places>,
+): Places[] {
   const places: Places[] = []
+  let from = 0
   for (const [start, end] of ranges) {
-    const first = lowerBound(numbers, { count, number: start, from: 0 })
+    const first = lowerBound(numbers, { count, number: start, from })
     const last = lowerBound(numbers, { count, number: end, from: first })
     if (last > first) places.push([first, last])
+    from = last
   }
   return places
 }

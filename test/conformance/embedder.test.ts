@@ -2,17 +2,44 @@ import { MockEmbeddingModelV3 } from 'ai/test'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { createAiSdkEmbedder } from '../../src/embed/ai-sdk.js'
 import { createHashingEmbedder } from '../../src/embed/hashing.js'
+import { createLatentSemanticFitter } from '../../src/embed/latent-semantic.js'
 import { createOpenAiCompatibleEmbedder } from '../../src/embed/openai-compatible.js'
 import { createStaticEmbedder } from '../../src/embed/static.js'
 import { createFakeEmbedder, embedderConformance } from '../../src/testing/index.js'
 import { staticModelFolder } from '../fixtures/models/static-model-folder.js'
 import { type EmbeddingsApi, startEmbeddingsApi } from '../lib/embeddings-api.js'
+import { samplePart } from '../lib/sample-parts.js'
 
 describe('hashing embedder', () => {
   embedderConformance(it, {
     create: async () => createHashingEmbedder(),
     createOther: async () => createHashingEmbedder({ dimensions: 64 }),
     unembeddable: ['', ' … \n', '\u{1F600}'],
+    minCosine: 1,
+  })
+})
+
+describe('latent semantic embedder', () => {
+  const fitters = [createLatentSemanticFitter({ dimensions: 16 }), createLatentSemanticFitter({ dimensions: 8 })]
+  afterAll(() => Promise.all(fitters.map((fitter) => fitter.close())))
+  /** What the suite embeds, each sentence in two documents: a word that is in one only tells nothing. */
+  const corpus = [
+    'Bread is baked from flour, water and yeast until the crust is brown.',
+    'The telescope photographed a distant galaxy during the night.',
+    'Interest rates rose because the central bank feared inflation.',
+    'Vaccines train the immune system to recognise a virus.',
+    'The goalkeeper saved the penalty and the team won the final match.',
+    'Volcanoes erupt when magma rises through cracks of the crust.',
+    'Der Zug nach Köln hatte wegen eines Gewitters Verspätung.',
+  ]
+  const learn = (fitter = fitters[0]) => {
+    const sample = [...corpus, ...corpus].map((text) => samplePart([text]))
+    return (fitter as (typeof fitters)[number]).fit(sample, { corpusChunks: 14, corpusDocuments: 14 })
+  }
+  embedderConformance(it, {
+    create: () => learn(),
+    createOther: () => learn(fitters[1]),
+    unembeddable: ['', ' … \n', 'xyzzy plugh'],
     minCosine: 1,
   })
 })

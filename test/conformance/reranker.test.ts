@@ -28,7 +28,7 @@ describe('fake reranker', () => {
 describe('cross-encoder', () => {
   const relevance = { skip: 'the weights are drawn at random' }
   const model = modelFolder({ output: 'logit' })
-  rerankerConformance(it, { create: () => createCrossEncoder({ model, device: 'cpu' }), relevance })
+  rerankerConformance(it, { create: () => createCrossEncoder({ model, device: 'cpu', workers: 1 }), relevance })
 })
 
 describe('cross-encoder with a cascade, patience and two workers', () => {

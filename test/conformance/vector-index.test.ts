@@ -1,13 +1,48 @@
-import { describe, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, it } from 'vitest'
 import { vectorIndexConformance } from '../../src/testing/index.js'
+import { createAutoIndex } from '../../src/vector-index/auto.js'
 import { createFlatIndex } from '../../src/vector-index/flat.js'
+import { createHnswlibIndex } from '../../src/vector-index/hnswlib.js'
+import type { VectorIndex } from '../../src/vector-index/types.js'
+import { createUsearchIndex } from '../../src/vector-index/usearch.js'
+
+const fingerprint = 'test'
 
 describe.each([
   ['accelerated', true],
   ['plain', false],
 ])('flat vector index, %s', (_name, accelerate) => {
   vectorIndexConformance(it, {
-    create: async ({ dimensions }) => createFlatIndex({ dimensions, fingerprint: 'test', accelerate }),
+    create: async ({ dimensions }) => createFlatIndex({ dimensions, fingerprint, accelerate }),
     reopen: { skip: 'it lives in memory' },
+  })
+})
+
+const root = mkdtempSync(join(tmpdir(), 'ufrag-conformance-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** So small that the few vectors of the suite become segments, are joined and get graphs. */
+const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000 }
+
+describe.each<[string, (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>]>([
+  ['auto', (options) => createAutoIndex({ ...options, fingerprint })],
+  ['usearch, f16', (options) => createUsearchIndex({ ...options, fingerprint, sizes })],
+  ['usearch, i8', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'i8' })],
+  ['usearch, f32', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'f32' })],
+  ['hnswlib', (options) => createHnswlibIndex({ ...options, fingerprint, sizes })],
+])('%s vector index', (_name, create) => {
+  const directories = new WeakMap<VectorIndex, { dimensions: number; directory: string }>()
+  const open = async (options: { dimensions: number; directory: string }) => {
+    const index = await create(options)
+    directories.set(index, options)
+    return index
+  }
+  let made = 0
+  vectorIndexConformance(it, {
+    create: ({ dimensions }) => open({ dimensions, directory: join(root, `${_name}-${made++}`) }),
+    reopen: (closed) => open(directories.get(closed) as { dimensions: number; directory: string }),
   })
 })

@@ -128,6 +128,8 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'snowball-stemmers': { in: /^src\/text\// },
   'p-limit': { in: /^src\/(?:compose|pipelines|util|embed\/remote)\// },
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
+  usearch: { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
+  'hnswlib-node': { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },

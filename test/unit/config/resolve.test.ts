@@ -13,7 +13,7 @@ const catalogue = {
   chunkers: names('sentence', 'sentence-splitter'),
   embedders: names('hashing', 'onnx', 'static', 'ai-sdk', 'openai-compatible'),
   embedderFitters: names('latent-semantic'),
-  vectorIndexes: names('flat'),
+  vectorIndexes: names('auto', 'flat'),
   lexicalIndexes: names('bm25'),
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
@@ -47,13 +47,14 @@ describe('resolveConfig', () => {
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
       maxChunksPerPage: 0,
       embedder: { kind: 'latent-semantic', workers: Math.min(2, availableParallelism()) },
-      vectorIndex: { kind: 'flat' },
+      vectorIndex: { kind: 'auto' },
       lexicalIndex: { kind: 'bm25' },
       fusion: { kind: 'adaptive' },
       reduction: false,
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
+      recallSampleRate: 0,
       perDocument: 3,
       maxContextChars: 4000,
       batchSize: 32,
@@ -408,7 +409,7 @@ describe('presets', () => {
   it('have the reranker they name, with the options of the top level', () => {
     const rerank = (options: object) => resolve({ embedder: false, ...options }).rerank
     expect(rerank({ preset: 'default' })).toBe(false)
-    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.7 })
+    expect(rerank({ preset: 'production' })).toEqual({ kind: 'mmr', candidates: 20, lambda: 0.8 })
     expect(rerank({ preset: 'research', modelsDir: '/models', maxWorkers: 1 })).toEqual({
       kind: 'cross-encoder',
       model: 'cross-encoder/ms-marco-MiniLM-L6-v2',

@@ -326,10 +326,10 @@ describe('rerank: "llm"', () => {
 describe('one call', () => {
   it('chooses another reranker, or none', async () => {
     const rag = await open({ rerank: reversing })
-    expect((await rag.retrieve('red fox', { rerank: 'mmr' }))[0]?.score).toBe(0.7)
-    expect((await rag.retrieve('red fox', { rerank: { kind: 'mmr', candidates: 3 } }))[0]?.score).toBe(0.7)
+    expect((await rag.retrieve('red fox', { rerank: 'mmr' }))[0]?.score).toBe(0.8)
+    expect((await rag.retrieve('red fox', { rerank: { kind: 'mmr', candidates: 3 } }))[0]?.score).toBe(0.8)
     expect((await rag.retrieve('red fox', { rerank: true }))[0]?.score).toBe(-0)
-    expect((await rag.query('Where is the red fox?', { rerank: 'mmr' })).sources[0]?.score).toBe(0.7)
+    expect((await rag.query('Where is the red fox?', { rerank: 'mmr' })).sources[0]?.score).toBe(0.8)
   })
 
   it('is refused what there is not', async () => {

@@ -52,6 +52,8 @@ describe('an approximate index', () => {
       namespace,
       useIndexes: <Result>(task: (held: NamespaceIndexes) => Promise<Result>) => task(indexes),
       adaptive: false,
+      addsScores: false,
+      watchRecall: undefined,
       freshen: async () => {},
       fuse: (lists: readonly { matches: readonly { number: number; score: number }[] }[]) =>
         fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),

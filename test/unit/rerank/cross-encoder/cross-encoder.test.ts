@@ -17,7 +17,7 @@ const opened: Reranker[] = []
 afterAll(() => Promise.all(opened.map((one) => one.close())))
 
 async function open(options: Partial<CrossEncoderOptions> = {}): Promise<Reranker> {
-  const reranker = await createCrossEncoder({ model, device: 'cpu', activation: 'none', ...options })
+  const reranker = await createCrossEncoder({ model, device: 'cpu', workers: 1, activation: 'none', ...options })
   opened.push(reranker)
   return reranker
 }

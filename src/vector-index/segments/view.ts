@@ -1,0 +1,107 @@
+import { placesOf } from '../flat-view.js'
+import type { GraphOptions } from './graph.js'
+import type { FileStamp } from './rows-file.js'
+import type { SegmentRef } from './search.js'
+
+/** Rows that never change, in a file; a graph over them comes when it is built. */
+export interface Segment {
+  readonly id: number
+  readonly count: number
+  readonly dimensions: number
+  /** Ascending, in shared memory. */
+  readonly numbers: Float64Array
+  readonly rows: StoredFile
+  readonly graph?: StoredGraph
+}
+
+export interface StoredFile {
+  readonly path: string
+  readonly stamp: FileStamp
+}
+
+export interface StoredGraph extends StoredFile {
+  readonly options: GraphOptions
+  /** What 127 stands for in a graph of bytes. */
+  readonly largest: number
+}
+
+/** A segment as one epoch sees it. Immutable. */
+export interface SegmentView {
+  readonly segment: Segment
+  /** Bit by place, in shared memory; absent when all are there. */
+  readonly removed?: Uint8Array
+  readonly alive: number
+}
+
+type NumberRange = readonly [start: number, end: number]
+
+/** The view without the numbers in these ranges, which ascend and are apart; the same view when it has none of them. */
+export function withoutNumbers(view: SegmentView, ranges: Iterable<NumberRange>): SegmentView {
+  const { segment } = view
+  const places = placesOf(segment, ranges)
+  if (places.length === 0) return view
+  const removed = shared(Math.ceil(segment.count / 8))
+  if (view.removed !== undefined) removed.set(view.removed)
+  let { alive } = view
+  for (const [start, end] of places) {
+    for (let place = start; place < end; place++) {
+      const bit = 1 << (place & 7)
+      if (((removed[place >> 3] as number) & bit) !== 0) continue
+      removed[place >> 3] = (removed[place >> 3] as number) | bit
+      alive--
+    }
+  }
+  return alive === view.alive ? view : { segment, removed, alive }
+}
+
+/** Ascending numbers as ranges. */
+export function* rangesOf(numbers: Float64Array, count = numbers.length): Generator<NumberRange> {
+  for (let i = 0; i < count; ) {
+    const start = numbers[i] as number
+    let end = start + 1
+    while (++i < count && numbers[i] === end) end++
+    yield [start, end]
+  }
+}
+
+/** Numbers that were there in `before` and are not in `after`, ascending; all of them when there is no `after`. */
+export function* goneSince(before: SegmentView, after: SegmentView | undefined): Generator<NumberRange> {
+  if (before.removed === after?.removed && after !== undefined) return
+  const { numbers, count } = before.segment
+  for (let place = 0; place < count; place++) {
+    if (!isThere(before, place) || (after !== undefined && isThere(after, place))) continue
+    const number = numbers[place] as number
+    yield [number, number + 1]
+  }
+}
+
+export function refOf({ segment, removed, alive }: SegmentView): SegmentRef {
+  const { id, count, dimensions, numbers, rows, graph } = segment
+  return {
+    id,
+    path: rows.path,
+    count,
+    dimensions,
+    numbers,
+    alive,
+    ...(removed === undefined ? {} : { removed }),
+    ...(graph === undefined ? {} : { graph: { path: graph.path, options: graph.options } }),
+  }
+}
+
+/** Memory that threads share. */
+export function shared(bytes: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(bytes))
+}
+
+export function firstNumber({ segment }: SegmentView): number {
+  return segment.numbers[0] as number
+}
+
+export function lastNumber({ segment }: SegmentView): number {
+  return segment.numbers[segment.count - 1] as number
+}
+
+function isThere({ removed }: SegmentView, place: number): boolean {
+  return removed === undefined || (((removed[place >> 3] as number) >> (place & 7)) & 1) === 0
+}
