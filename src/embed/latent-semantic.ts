@@ -19,7 +19,10 @@ import type {
 
 /** Options of {@link createLatentSemanticFitter}. */
 export interface LatentSemanticOptions {
-  /** Values per vector, 2 to 1,024. Default 128; more finds rarer words and fewer relations between words. */
+  /**
+   * Values per vector at most, 2 to 1,024. Default 128; a corpus of less than some 4,000 chunks gets fewer. More find rarer words, and
+   * fewer relations between words.
+   */
   readonly dimensions?: number
   /** Threads that embed passages, 1 to 64. Default 2. They share what was fitted. */
   readonly workers?: number

@@ -88,6 +88,7 @@ export interface EmbedderFitter extends Closable {
   readonly id: string
   /** Changes whenever the same sample would be fitted otherwise: a snapshot with another one cannot be restored. */
   readonly fingerprint: string
+  /** Values per vector at most: what is learnt from little has fewer. */
   readonly dimensions: number
   /**
    * Learns from a sample of a corpus; the same sample gives the same result. Rejects with `EMPTY` when there is nothing to learn from,

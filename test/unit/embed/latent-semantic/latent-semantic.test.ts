@@ -8,6 +8,7 @@ import { createLatentSemanticFitter } from '../../../../src/embed/latent-semanti
 import type { FittedEmbedder, SamplePart } from '../../../../src/embed/types.js'
 import { createAnalyzers } from '../../../../src/text/analyzers.js'
 import { randomNumbers } from '../../../../src/util/random.js'
+import { symmetricEigen } from '../../../../src/util/symmetric-eigen.js'
 import { dot } from '../../../../src/util/vector-math.js'
 import { samplePart } from '../../../lib/sample-parts.js'
 
@@ -72,7 +73,7 @@ describe('a fitted embedder', () => {
       [0, 'EMPTY'],
       [2, 'EMPTY'],
     ])
-    expect(vectors.subarray(0, 24).every((value) => value === 0)).toBe(true)
+    expect(vectors.subarray(0, embedder.dimensions).every((value) => value === 0)).toBe(true)
   })
 
   it('gives every chunk of every part its row, with what stands around it', async () => {
@@ -83,8 +84,10 @@ describe('a fitted embedder', () => {
       samplePart([wordOf(5, 0), wordOf(0, 0)]),
     ]
     const rows = await embedder.embedParts(parts, {})
-    expect(rows.map(({ length }) => length)).toEqual([3 * 24, 24, 2 * 24])
-    const row = (part: number, chunk: number) => (rows[part] as Float32Array).slice(chunk * 24, (chunk + 1) * 24)
+    const { dimensions } = embedder
+    expect(rows.map(({ length }) => length / dimensions)).toEqual([3, 1, 2])
+    const row = (part: number, chunk: number) =>
+      (rows[part] as Float32Array).slice(chunk * dimensions, (chunk + 1) * dimensions)
     expect(row(0, 1).every((value) => value === 0)).toBe(true)
     for (const [part, chunk] of [
       [0, 0],
@@ -156,7 +159,7 @@ describe('a fit', () => {
     const running = fitter.fit([...Array(40).keys()].flatMap(topicalSample), { ...corpus, signal: controller.signal })
     setTimeout(() => controller.abort(reason), 5)
     await expect(running).rejects.toBe(reason)
-    expect((await learn(topicalSample())).dimensions).toBe(24)
+    expect((await learn(topicalSample())).dimensions).toBe(15)
   })
 
   it('refuses options out of range', () => {
@@ -165,23 +168,30 @@ describe('a fit', () => {
     }
   })
 
-  it('folds a text of the sample in where the decomposition put it', async () => {
-    const analyzerFor = createAnalyzers()
-    const texts = topicalSample().map((part) => ({ ...part, to: 1 }))
-    const request = { sample: texts, dimensions: 200, fingerprint: 'f', ...corpus }
-    const basis = await fitBasis(request, { analyzerFor, pause: async () => {} })
-    // With as many directions as there are nothing is lost: texts are as near to each other as their weighted words are.
-    const foldIn = new FoldIn(basis)
-    const counts = texts.map((_, d) => wordsOf(d))
+  it('keeps fewer directions of a small corpus', async () => {
+    const dimensions = async (count: number) => (await learn(topicalSample().slice(0, count))).dimensions
+    expect(await Promise.all([12, 64, 96, 120].map(dimensions))).toEqual([8, 8, 12, 15])
+    const many = await learn([topicalSample(), topicalSample(2), topicalSample(3)].flat())
+    expect(many.dimensions).toBe(24)
+  })
+
+  it('folds a text of the sample in where the exact decomposition puts it', async () => {
+    const sample = topicalSample().map((part) => ({ ...part, title: '', to: 1 }))
+    const request = { sample, dimensions: 6, fingerprint: 'f', ...corpus }
+    const foldIn = new FoldIn(await fitBasis(request, { analyzerFor: createAnalyzers(), pause: async () => {} }))
+    const counts = sample.map((_, d) => wordsOf(d))
     const vectors = counts.map((words) => {
-      const vector = new Float32Array(200)
+      const vector = new Float32Array(6)
       foldIn.text(words, vector, 0)
       return vector
     })
-    const weighed = counts.map((words) => weigh(words, counts))
+    const exact = exactCoordinates(
+      counts.map((words) => weigh(words, counts)),
+      6,
+    )
     for (let i = 0; i < 40; i++) {
-      const [a, b] = [i, (i * 7 + 3) % texts.length]
-      expect(cosine(vectors[a], vectors[b])).toBeCloseTo(plainCosine(weighed[a] as Weighed, weighed[b] as Weighed), 1)
+      const [a, b] = [i, (i * 7 + 3) % sample.length]
+      expect(cosine(vectors[a], vectors[b])).toBeCloseTo(plainCosine(exact[a] as number[], exact[b] as number[]), 1)
     }
   })
 })
@@ -198,7 +208,7 @@ describe('what was fitted', () => {
       }),
       { seed: 1, numRuns: 200 },
     )
-    expect(readBasis(bytes).dimensions).toBe(24)
+    expect(readBasis(bytes).dimensions).toBe(15)
   })
 
   it('of other options is FINGERPRINT', async () => {
@@ -255,8 +265,21 @@ function weigh(
   )
 }
 
-function plainCosine(a: Weighed, b: Weighed): number {
-  const length = (one: Weighed) => Math.sqrt([...one.values()].reduce((sum, value) => sum + value * value, 0))
-  const product = [...a].reduce((sum, [word, value]) => sum + value * (b.get(word) ?? 0), 0)
-  return product / (length(a) * length(b))
+/** Coordinates of texts along the first `rank` singular vectors, from the eigenvectors of their inner products. */
+function exactCoordinates(texts: readonly Weighed[], rank: number): number[][] {
+  const size = texts.length
+  const length = (text: Weighed) => Math.sqrt([...text.values()].reduce((sum, value) => sum + value * value, 0))
+  const product = (a: Weighed, b: Weighed) =>
+    [...a].reduce((sum, [word, value]) => sum + value * (b.get(word) ?? 0), 0) / (length(a) * length(b))
+  const gram = Float64Array.from({ length: size * size }, (_, i) =>
+    product(texts[Math.floor(i / size)] as Weighed, texts[i % size] as Weighed),
+  )
+  const { values, vectors } = symmetricEigen(gram, { size, count: rank })
+  return texts.map((_, text) =>
+    Array.from({ length: rank }, (_, i) => Math.sqrt(values[i] as number) * (vectors[i * size + text] as number)),
+  )
+}
+
+function plainCosine(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0) / (Math.hypot(...a) * Math.hypot(...b))
 }
