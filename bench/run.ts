@@ -88,8 +88,9 @@ async function runBench(name: string, context: BenchContext): Promise<Metrics> {
 /** JSON has no NaN: a figure that could not be taken is dropped aloud instead of becoming `null`. */
 function checked(name: string, metrics: Metrics): Metrics {
   const rows = Object.entries(metrics)
-  const wrongKey = rows.find(([key]) => !/^[\w-]+(\.[\w-]+)+$/.test(key))
-  if (wrongKey !== undefined) throw new Error(`${name}: "${wrongKey[0]}" is no metric key of the form "group.metric".`)
+  const wrongKey = rows.find(([key]) => !/^[\w-]+(\.[\w-]+)*$/.test(key))
+  if (wrongKey !== undefined)
+    throw new Error(`${name}: "${wrongKey[0]}" is no metric key of the form "metric" or "group.metric".`)
   for (const [key, value] of rows) if (!Number.isFinite(value)) console.log(`! ${key} could not be measured here`)
   return Object.fromEntries(rows.filter(([, value]) => Number.isFinite(value)))
 }

@@ -17,7 +17,7 @@ export interface BenchContext {
   peer(packageName: string): Promise<string>
 }
 
-/** Metrics by key `group.metric`. */
+/** Metrics by key `metric` or `group.metric`. */
 export type Metrics = Record<string, number>
 
 export type Bench = (context: BenchContext) => Promise<Metrics>

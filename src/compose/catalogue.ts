@@ -26,6 +26,7 @@ import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
 import type { HnswlibIndexOptions } from '../vector-index/hnswlib.js'
+import type { ShardedIndexOptions } from '../vector-index/sharded.js'
 import type { VectorIndex } from '../vector-index/types.js'
 import type { UsearchIndexOptions } from '../vector-index/usearch.js'
 
@@ -76,8 +77,10 @@ export const catalogue = {
       (await import('../vector-index/usearch.js')).createUsearchIndex(options),
     hnswlib: async (options: HnswlibIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/hnswlib.js')).createHnswlibIndex(options),
+    sharded: async (options: ShardedIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/sharded.js')).createShardedIndex(options),
     flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>
-      (await import('../vector-index/flat.js')).createFlatIndex(options),
+      (await import('../vector-index/flat.js')).openFlatIndex(options),
   },
   lexicalIndexes: {
     bm25: async (options: Bm25Options): Promise<LexicalIndex> =>

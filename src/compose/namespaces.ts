@@ -183,6 +183,10 @@ async function openVectorIndex(choice: VectorIndexChoice, options: VectorIndexOp
     }
     case 'flat':
       return catalogue.vectorIndexes.flat(options)
+    case 'sharded': {
+      const { index, shards } = choice
+      return catalogue.vectorIndexes.sharded({ ...options, shards, open: (one) => openVectorIndex(index, one) })
+    }
     default:
       return choice satisfies never
   }

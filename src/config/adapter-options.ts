@@ -66,10 +66,11 @@ export const adapterOptions = {
     },
   },
   vectorIndexes: {
-    auto: { ...hnswOptions(), quantization: z.optional(z.enum(['f32', 'f16', 'i8'])) },
-    usearch: { ...hnswOptions(), quantization: z.optional(z.enum(['f32', 'f16', 'i8'])) },
-    hnswlib: hnswOptions(),
-    flat: {},
+    ...vectorIndexes(),
+    sharded: {
+      shards: z._default(whole(1, 64), 2),
+      index: z._default(oneVectorIndex(), { kind: 'auto' }),
+    },
   },
   fusions: {
     adaptive: {},
@@ -130,6 +131,28 @@ export function chunkSizes() {
     minChunkSize: z.optional(whole(0, 60_000)),
     maxChunksPerPage: z.optional(whole(0, 1_000_000)),
   }
+}
+
+/** Of indexes that stand alone. */
+function vectorIndexes() {
+  const quantization = z.optional(z.enum(['f32', 'f16', 'i8']))
+  return {
+    auto: { ...hnswOptions(), quantization },
+    usearch: { ...hnswOptions(), quantization },
+    hnswlib: hnswOptions(),
+    flat: {},
+  }
+}
+
+/** One of them, by name or with its options. */
+function oneVectorIndex() {
+  const forms = Object.entries(vectorIndexes()).map(([kind, shape]) =>
+    z.strictObject({ kind: z.literal(kind), ...shape }),
+  )
+  return z.pipe(
+    z.transform((value) => (typeof value === 'string' ? { kind: value } : value)),
+    z.discriminatedUnion('kind', forms as [(typeof forms)[number]]),
+  )
 }
 
 /** Of an index that builds graphs. */

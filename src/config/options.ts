@@ -56,11 +56,11 @@ export interface UltraFastRAGOptions {
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
   /**
    * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
-   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/smaller-vectors.md`.
    */
   readonly reduction?: false | Reduction
   /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */
-  readonly vectorIndex?: AdapterName<'vectorIndexes'> | VectorIndexChoice
+  readonly vectorIndex?: AdapterName<'vectorIndexes'> | OneVectorIndex | ShardedChoice
   /** What searches the words. Default `'bm25'`. */
   readonly lexicalIndex?: AdapterName<'lexicalIndexes'> | LexicalIndexOptions
   /**
@@ -210,8 +210,22 @@ export interface LatentSemanticEmbedderOptions
   readonly kind: 'latent-semantic'
 }
 
-/** An index of vectors by name, with what may be set of it. */
+/** What searches the vectors, complete. */
 export type VectorIndexChoice =
+  | OneVectorIndex
+  | { readonly kind: 'sharded'; readonly shards: number; readonly index: OneVectorIndex }
+
+/** Spreads the vectors over several indexes that are updated and searched side by side. */
+export interface ShardedChoice {
+  readonly kind: 'sharded'
+  /** 1 to 64. Default 2. Another number builds the index again from the store. */
+  readonly shards?: number
+  /** What each of them is. Default `'auto'`. */
+  readonly index?: OneVectorIndex['kind'] | OneVectorIndex
+}
+
+/** An index of vectors by name, with what may be set of it. */
+export type OneVectorIndex =
   | ({ readonly kind: 'auto' | 'usearch'; readonly quantization?: 'f32' | 'f16' | 'i8' } & GraphChoice)
   | ({ readonly kind: 'hnswlib' } & GraphChoice)
   | { readonly kind: 'flat' }

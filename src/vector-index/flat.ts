@@ -45,6 +45,16 @@ export function createFlatIndex(options: FlatIndexOptions): VectorIndex {
   return new FlatIndex(options)
 }
 
+/**
+ * A flat index in memory, or with a `directory` one that begins where the last was closed: its vectors lie in files there and are looked at by a worker
+ * thread, all but the latest; see `segments/segmented.ts`.
+ */
+export async function openFlatIndex(options: FlatIndexOptions): Promise<VectorIndex> {
+  if (options.directory === undefined) return createFlatIndex(options)
+  const { openSegmentedIndex } = await import('./segments/segmented.js')
+  return openSegmentedIndex({ ...options, id: 'flat' })
+}
+
 class FlatIndex implements VectorIndex {
   readonly id = 'flat'
   readonly capabilities = { exact: true }

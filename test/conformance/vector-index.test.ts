@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, it } from 'vitest'
 import { vectorIndexConformance } from '../../src/testing/index.js'
 import { createAutoIndex } from '../../src/vector-index/auto.js'
-import { createFlatIndex } from '../../src/vector-index/flat.js'
+import { createFlatIndex, openFlatIndex } from '../../src/vector-index/flat.js'
 import { createHnswlibIndex } from '../../src/vector-index/hnswlib.js'
 import type { VectorIndex } from '../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../src/vector-index/usearch.js'
@@ -28,6 +28,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000 }
 
 describe.each<[string, (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>]>([
+  ['flat, in a folder', (options) => openFlatIndex({ ...options, fingerprint })],
   ['auto', (options) => createAutoIndex({ ...options, fingerprint })],
   ['usearch, f16', (options) => createUsearchIndex({ ...options, fingerprint, sizes })],
   ['usearch, i8', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'i8' })],
