@@ -92,7 +92,7 @@ async function embedSet({ documents, queries }: RetrievalSet): Promise<SetVector
   const corpusChunks = parts.reduce((sum, { chunks }) => sum + chunks, 0)
   const fitter = createLatentSemanticFitter({ dimensions: width })
   try {
-    const embedder = await fitter.fit(copies(), { corpusChunks, corpusDocuments: documents.length })
+    const embedder = await fitter.fit([copies()], { corpusChunks, corpusDocuments: documents.length })
     const embedded = await embedder.embedParts(copies(), {})
     const passages = new Float32Array(corpusChunks * embedder.dimensions)
     let place = 0

@@ -34,7 +34,7 @@ export async function benchVectors(data: string | undefined, dimensions = 384): 
       from: 0,
       to: 1,
     }))
-    const embedder = await fitter.fit(sample, { corpusChunks: sample.length, corpusDocuments: sample.length })
+    const embedder = await fitter.fit([sample], { corpusChunks: sample.length, corpusDocuments: sample.length })
     const embed = async (list: readonly string[], kind: 'passage' | 'query') =>
       nonZero((await embedder.embed(list, { kind })).vectors, dimensions)
     const passages = await embed(texts.passages, 'passage')
