@@ -1,4 +1,7 @@
+import { createRequire } from 'node:module'
 import { importOptional } from '../../util/import-optional.js'
+
+const require = createRequire(import.meta.url)
 
 /** Which graph is built over the rows of a segment, and how. */
 export interface GraphOptions {
@@ -59,9 +62,10 @@ export async function openGraph(shape: Shape & { readonly path: string; readonly
  * usearch 2.25 has no kernels for the cosine of half floats and bytes on common machines, but for their inner product: vectors are of unit length.
  */
 async function makeUsearch({ dimensions, options, critical }: Shape) {
+  // Loading native code counts, too: `import()` would do it when nobody guards it.
   const { Index, MetricKind, ScalarKind } = await importOptional(
     'usearch',
-    () => import('usearch'),
+    async () => critical(() => require('usearch') as typeof import('usearch')),
     'npm i usearch@2.25',
   )
   const config = {
@@ -125,9 +129,9 @@ export function largestOf(values: Float32Array): number {
   return largest
 }
 
-async function importHnswlib() {
-  const module = await importOptional('hnswlib-node', () => import('hnswlib-node'), 'npm i hnswlib-node@3')
-  return module.default.HierarchicalNSW
+async function importHnswlib(critical: Critical) {
+  const load = async () => critical(() => require('hnswlib-node') as typeof import('hnswlib-node'))
+  return (await importOptional('hnswlib-node', load, 'npm i hnswlib-node@3')).HierarchicalNSW
 }
 
 async function buildHnswlib({
@@ -137,7 +141,7 @@ async function buildHnswlib({
   options,
   critical,
 }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
-  const HierarchicalNSW = await importHnswlib()
+  const HierarchicalNSW = await importHnswlib(critical)
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   let next = base?.count ?? 0
   if (base === undefined) critical(() => index.initIndex(capacity, options.connectivity, options.expansionAdd))
@@ -163,7 +167,7 @@ async function openHnswlib({
   options,
   critical,
 }: Parameters<typeof openGraph>[0]): Promise<Graph> {
-  const HierarchicalNSW = await importHnswlib()
+  const HierarchicalNSW = await importHnswlib(critical)
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   critical(() => index.readIndexSync(path))
   return {
