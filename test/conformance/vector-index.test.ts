@@ -26,7 +26,7 @@ const root = mkdtempSync(join(tmpdir(), 'ufrag-conformance-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 /** So small that the few vectors of the suite become segments, are joined and get graphs. */
-const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000 }
+const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000, rowsPerCandidate: 0.01 }
 
 describe.each<[string, (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>]>([
   ['flat, in a folder', (options) => openFlatIndex({ ...options, fingerprint })],
