@@ -37,6 +37,7 @@ export default async function ingestFolder({ root, storage }: IngestTask): Promi
   const { indexes } = await rag.stats()
   await rag.close()
   const { chunks, documents, durationMs, failed } = result
-  const indexBytes = indexes.lexical.bytes
+  const { fit, lexical, vector } = indexes
+  const indexBytes = lexical.bytes + (vector?.bytes ?? 0) + (fit?.bytes ?? 0)
   return { documents, failed: failed.length, pages, chunks, durationMs, indexBytes, peakBytes, delay }
 }

@@ -4,8 +4,10 @@ import { anonymousBytes } from '../lib/memory.js'
 /** Opens a store in a process of its own and closes it: what its index says it holds, and what closing gives back. */
 export default async function releaseIndex(storage: string): Promise<{ reported: number; released: number }> {
   const rag = new UltraFastRAG({ storage })
+  await rag.warmUp()
   await rag.retrieve('general world state')
-  const reported = (await rag.stats()).indexes.lexical.bytes
+  const { fit, lexical, vector } = (await rag.stats()).indexes
+  const reported = lexical.bytes + (vector?.bytes ?? 0) + (fit?.bytes ?? 0)
   await settle()
   const held = anonymousBytes() ?? Number.NaN
   await rag.close()

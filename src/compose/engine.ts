@@ -19,6 +19,7 @@ import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pi
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
+import { createPause } from '../util/yield.js'
 import {
   checkIngestOptions,
   checkListOptions,
@@ -208,7 +209,9 @@ export class Engine {
     const matches = compileFilter(options.filter)
     const runtime = await this.#namespaces.acquire(name)
     try {
+      const pause = createPause(this.#parts.turns)
       for (const document of runtime.namespace.list()) {
+        await pause()
         if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
         if (this.#calls.ended) throw closedError()
       }

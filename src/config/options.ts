@@ -56,7 +56,7 @@ export interface UltraFastRAGOptions {
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
   /**
    * What is done to the vectors of the embedder so that they take less room. Default `false`. Own vectors of chunks and questions are of
-   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/filters-and-size.md`.
+   * the reduced width; another reduction is another embedder, see `reindex()`. What each costs and gains: `docs/smaller-vectors.md`.
    */
   readonly reduction?: false | Reduction
   /** What searches the vectors. Default `'auto'`: exactly while they are few, by graphs beyond. See docs/retrieval.md. */

@@ -148,7 +148,7 @@ export interface LegWeights {
   readonly vector: number
 }
 
-/** What is done to vectors so that they take less room. Each is measured in `docs/filters-and-size.md`. */
+/** What is done to vectors so that they take less room. Each is measured in `docs/smaller-vectors.md`. */
 export type Reduction =
   | {
       /**

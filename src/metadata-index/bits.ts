@@ -25,9 +25,8 @@ export class Bits {
     this.words[word] = (this.words[word] as number) | (1 << (row & 31))
   }
 
-  clear(row: number): void {
-    const word = row >>> 5
-    this.words[word] = (this.words[word] as number) & ~(1 << (row & 31))
+  has(row: number): boolean {
+    return ((this.words[row >>> 5] as number) & (1 << (row & 31))) !== 0
   }
 
   setAll(): void {
@@ -55,6 +54,15 @@ export class Bits {
   without(others: Uint32Array): void {
     const { words } = this
     for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) & ~(others[i] as number)
+  }
+
+  /** The rows whose bits are set, ascending. Slow: for the few. */
+  *[Symbol.iterator](): IterableIterator<number> {
+    for (let place = 0; place < this.words.length; place++) {
+      for (let word = this.words[place] as number; word !== 0; word &= word - 1) {
+        yield place * 32 + 31 - Math.clz32(word & -word)
+      }
+    }
   }
 
   #trim(): void {

@@ -21,8 +21,8 @@ const maxListLength = 1_024
 const maxTexts = 2 ** 23
 /** Rows copied between two looks at the clock. */
 const rowsPerLook = 1_024
-/** What an entry of the map, of the list and the header of a string take. */
-const bytesPerText = 76
+/** What an entry of the map, of the list and the header of a string take, measured: the sum is true within 2%. */
+const bytesPerText = 64
 
 /** One kind and one number per cell: the number itself, a text's code, a list's place. */
 export class Cells {

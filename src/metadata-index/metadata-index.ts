@@ -128,10 +128,8 @@ class ColumnIndex implements MetadataIndex {
     const pause = createPause(this.#turns, () => signal?.throwIfAborted())
     const column = (path: string) => columns.get(path) as Column
     const bits = await evaluate(plan, { count: rows.count, column, pause })
-    const unsure = takeUnsure(bits, rows, [...columns.values()])
-    if (unsure.length > 0) {
-      await testInStore(bits, unsure, { rows, namespace: this.#namespace, matches: toPredicate(plan), pause })
-    }
+    const unsure = await takeUnsure(bits, rows, [...columns.values()], pause)
+    await testInStore(bits, unsure, { rows, namespace: this.#namespace, matches: toPredicate(plan), pause })
     const ranges = await toRanges(bits, rows, pause)
     matches.add(key, ranges, version)
     return ranges
@@ -142,11 +140,11 @@ class ColumnIndex implements MetadataIndex {
     if (table === undefined) return
     const pause = createPause(this.#turns)
     for (const document of added) {
-      await pause()
-      // Numbers only grow: what lies below was taken over by an update that did not come to its end.
-      if (document.base < table.rows.end) continue
-      // All rows of a document, or none.
-      for (const row of [...rowsOf(document, this.#namespace)]) append(table, row)
+      for (const row of rowsOf(document, this.#namespace)) {
+        await pause()
+        // Numbers only grow: what lies below was taken over by an update that did not come to its end.
+        if (row.base >= table.rows.end) append(table, row)
+      }
     }
     if (this.#table !== table) return
     for (const [start, end] of removed) table.rows.remove(start, end)
@@ -189,7 +187,10 @@ class ColumnIndex implements MetadataIndex {
       if (this.#closed) return
       // What was committed since is among the changes since.
       if (document.base >= nextNumber) continue
-      for (const row of rowsOf(document, namespace)) append(table, row)
+      for (const row of rowsOf(document, namespace)) {
+        append(table, row)
+        await pause()
+      }
     }
     const order = await ascendingOrder(table.rows.bases.subarray(0, table.rows.count), pause)
     const ordered = await picked(table, order, pause)
@@ -223,6 +224,7 @@ class ColumnIndex implements MetadataIndex {
       await pause()
       if (this.#table !== table) return
       for (const { base, read } of rowsOf(document, this.#namespace)) {
+        await pause()
         const row = rows.from(base)
         if (row === rows.count || rows.bases[row] !== base) continue
         for (const [path, column] of columns) column.fill(row, read(path))

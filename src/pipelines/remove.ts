@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Filter } from '../core/filter.js'
 import type { StoreNamespace } from '../store/types.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
+import { createPause, createTurns } from '../util/yield.js'
 
 /** Ids removed in one transaction. */
 const batchSize = 1_000
@@ -23,7 +24,7 @@ export async function removeDocuments(
     })
   }
   let removed = 0
-  for (const ids of inBatches(
+  for await (const ids of inBatches(
     'filter' in target ? matchingIds(target.filter, namespace) : givenIds(target.documentId),
   )) {
     signal?.throwIfAborted()
@@ -38,14 +39,18 @@ function givenIds(ids: string | readonly string[]): readonly string[] {
   throw new RagError('BAD_INPUT', 'remove() takes { documentId: string | string[] } or { filter }.')
 }
 
-function* matchingIds(filter: Filter, namespace: StoreNamespace): Generator<string> {
+async function* matchingIds(filter: Filter, namespace: StoreNamespace): AsyncGenerator<string> {
   const matches = compileFilter(filter)
-  for (const document of namespace.list()) if (matches(metadataReader(document, document.metadata))) yield document.id
+  const pause = createPause(createTurns())
+  for (const document of namespace.list()) {
+    await pause()
+    if (matches(metadataReader(document, document.metadata))) yield document.id
+  }
 }
 
-function* inBatches(ids: Iterable<string>): Generator<string[]> {
+async function* inBatches(ids: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {
   let batch: string[] = []
-  for (const id of ids) {
+  for await (const id of ids) {
     batch.push(id)
     if (batch.length < batchSize) continue
     yield batch

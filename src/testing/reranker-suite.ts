@@ -9,8 +9,6 @@ export interface RerankerHarness {
   create(): Promise<Reranker>
   /** Set it when it does not put what answers the question first: because it looks for variety, or its weights are made up. */
   readonly relevance?: NotApplicable
-  /** Set it when candidates that read the same are told apart: because what was said before counts. */
-  readonly equals?: NotApplicable
 }
 
 const question = 'How tall is the Eiffel Tower?'
@@ -65,13 +63,11 @@ export function rerankerConformance(it: RegisterTest, harness: RerankerHarness):
     await other.close()
   })
 
-  itWith(it, 'keeps the order of candidates that it cannot tell apart', harness.equals ?? {}, async () => {
-    const reranker = await harness.create()
+  withReranker('keeps the order of candidates that it cannot tell apart', async (reranker) => {
     const same = texts.map(() => texts[0] as string)
     const request = requestOf(question, same, { scores: same.map(() => 1) })
     const matches = await reranker.rerank(request, {})
     assert.deepEqual(numbersOf(matches), numbersOf(request.candidates).slice(0, matches.length))
-    await reranker.close()
   })
 
   withReranker('takes no candidates, and one', async (reranker) => {

@@ -495,10 +495,17 @@ export function assertWhole(namespace: StoreNamespace, record: DocumentRecord, s
     }
   }
   assert.deepEqual([...namespace.pieces(record, Math.max(1, record.chunks))], [])
-  assert.deepEqual(
-    [...namespace.vectors(record)],
-    sample.pieces.flatMap(({ piece: { firstOrdinal }, vectors }) => (vectors ? [{ firstOrdinal, vectors }] : [])),
-  )
+  const vectorsFrom = (piece: number) =>
+    sample.pieces
+      .slice(piece)
+      .flatMap(({ piece: { firstOrdinal }, vectors }) => (vectors ? [{ firstOrdinal, vectors }] : []))
+  assert.deepEqual([...namespace.vectors(record)], vectorsFrom(0))
+  for (const ordinal of new Set([1, Math.floor(record.chunks / 2), record.chunks - 1])) {
+    if (ordinal > 0 && ordinal < record.chunks) {
+      assert.deepEqual([...namespace.vectors(record, ordinal)], vectorsFrom(firstWith(ordinal)))
+    }
+  }
+  assert.deepEqual([...namespace.vectors(record, Math.max(1, record.chunks))], [])
   const ordinals = Array.from({ length: record.chunks }, (_, ordinal) => ordinal).reverse()
   assert.deepEqual(
     namespace.chunks(ordinals.map((ordinal) => record.base + ordinal)),

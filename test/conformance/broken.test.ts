@@ -14,15 +14,18 @@ import { createBm25Index } from '../../src/lexical-index/bm25.js'
 import type { LexicalDocumentPart, LexicalIndex, LexicalResult, LexicalUpdate } from '../../src/lexical-index/types.js'
 import { createExtractiveLlm } from '../../src/llm/extractive.js'
 import type { Llm, Prompt } from '../../src/llm/types.js'
+import type { RerankCandidate, RerankedMatch, Reranker, RerankRequest } from '../../src/rerank/types.js'
 import {
   chunkerConformance,
   createFakeEmbedder,
+  createFakeReranker,
   createScriptedLlm,
   embedderConformance,
   extractorConformance,
   lexicalIndexConformance,
   llmConformance,
   type RegisterTest,
+  rerankerConformance,
   vectorIndexConformance,
 } from '../../src/testing/index.js'
 import { createFlatIndex } from '../../src/vector-index/flat.js'
@@ -835,6 +838,125 @@ describe('the suite of models sees a model that', () => {
   }
 
   async function* nothing(): AsyncGenerator<string> {}
+})
+
+describe('the suite of rerankers sees a reranker that', () => {
+  const listed =
+    (change: (matches: readonly RerankedMatch[], request: RerankRequest) => readonly RerankedMatch[]) =>
+    (sound: Reranker): Partial<Reranker> => ({
+      rerank: async (request, options) => change(await sound.rerank(request, options), request),
+    })
+  let calls = 0
+  const breakages: readonly Breakage<Reranker>[] = [
+    ['has no name', 'tells what it is', () => ({ id: '' })],
+    ['does not say what it compares', 'tells what it is', () => ({ capabilities: {} as never })],
+    ['gives worst first', 'gives back candidates', listed((matches) => matches.toReversed())],
+    ['gives one twice', 'gives back candidates', listed((matches) => [...matches.slice(0, 1), ...matches])],
+    ['invents one', 'gives back candidates', listed((matches) => [{ number: -1, score: 2 }, ...matches])],
+    ['forgets one that is wanted', 'gives back candidates', listed((matches) => matches.slice(1))],
+    [
+      'gives no numbers',
+      'gives back candidates',
+      listed((matches) => matches.map(({ number }) => ({ number, score: Number.NaN }))),
+    ],
+    [
+      'does not read the question',
+      'puts what answers',
+      listed((_, { candidates }) => candidates.map(({ number }, place) => ({ number, score: -place }))),
+    ],
+    [
+      'has moods',
+      'gives the same order',
+      listed((matches) => {
+        const order = calls++ % 2 === 0 ? matches : matches.toReversed()
+        return order.map(({ number }, place) => ({ number, score: -place }))
+      }),
+    ],
+    [
+      'orders equals backwards',
+      'keeps the order of candidates',
+      listed((matches) => matches.toSorted((a, b) => b.score - a.score || b.number - a.number)),
+    ],
+    ['makes up one where there is none', 'takes no candidates', listed(() => [{ number: 0, score: 0 }])],
+    [
+      'stumbles over an empty text',
+      'takes any text',
+      (sound) => ({
+        rerank: async (request, options) => {
+          if (request.candidates.some(({ text }) => text === '')) throw new Error('no text')
+          return sound.rerank(request, options)
+        },
+      }),
+    ],
+    [
+      'looks at the first five',
+      'takes more candidates',
+      (sound) => ({
+        rerank: ({ candidates, ...request }, options) =>
+          sound.rerank({ ...request, candidates: candidates.slice(0, 5) }, options),
+      }),
+    ],
+    [
+      'sorts what it is given',
+      'leaves the request alone',
+      (sound) => ({
+        rerank: (request, options) => {
+          const candidates = request.candidates as RerankCandidate[]
+          candidates.sort((a, b) => b.number - a.number)
+          return sound.rerank(request, options)
+        },
+      }),
+    ],
+    [
+      'keeps the question for the next one',
+      'keeps requests apart',
+      (sound) => {
+        let question: string | undefined
+        return {
+          rerank: async (request, options) => {
+            const asked = question ?? request.question
+            question = request.question
+            await new Promise((resolve) => setImmediate(resolve))
+            return sound.rerank({ ...request, question: asked }, options)
+          },
+        }
+      },
+    ],
+    ['does not listen', 'stops when it is aborted', (sound) => ({ rerank: (request) => sound.rerank(request, {}) })],
+    [
+      'fails to load when it is asked twice',
+      'loads ahead',
+      () => {
+        let asked = 0
+        return {
+          warmUp: async () => {
+            if (asked++ > 0) throw new Error('at it already')
+          },
+        }
+      },
+    ],
+    [
+      'cannot be closed twice',
+      'closes before first use',
+      () => {
+        let closed = false
+        return {
+          close: async () => {
+            if (closed) throw new Error('closed')
+            closed = true
+          },
+        }
+      },
+    ],
+  ]
+  sees(breakages, (collect, members) =>
+    rerankerConformance(collect, {
+      create: async () => {
+        const sound = createFakeReranker()
+        return withMembers<Reranker>(sound, members(sound))
+      },
+    }),
+  )
 })
 
 describe('the suite of chunkers sees a chunker that', () => {

@@ -72,7 +72,7 @@ export async function rerankHits(
     const call = async () => reranker.rerank(request, signal === undefined ? {} : { signal })
     const matches = checked(await abortable(call(), signal), candidates, reranker)
     tools.recorder.count('rerank.candidates', candidates.length)
-    return [...reordered(first, matches), ...hits.slice(maxReranked)]
+    return reordered(hits, matches)
   } catch (error) {
     signal?.throwIfAborted()
     if (RagError.isInstance(error) && final.has(error.code)) throw error

@@ -3,6 +3,7 @@ import type { Closable, Logger } from '../../core/lifecycle.js'
 import type { RerankingModel } from '../../models/types.js'
 import type { DeviceLadder } from '../../onnx/devices.js'
 import { abortable } from '../../util/abort.js'
+import { inLanes } from '../../util/in-lanes.js'
 import { memoizeAsync } from '../../util/memoize-async.js'
 import { WorkerPool } from '../../util/worker-pool.js'
 import type { LoadReport, RerankWorkerData, ScoreMessage } from './rerank.worker.js'
@@ -25,6 +26,8 @@ export interface Scorer extends Closable {
 
 /** A passage costs about as much as its characters, and what goes with every one. */
 const charactersOfAny = 64
+/** No more in one message: a question with a thousand candidates takes turns with others. */
+const passagesPerTask = 32
 
 /** Makes a scorer. Its threads start with the first call and have the priority of the application: somebody waits for them. */
 export function createScorer({ workers, logger, ...data }: ScorerOptions): Scorer {
@@ -61,12 +64,12 @@ export function createScorer({ workers, logger, ...data }: ScorerOptions): Score
       signal?.throwIfAborted()
       await abortable(load(), signal)
       const logits = new Float32Array(passages.length)
-      const work = shares(passages, workers).map(async (places) => {
+      const hands = shares(passages, Math.max(workers, Math.ceil(passages.length / passagesPerTask)))
+      await inLanes(hands, { lanes: workers, signal }, async (places, own) => {
         const some = places.map((place) => passages[place] as string)
-        const found = await scoreShare({ question, passages: some }, signal)
+        const found = await scoreShare({ question, passages: some }, own)
         for (const [at, place] of places.entries()) logits[place] = found[at] as number
       })
-      await Promise.all(work)
       return logits
     },
     load: (signal) => abortable(load(), signal),
@@ -74,10 +77,9 @@ export function createScorer({ workers, logger, ...data }: ScorerOptions): Score
   }
 }
 
-/** Deals passages out to workers, the longest first, each to the worker that has the least to do; places of each that has any. */
-function shares(passages: readonly string[], workers: number): number[][] {
-  if (workers === 1) return passages.length === 0 ? [] : [[...passages.keys()]]
-  const hands = Array.from({ length: workers }, () => ({ places: [] as number[], cost: 0 }))
+/** Deals passages out, the longest first, each to the hand that costs the least; places of each hand that has any. */
+function shares(passages: readonly string[], count: number): number[][] {
+  const hands = Array.from({ length: count }, () => ({ places: [] as number[], cost: 0 }))
   const byLength = [...passages.keys()].sort((a, b) => lengthOf(passages, b) - lengthOf(passages, a))
   for (const place of byLength) {
     const least = hands.reduce((best, hand) => (hand.cost < best.cost ? hand : best))

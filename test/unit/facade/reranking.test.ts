@@ -112,6 +112,21 @@ describe('a reranker of one’s own', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('is given a thousand hits at most: the others follow in their order, with no better score', async () => {
+    const words = {
+      id: 'long',
+      chunks: Array.from({ length: 1_100 }, (_, place) => ({ text: `fox ${'x '.repeat(place % 50)}` })),
+    }
+    const rag = new UltraFastRAG({ rerank: reversing })
+    opened.push(rag)
+    await rag.ingestDocument(words)
+    const plain = await rag.retrieve('fox', { topK: 1_050, rerank: false })
+    const hits = await rag.retrieve('fox', { topK: 1_050 })
+    const idsOf = (found: readonly Hit[]) => found.map(({ chunk }) => chunk.id)
+    expect(idsOf(hits)).toEqual([...idsOf(plain).slice(0, 1_000).reverse(), ...idsOf(plain).slice(1_000)])
+    expect(hits.map(({ score }) => score)).toEqual(hits.map(({ score }) => score).toSorted((a, b) => b - a))
+  })
+
   it('is not asked about one hit, nor about a vector without words', async () => {
     const reranker = createFakeReranker()
     const rag = await open({ rerank: reranker, embedder: createFakeEmbedder() })

@@ -66,7 +66,7 @@ export async function bothWays(
     readonly namespace: StoreNamespace
     readonly freshen: () => Promise<void>
   },
-): Promise<{ readonly columns: unknown; readonly scan: unknown }> {
+): Promise<{ readonly columns: readonly unknown[]; readonly scan: readonly unknown[] }> {
   await tools.freshen()
   const columns = [...(await allowedNumbers(filter as never, tools))]
   return { columns, scan: [...(await scanDocuments(filter as never, tools.namespace))] }
