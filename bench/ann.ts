@@ -43,7 +43,7 @@ const bench: Bench = async ({ quick, data, log, table, child }) => {
     for (let round = 0; round < (quick ? 1 : 2); round++) {
       const { result } = await child<{ buildMs: number; bytes: number; found: number[][]; searchMs: number[] }>(
         'children/hnswlib-build.ts',
-        { ...files, dimensions, ...hnswDefaults },
+        { ...files, dimensions, ...hnswDefaults, efSearch: 64 },
       )
       theirs.push({ ...result, recall: recallOf(result.found, truth.found) })
       if (round === 0) {

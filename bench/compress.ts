@@ -9,6 +9,7 @@ import { createFlatIndex } from '../src/vector-index/flat.js'
 import type { Bench, Metrics } from './lib/bench.js'
 import { compare, processorTime } from './lib/measure.js'
 import { byDocument, loadRetrievalSet, type RetrievalSet, sentencePassages } from './lib/retrieval.js'
+import { inOneGroup } from './lib/vectors.js'
 
 const sets = ['cranfield', 'med', 'nfcorpus', 'product-docs']
 /** Values of the vectors that are made smaller: latent semantic ones of the set itself, whose values come in the order of their weight. */
@@ -92,7 +93,7 @@ async function embedSet({ documents, queries }: RetrievalSet): Promise<SetVector
   const corpusChunks = parts.reduce((sum, { chunks }) => sum + chunks, 0)
   const fitter = createLatentSemanticFitter({ dimensions: width })
   try {
-    const embedder = await fitter.fit([copies()], { corpusChunks, corpusDocuments: documents.length })
+    const embedder = await fitter.fit(inOneGroup(copies()), { corpusChunks, corpusDocuments: documents.length })
     const embedded = await embedder.embedParts(copies(), {})
     const passages = new Float32Array(corpusChunks * embedder.dimensions)
     let place = 0

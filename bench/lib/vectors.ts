@@ -1,5 +1,6 @@
 import { encodePiece } from '../../src/core/piece.js'
 import { createLatentSemanticFitter } from '../../src/embed/latent-semantic.js'
+import type { SamplePart } from '../../src/embed/types.js'
 import { randomNumbers } from '../../src/testing/support.js'
 import { normalise } from '../../src/util/vector-math.js'
 import { loadRetrievalSet, sentencePassages } from './retrieval.js'
@@ -34,7 +35,10 @@ export async function benchVectors(data: string | undefined, dimensions = 384): 
       from: 0,
       to: 1,
     }))
-    const embedder = await fitter.fit([sample], { corpusChunks: sample.length, corpusDocuments: sample.length })
+    const embedder = await fitter.fit(inOneGroup(sample), {
+      corpusChunks: sample.length,
+      corpusDocuments: sample.length,
+    })
     const embed = async (list: readonly string[], kind: 'passage' | 'query') =>
       nonZero((await embedder.embed(list, { kind })).vectors, dimensions)
     const passages = await embed(texts.passages, 'passage')
@@ -119,4 +123,9 @@ function madeVectors(dimensions: number): BenchVectors {
     return rows
   }
   return { dimensions, passages: make(maxBase), questions: make(maxQuestions), description: 'made vectors' }
+}
+
+/** A sample that is there as a whole, as a fitter takes it. */
+export async function* inOneGroup(sample: readonly SamplePart[]): AsyncGenerator<readonly SamplePart[]> {
+  yield sample
 }

@@ -236,7 +236,7 @@ export interface GraphChoice {
   readonly M?: number
   /** Candidates looked at when a vector is added, 8 to 1,024. Default 96; more builds slower and finds more. */
   readonly efConstruction?: number
-  /** Candidates looked at by a search, 8 to 4,096. Default 64; more finds more, in proportion slower. */
+  /** Candidates looked at by a search, 8 to 4,096. Default: a 400th of the vectors of a graph, 64 to 512; more finds more, in proportion slower. */
   readonly efSearch?: number
 }
 

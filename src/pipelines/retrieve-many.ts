@@ -3,6 +3,7 @@ import { followSignal } from '../util/abort.js'
 import { inLanes } from '../util/in-lanes.js'
 import { type RetrieveTools, retrieve } from './retrieve.js'
 import { embedTogether } from './steps/embed-questions.js'
+import { searchingTogether } from './steps/search-together.js'
 
 /** Questions that are searched, or answered, at the same time. */
 const questionsAtOnce = 8
@@ -13,8 +14,9 @@ export async function retrieveMany(
   options: RetrieveOptions & { readonly signal: AbortSignal },
   tools: RetrieveTools,
 ): Promise<Hit[][]> {
+  const together = searchingTogether(tools)
   return forEachQuestion(questions, options.signal, tools, async (question, signal) => {
-    const { hits } = await retrieve(question, { ...options, signal }, tools)
+    const { hits } = await retrieve(question, { ...options, signal }, together)
     return hits
   })
 }

@@ -23,12 +23,12 @@ export async function importOptional<Module>(
   }
 }
 
-/** Node's error of an `import()` that names this very package, not one that it imports itself. */
+/** Node's error of an `import()` or `require()` that names this very package, not one that it imports itself. */
 function isMissing(cause: unknown, name: string): boolean {
   return (
     cause instanceof Error &&
     'code' in cause &&
-    cause.code === 'ERR_MODULE_NOT_FOUND' &&
+    (cause.code === 'ERR_MODULE_NOT_FOUND' || cause.code === 'MODULE_NOT_FOUND') &&
     cause.message.includes(`'${name}'`)
   )
 }

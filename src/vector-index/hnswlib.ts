@@ -13,12 +13,7 @@ export interface HnswlibIndexOptions extends VectorIndexOptions, HnswOptions {
  */
 export async function createHnswlibIndex(options: HnswlibIndexOptions): Promise<VectorIndex> {
   requirePackage('hnswlib-node', 'npm i hnswlib-node@3')
-  const {
-    M = hnswDefaults.M,
-    efConstruction = hnswDefaults.efConstruction,
-    efSearch = hnswDefaults.efSearch,
-    ...rest
-  } = options
+  const { M = hnswDefaults.M, efConstruction = hnswDefaults.efConstruction, efSearch, ...rest } = options
   return openSegmentedIndex({
     ...rest,
     id: 'hnswlib',
@@ -27,7 +22,7 @@ export async function createHnswlibIndex(options: HnswlibIndexOptions): Promise<
       quantization: 'f32',
       connectivity: M,
       expansionAdd: efConstruction,
-      expansionSearch: efSearch,
+      ...(efSearch === undefined ? {} : { expansionSearch: efSearch }),
     },
   })
 }

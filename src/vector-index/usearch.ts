@@ -10,7 +10,7 @@ export interface HnswOptions {
   readonly M?: number
   /** Candidates looked at when a vector is added, 8 to 1,024. Default 96; more builds slower and finds more. */
   readonly efConstruction?: number
-  /** Candidates looked at by a search, 8 to 4,096. Default 64; more finds more, in proportion slower. */
+  /** Candidates looked at by a search, 8 to 4,096. Default: a 400th of the vectors of a graph, 64 to 512; more finds more, in proportion slower. */
   readonly efSearch?: number
 }
 
@@ -24,8 +24,8 @@ export interface UsearchIndexOptions extends VectorIndexOptions, HnswOptions {
   readonly sizes?: Partial<SegmentSizes>
 }
 
-/** The defaults of {@link HnswOptions}: recall@10 above 0.99 in `bench/ann.ts`. */
-export const hnswDefaults = { M: 16, efConstruction: 96, efSearch: 64 } as const
+/** The defaults of {@link HnswOptions}. */
+export const hnswDefaults = { M: 16, efConstruction: 96 } as const
 
 /**
  * Opens an approximate index whose graphs are those of usearch, built with all cores and mapped from files; see {@link openSegmentedIndex}. Rejects
@@ -40,14 +40,14 @@ export function usearchGraph({
   quantization = 'f16',
   M = hnswDefaults.M,
   efConstruction = hnswDefaults.efConstruction,
-  efSearch = hnswDefaults.efSearch,
+  efSearch,
 }: HnswOptions & Pick<UsearchIndexOptions, 'quantization'>): GraphOptions {
   return {
     engine: 'usearch',
     quantization,
     connectivity: M,
     expansionAdd: efConstruction,
-    expansionSearch: efSearch,
+    ...(efSearch === undefined ? {} : { expansionSearch: efSearch }),
   }
 }
 

@@ -6,6 +6,7 @@ import { vectorIndexConformance } from '../../src/testing/index.js'
 import { createAutoIndex } from '../../src/vector-index/auto.js'
 import { createFlatIndex, openFlatIndex } from '../../src/vector-index/flat.js'
 import { createHnswlibIndex } from '../../src/vector-index/hnswlib.js'
+import { createShardedIndex } from '../../src/vector-index/sharded.js'
 import type { VectorIndex } from '../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../src/vector-index/usearch.js'
 
@@ -25,7 +26,7 @@ const root = mkdtempSync(join(tmpdir(), 'ufrag-conformance-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 /** So small that the few vectors of the suite become segments, are joined and get graphs. */
-const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000 }
+const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000, rowsPerCandidate: 0.01 }
 
 describe.each<[string, (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>]>([
   ['flat, in a folder', (options) => openFlatIndex({ ...options, fingerprint })],
@@ -33,6 +34,20 @@ describe.each<[string, (options: { dimensions: number; directory?: string }) => 
   ['usearch, f16', (options) => createUsearchIndex({ ...options, fingerprint, sizes })],
   ['usearch, i8', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'i8' })],
   ['usearch, f32', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'f32' })],
+  [
+    'sharded flat',
+    (options) => createShardedIndex({ ...options, fingerprint, shards: 3, open: async (one) => openFlatIndex(one) }),
+  ],
+  [
+    'sharded usearch',
+    (options) =>
+      createShardedIndex({
+        ...options,
+        fingerprint,
+        shards: 2,
+        open: (one) => createUsearchIndex({ ...one, sizes }),
+      }),
+  ],
   ['hnswlib', (options) => createHnswlibIndex({ ...options, fingerprint, sizes })],
 ])('%s vector index', (_name, create) => {
   const directories = new WeakMap<VectorIndex, { dimensions: number; directory: string }>()

@@ -1,4 +1,7 @@
+import { createRequire } from 'node:module'
 import { importOptional } from '../../util/import-optional.js'
+
+const require = createRequire(import.meta.url)
 
 /** Which graph is built over the rows of a segment, and how. */
 export interface GraphOptions {
@@ -7,9 +10,20 @@ export interface GraphOptions {
   readonly quantization: 'f32' | 'f16' | 'i8'
   /** Neighbours of a row in each layer but the lowest, which has twice as many (M of the paper). */
   readonly connectivity: number
-  /** Candidates looked at when a row is added (efConstruction), and when one is searched (efSearch). */
+  /** Candidates looked at when a row is added (efConstruction), and when one is searched (efSearch; absent: see {@link searchExpansion}). */
   readonly expansionAdd: number
-  readonly expansionSearch: number
+  readonly expansionSearch?: number
+}
+
+/** Candidates of a search at least, and at most when nobody says how many. */
+const fewestCandidates = 64
+const mostCandidates = 512
+/** On latent semantic vectors 64 candidates find 0.997 of the ten nearest of 20,000 rows, 256 find 0.99 of those of 100,000 (`bench/ann.ts`). */
+const rowsPerExpansion = 400
+
+/** How many candidates a search looks at: what was chosen, or what keeps the recall as rows become more. */
+export function searchExpansion({ expansionSearch }: GraphOptions, count: number): number {
+  return expansionSearch ?? Math.min(mostCandidates, Math.max(fewestCandidates, Math.round(count / rowsPerExpansion)))
 }
 
 /** A graph that is being built. Keys are places: 0, 1, 2, … in the order of adding. */
@@ -58,10 +72,11 @@ export async function openGraph(shape: Shape & { readonly path: string; readonly
 /**
  * usearch 2.25 has no kernels for the cosine of half floats and bytes on common machines, but for their inner product: vectors are of unit length.
  */
-async function makeUsearch({ dimensions, options, critical }: Shape) {
+async function makeUsearch({ dimensions, options, critical }: Shape, count: number) {
+  // Loading native code counts, too: `import()` would do it when nobody guards it.
   const { Index, MetricKind, ScalarKind } = await importOptional(
     'usearch',
-    () => import('usearch'),
+    async () => critical(() => require('usearch') as typeof import('usearch')),
     'npm i usearch@2.25',
   )
   const config = {
@@ -70,14 +85,14 @@ async function makeUsearch({ dimensions, options, critical }: Shape) {
     quantization: { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 }[options.quantization],
     connectivity: options.connectivity,
     expansion_add: options.expansionAdd,
-    expansion_search: options.expansionSearch,
+    expansion_search: searchExpansion(options, count),
     multi: false,
   }
   return critical(() => new Index(config))
 }
 
 async function buildUsearch({ base, largest, ...shape }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
-  const index = await makeUsearch(shape)
+  const index = await makeUsearch(shape, shape.capacity)
   const { critical } = shape
   if (base !== undefined) critical(() => index.load(base.path))
   let next = base?.count ?? 0
@@ -94,7 +109,7 @@ async function buildUsearch({ base, largest, ...shape }: Parameters<typeof build
 }
 
 async function openUsearch({ path, count, ...shape }: Parameters<typeof openGraph>[0]): Promise<Graph> {
-  const index = await makeUsearch(shape)
+  const index = await makeUsearch(shape, count)
   const { critical } = shape
   critical(() => index.view(path))
   return {
@@ -125,9 +140,9 @@ export function largestOf(values: Float32Array): number {
   return largest
 }
 
-async function importHnswlib() {
-  const module = await importOptional('hnswlib-node', () => import('hnswlib-node'), 'npm i hnswlib-node@3')
-  return module.default.HierarchicalNSW
+async function importHnswlib(critical: Critical) {
+  const load = async () => critical(() => require('hnswlib-node') as typeof import('hnswlib-node'))
+  return (await importOptional('hnswlib-node', load, 'npm i hnswlib-node@3')).HierarchicalNSW
 }
 
 async function buildHnswlib({
@@ -137,7 +152,7 @@ async function buildHnswlib({
   options,
   critical,
 }: Parameters<typeof buildGraph>[0]): Promise<GraphBuilder> {
-  const HierarchicalNSW = await importHnswlib()
+  const HierarchicalNSW = await importHnswlib(critical)
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   let next = base?.count ?? 0
   if (base === undefined) critical(() => index.initIndex(capacity, options.connectivity, options.expansionAdd))
@@ -163,7 +178,7 @@ async function openHnswlib({
   options,
   critical,
 }: Parameters<typeof openGraph>[0]): Promise<Graph> {
-  const HierarchicalNSW = await importHnswlib()
+  const HierarchicalNSW = await importHnswlib(critical)
   const index = critical(() => new HierarchicalNSW('ip', dimensions))
   critical(() => index.readIndexSync(path))
   return {
@@ -172,7 +187,7 @@ async function openHnswlib({
     search: (vector, wanted) => {
       const values = Array.from(vector)
       return critical(() => {
-        index.setEf(Math.max(options.expansionSearch, wanted))
+        index.setEf(Math.max(searchExpansion(options, count), wanted))
         return Float64Array.from(index.searchKnn(values, Math.min(wanted, count)).neighbors)
       })
     },

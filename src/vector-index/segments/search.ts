@@ -3,7 +3,7 @@ import { TopK } from '../../util/top-k.js'
 import { dot } from '../../util/vector-math.js'
 import type { QuantisedRows } from '../flat-kernel.js'
 import { contenders, type Places, placesOf } from '../flat-view.js'
-import { type Critical, type Graph, type GraphOptions, openGraph } from './graph.js'
+import { type Critical, type Graph, type GraphOptions, openGraph, searchExpansion } from './graph.js'
 import { RowsReader } from './rows-file.js'
 
 /** A segment as a search names it: enough to open it in a thread that does not know it yet. */
@@ -30,6 +30,8 @@ export interface SegmentSearch {
   /** Start and end of ranges, one after the other. */
   readonly allow?: Float64Array
   readonly exact: boolean
+  /** Rows of a scan that cost about as much as one candidate of a graph search. */
+  readonly rowsPerCandidate: number
 }
 
 export interface SegmentMatches {
@@ -42,11 +44,6 @@ export interface SegmentMatches {
   readonly bytes: number
 }
 
-/**
- * A candidate of a graph search costs about as much as so many rows of a coarse scan: 5 µs against 65 ns at 384 dimensions
- * (`bench/ann.ts` prints both). A graph is searched only where that is less work than to look at every allowed row.
- */
-const rowsPerCandidate = 80
 /** Found beyond what is wanted, because full vectors may order them otherwise; bytes are coarser than half floats. */
 const overFetch = { f32: 4, f16: 8, i8: 16 }
 const overFetchFactor = { f32: 1, f16: 1, i8: 3 }
@@ -60,7 +57,10 @@ export class SegmentSearcher {
     return this.#bytes()
   }
 
-  async search({ segments, queries, topK, allow, exact }: SegmentSearch, critical: Critical): Promise<SegmentMatches> {
+  async search(
+    { segments, queries, topK, allow, exact, rowsPerCandidate }: SegmentSearch,
+    critical: Critical,
+  ): Promise<SegmentMatches> {
     const open: [SegmentRef, OpenSegment][] = []
     for (const ref of segments) open.push([ref, await this.#find(ref, critical)])
     const dimensions = segments[0]?.dimensions ?? 1
@@ -68,7 +68,8 @@ export class SegmentSearcher {
     for (let start = 0; start < queries.length; start += dimensions) {
       const query = queries.slice(start, start + dimensions)
       const best = new TopK(topK)
-      for (const [ref, segment] of open) await segment.search(query, { best, topK, allow, exact, ref })
+      for (const [ref, segment] of open)
+        await segment.search(query, { best, topK, allow, exact, rowsPerCandidate, ref })
       results.push(best.drain())
     }
     const flat = results.flat()
@@ -108,6 +109,7 @@ interface OneSearch {
   readonly topK: number
   readonly allow: Float64Array | undefined
   readonly exact: boolean
+  readonly rowsPerCandidate: number
   readonly ref: SegmentRef
 }
 
@@ -172,14 +174,23 @@ class OpenSegment {
    */
   #searchGraph(
     query: Float32Array,
-    { topK, ref, places, allowed }: OneSearch & { readonly places: readonly Places[]; readonly allowed: number },
+    {
+      topK,
+      ref,
+      places,
+      allowed,
+      rowsPerCandidate,
+    }: OneSearch & { readonly places: readonly Places[]; readonly allowed: number },
   ): number[] | undefined {
     const { options } = ref.graph as NonNullable<SegmentRef['graph']>
     const kind = options.engine === 'hnswlib' ? 'f32' : options.quantization
     const wanted = Math.min(allowed, topK * overFetchFactor[kind] + overFetch[kind])
     const isFound = livingIn(places, ref, allowed)
     for (let asked = Math.ceil((wanted * this.#count) / allowed); ; asked *= 2) {
-      if (Math.max(asked, options.expansionSearch) * rowsPerCandidate > allowed || this.#graph === undefined)
+      if (
+        Math.max(asked, searchExpansion(options, this.#count)) * rowsPerCandidate > allowed ||
+        this.#graph === undefined
+      )
         return undefined
       const found: number[] = []
       for (const place of this.#graph.search(query, asked)) {

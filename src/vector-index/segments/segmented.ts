@@ -51,13 +51,18 @@ export interface SegmentedIndexOptions extends VectorIndexOptions {
 export interface SegmentSizes extends MergeSizes {
   /** Rows in the memory of the calling thread, after which they become a segment. */
   readonly tailRows: number
+  /**
+   * Rows of a scan that cost about as much as one candidate of a graph search: a graph is searched where that is less work than to look at every
+   * allowed row.
+   */
+  readonly rowsPerCandidate: number
 }
 
 /**
  * Rows of 384 dimensions are looked at by the calling thread at 65 ns each, so 10,000 take it 0.7 ms (`bench/flat.ts`). From 20,000 rows on a graph is
- * several times faster than a scan. A graph of 262,144 rows takes 250 MB while it is built.
+ * several times faster than a scan: a candidate takes 5 µs. A graph of 262,144 rows takes 250 MB while it is built.
  */
-const defaultSizes: SegmentSizes = { tailRows: 10_000, graphRows: 20_000, maxRows: 1 << 18 }
+const defaultSizes: SegmentSizes = { tailRows: 10_000, graphRows: 20_000, maxRows: 1 << 18, rowsPerCandidate: 80 }
 /** Staged and sealed rows take no more memory than this at a time. */
 const maxSealBytes = 64 << 20
 const rowsPerLook = 64
@@ -254,6 +259,7 @@ class SegmentedIndex implements VectorIndex {
                 queries,
                 topK,
                 exact,
+                rowsPerCandidate: this.#sizes.rowsPerCandidate,
                 ...(allow === undefined ? {} : { allow: bounds(allow) }),
               },
               signal,

@@ -123,6 +123,31 @@ describe('resolveConfig', () => {
     }
   })
 
+  it('takes a vector index by name, with its options, or spread over shards', () => {
+    const known = { ...catalogue, vectorIndexes: names('auto', 'usearch', 'hnswlib', 'sharded', 'flat') }
+    const choice = (vectorIndex: unknown) => resolveConfig({ vectorIndex } as never, known).vectorIndex
+    expect(choice('usearch')).toEqual({ kind: 'usearch' })
+    expect(choice({ kind: 'auto', quantization: 'i8', M: 24, efSearch: 128 })).toEqual({
+      kind: 'auto',
+      quantization: 'i8',
+      M: 24,
+      efSearch: 128,
+    })
+    expect(choice('sharded')).toEqual({ kind: 'sharded', shards: 2, index: { kind: 'auto' } })
+    expect(choice({ kind: 'sharded', shards: 4, index: 'flat' })).toMatchObject({ shards: 4, index: { kind: 'flat' } })
+    for (const wrong of [
+      { kind: 'flat', M: 16 },
+      { kind: 'hnswlib', quantization: 'i8' },
+      { kind: 'usearch', M: 3 },
+      { kind: 'auto', quantization: 'int8' },
+      { kind: 'sharded', shards: 0 },
+      { kind: 'sharded', index: 'sharded' },
+      'lance',
+    ]) {
+      expect(() => choice(wrong)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
+
   it('does not change what the caller passed', () => {
     const options = Object.freeze({ chunker: Object.freeze({ kind: 'sentence' }), storage: './x', embedder: 'hashing' })
     expect(resolve(options).embedder).toEqual({ kind: 'hashing', dimensions: 256 })

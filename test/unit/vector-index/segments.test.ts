@@ -11,7 +11,8 @@ import type { VectorIndex, VectorIndexOptions, VectorMatch } from '../../../src/
 import { createUsearchIndex, type UsearchIndexOptions } from '../../../src/vector-index/usearch.js'
 
 const dimensions = 16
-const sizes = { tailRows: 200, graphRows: 500, maxRows: 2_000 }
+/** Small, and graphs are searched whatever that costs. */
+const sizes = { tailRows: 200, graphRows: 500, maxRows: 2_000, rowsPerCandidate: 0.01 }
 let root: string
 let directory: string
 let problems: RagError[]
