@@ -55,7 +55,10 @@ export function createLatentSemanticFitter(options: LatentSemanticOptions = {}):
     fingerprint,
     dimensions,
 
-    async fit(sample: AsyncIterable<readonly SamplePart[]>, { signal, ...corpus }: FitOptions) {
+    async fit(
+      sample: Iterable<readonly SamplePart[]> | AsyncIterable<readonly SamplePart[]>,
+      { signal, ...corpus }: FitOptions,
+    ) {
       signal?.throwIfAborted()
       const id = begun++
       try {

@@ -95,7 +95,10 @@ export interface EmbedderFitter extends Closable {
    * with `EMPTY` when there is nothing to learn from, with `signal.reason` soon after an abort. The memory of the parts is the
    * fitter's from now on.
    */
-  fit(sample: AsyncIterable<readonly SamplePart[]>, options: FitOptions): Promise<FittedEmbedder>
+  fit(
+    sample: Iterable<readonly SamplePart[]> | AsyncIterable<readonly SamplePart[]>,
+    options: FitOptions,
+  ): Promise<FittedEmbedder>
   /** Opens what {@link FittedEmbedder.snapshot} gave. Rejects with `INTEGRITY`, `FINGERPRINT` or `UNSUPPORTED_VERSION`. */
   restore(snapshot: Uint8Array): Promise<FittedEmbedder>
 }
