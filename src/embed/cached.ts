@@ -1,5 +1,6 @@
 import type { Cache, CacheEntry } from '../cache/types.js'
 import { sha256Hex } from '../util/hash.js'
+import { SingleFlight } from '../util/single-flight.js'
 import { allFinite } from '../util/vector-math.js'
 import type { Embedder, Embeddings, EmbedOptions } from './types.js'
 
@@ -19,11 +20,12 @@ export interface CachedEmbedderOptions {
 /**
  * Looks vectors up before it has them made, and has each text of a call made once. A key is the SHA-256 of the embedder's fingerprint,
  * the kind and the text, so vectors of another model, precision, prefix or cut are never found; bytes that are no vector of this width
- * are a miss. Vectors are kept as they are, 4 bytes a value; those of failed texts are not kept. `tokens` counts what the model saw.
+ * are a miss. A question that many ask at the same time is embedded once. Vectors are kept as they are, 4 bytes a value; those of failed texts are not kept. `tokens` counts what the model saw.
  */
 export function createCachedEmbedder(embedder: Embedder, options: CachedEmbedderOptions): Embedder {
   const { cache, kinds = ['query', 'passage'], onLookup, ttlMs, now = Date.now } = options
   const { id, capabilities, dimensions, fingerprint } = embedder
+  const flights = new SingleFlight<Embeddings>()
   const keyOf = (text: string, kind: EmbedOptions['kind']) => sha256Hex('embedding', fingerprint, kind, text)
 
   return {
@@ -48,6 +50,19 @@ export function createCachedEmbedder(embedder: Embedder, options: CachedEmbedder
         else vectors.set(text, vector)
       }
       onLookup?.({ hits: vectors.size, misses: missing.length })
+      const [lone] = missing
+      if (kind === 'query' && texts.length === 1 && lone !== undefined) {
+        const { value } = await flights.run(
+          lone.key,
+          async (stop) => {
+            const made = await embedder.embed(texts, { ...embedOptions, signal: stop })
+            keep(made, missing)
+            return made
+          },
+          signal,
+        )
+        return { ...value, vectors: value.vectors.slice() }
+      }
       if (missing.length === different.length && different.length === texts.length) {
         // The usual first ingest: nothing is copied.
         const made = await embedder.embed(texts, embedOptions)

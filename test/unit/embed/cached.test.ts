@@ -62,6 +62,17 @@ describe('a cached embedder', () => {
     ])
   })
 
+  it('embeds a question once that many ask at the same time, and gives each a vector of their own', async () => {
+    const { cached, calls } = setUp()
+    const query = { kind: 'query' } as const
+    const impatient = AbortSignal.abort('enough')
+    await expect(cached.embed(['a'], { ...query, signal: impatient })).rejects.toBe('enough')
+    const results = await Promise.all(Array.from({ length: 100 }, () => cached.embed(['a'], query)))
+    expect(calls).toEqual([['a']])
+    results[0]?.vectors.fill(0)
+    expect(results[1]?.vectors).toEqual((await createFakeEmbedder().embed(['a'], query)).vectors)
+  })
+
   it('keeps questions and passages apart, and the vectors of two models', async () => {
     const { cache, cached, calls } = setUp()
     await cached.embed(['a'], passage)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SingleFlight } from '../../../src/cache/single-flight.js'
+import { SingleFlight } from '../../../src/util/single-flight.js'
 
 /** Work that ends when it is told to, and counts how often it was begun. */
 function setUp() {

@@ -1,4 +1,4 @@
-import { abortable } from '../util/abort.js'
+import { abortable } from './abort.js'
 
 interface Flight<Value> {
   readonly result: Promise<Value>
