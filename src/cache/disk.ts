@@ -13,6 +13,7 @@ import {
 import { type Clock, systemClock } from '../util/clock.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
+import { requireLeast } from './checks.js'
 import { ageLength, decodeTotals, hashKey, readAge, rows, type Totals } from './disk-format.js'
 import { openEntry, sealEntry } from './envelope.js'
 import type { Cache, CacheEntry, CacheHit, CacheStats } from './types.js'
@@ -66,15 +67,10 @@ const touchesAtOnce = 256
  */
 export function createDiskCache(options: DiskCacheOptions, clock: Clock = systemClock): Cache {
   const { maxEntries = usual.maxEntries, maxBytes = usual.maxBytes } = options
-  checkLeast('maxEntries', maxEntries, 1)
-  checkLeast('maxBytes', maxBytes, 65_536)
+  requireLeast('maxEntries', maxEntries, 1)
+  requireLeast('maxBytes', maxBytes, 65_536)
   const directory = resolve(options.directory)
   return new DiskCache({ directory, maxEntries, maxBytes, logger: options.logger }, clock)
-}
-
-function checkLeast(option: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return
-  throw new RagError('BAD_OPTION', `${option} is a whole number from ${least}.`, { data: { option, value } })
 }
 
 interface CompleteOptions {

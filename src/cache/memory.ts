@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { RagError } from '../core/errors.js'
 import { type Clock, systemClock } from '../util/clock.js'
+import { requireLeast } from './checks.js'
 import type { Cache, CacheEntry, CacheHit, CacheStats } from './types.js'
 
 /** Options of {@link createMemoryCache}. */
@@ -18,14 +19,9 @@ const entryBytes = 300
 /** A cache in the memory of this process: the least recently used entry goes first. Throws `BAD_OPTION`. */
 export function createMemoryCache(options: MemoryCacheOptions = {}, clock: Clock = systemClock): Cache {
   const { maxEntries = usual.maxEntries, maxBytes = usual.maxBytes } = options
-  checkLeast('maxEntries', maxEntries, 1)
-  checkLeast('maxBytes', maxBytes, 1024)
+  requireLeast('maxEntries', maxEntries, 1)
+  requireLeast('maxBytes', maxBytes, 1024)
   return new MemoryCache({ maxEntries, maxBytes }, clock)
-}
-
-function checkLeast(option: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return
-  throw new RagError('BAD_OPTION', `${option} is a whole number from ${least}.`, { data: { option, value } })
 }
 
 class MemoryCache implements Cache {
