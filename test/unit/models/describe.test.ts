@@ -472,7 +472,7 @@ describe('a model by its id', () => {
 
   it.each([
     '',
-    '../x',
+    '../no such folder',
     'a/b/c',
     'a--b/c',
     '/no/such',
