@@ -23,8 +23,8 @@ describe('ten thousand queries at once', () => {
       expect(results).toHaveLength(10_000)
       expect(results.every(({ timings }) => (timings.total ?? 0) > 0)).toBe(true)
       expect(results.filter(({ outcome }) => outcome === 'answered').length).toBeGreaterThan(9_900)
-      // 20 kB of state for each waiting query, their results included, and the heap's own slack.
-      expect(peak - before).toBeLessThan(600e6)
+      // 50 kB of state for each waiting query: 500 matches of the words and 50 of the vectors, their results, and the heap's own slack.
+      expect(peak - before).toBeLessThan(900e6)
     } finally {
       await rag.close()
     }
