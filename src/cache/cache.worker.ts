@@ -1,16 +1,8 @@
-import { mkdirSync, statSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
-import {
-  completeFile,
-  type Environment,
-  environmentFile,
-  getBytes,
-  openEnvironment,
-  storageError,
-  transact,
-} from '../lmdb/environment.js'
+import { completeFile, type Environment, getBytes, storageError, transact } from '../lmdb/environment.js'
 import { serveTasks, type TaskContext } from '../util/worker-serve.js'
 import type { CacheWorkerData, CacheWrite, CacheWriteReply } from './disk.js'
+import { type CacheFile, inodeOf, maxAttempts, openCacheFile } from './disk-file.js'
 import { ageBytes, ageLength, decodeTotals, encodeTotals, readAge, rows, type Totals } from './disk-format.js'
 
 /** The only thread that writes a disk cache. A transaction holds some megabytes and is flushed to disk when it ends. */
@@ -21,47 +13,47 @@ const rowBytes = 160
 /** Entries evicted in one transaction at most. */
 const maxSteps = 10_000
 
-let environment: Environment | undefined
-let inode: number | undefined
+let file: CacheFile | undefined
 
 serveTasks({
   write: (request: CacheWrite, context: TaskContext) => change(context, (open) => write(open, request)),
   prune: (now: number, context: TaskContext) => change(context, (open) => prune(open, now)),
   close: async (_: undefined, context: TaskContext) => {
-    const open = environment
-    if (open === undefined) return
-    context.critical(() => completeFile(open, directory))
-    environment = undefined
-    await open.close()
+    if (file === undefined) return
+    const { environment } = file
+    file = undefined
+    context.critical(() => completeFile(environment, directory))
+    await environment.close()
   },
 })
 
+/** What was written to a file that is deleted meanwhile is written again, to the one that takes its place. */
 async function change<Result>(context: TaskContext, action: (open: Environment) => Result): Promise<Result> {
-  await requireFile()
-  environment ??= await openEnvironment({
-    directory,
-    mapSize,
-    readOnly: false,
-    protect: (open) => context.critical(open),
-  })
-  inode ??= statSync(environmentFile(directory)).ino
-  const open = environment
   try {
-    return context.critical(() => transact(open, () => action(open)))
+    for (let attempt = 1; ; attempt++) {
+      const { environment, inode } = await currentFile(context)
+      const result = context.critical(() => transact(environment, () => action(environment)))
+      if (inodeOf(directory) === inode || attempt === maxAttempts) return result
+    }
   } catch (error) {
     throw storageError(error, directory)
   }
 }
 
-/** A folder that was deleted while it is open could be written for ever, and nobody would find anything in it. */
-async function requireFile(): Promise<void> {
-  if (environment === undefined) return
-  if (statSync(environmentFile(directory), { throwIfNoEntry: false })?.ino === inode) return
-  const gone = environment
-  environment = undefined
-  inode = undefined
-  await gone.close()
-  mkdirSync(directory, { recursive: true })
+/** A file that was deleted while it is open could be written for ever, and nobody would find anything in it. */
+async function currentFile(context: TaskContext): Promise<CacheFile> {
+  if (file !== undefined && inodeOf(directory) !== file.inode) {
+    const { environment } = file
+    file = undefined
+    await environment.close()
+  }
+  file ??= await openCacheFile({
+    directory,
+    mapSize,
+    readOnly: false,
+    protect: (open) => context.critical(open),
+  })
+  return file
 }
 
 function write(open: Environment, { clear, deleted, entries, touched }: CacheWrite): CacheWriteReply {
@@ -73,7 +65,7 @@ function write(open: Environment, { clear, deleted, entries, touched }: CacheWri
   const before = totals.entries
   totals = evict(open, totals)
   open.putSync(rows.totals, encodeTotals(totals))
-  return { totals, evicted: before - totals.entries, inode: statSync(environmentFile(directory)).ino }
+  return { totals, evicted: before - totals.entries, inode: file?.inode }
 }
 
 function put(open: Environment, hash: Uint8Array, sealed: Uint8Array, totals: Totals): Totals {

@@ -1,19 +1,13 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
-import {
-  completeFile,
-  type Environment,
-  environmentFile,
-  getBytes,
-  openEnvironment,
-  storageError,
-} from '../lmdb/environment.js'
+import { completeFile, type Environment, environmentFile, getBytes, storageError } from '../lmdb/environment.js'
 import { type Clock, systemClock } from '../util/clock.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { requireLeast } from './checks.js'
+import { type CacheFile, openCacheFile } from './disk-file.js'
 import { ageLength, decodeTotals, hashKey, readAge, rows, type Totals } from './disk-format.js'
 import { openEntry, sealEntry } from './envelope.js'
 import type { Cache, CacheEntry, CacheHit, CacheStats } from './types.js'
@@ -50,7 +44,7 @@ export interface CacheWriteReply {
   readonly totals: Totals
   readonly evicted: number
   /** Of the file that was written: another one than the reader's has replaced it. */
-  readonly inode: number
+  readonly inode: number | undefined
 }
 
 const usual = { maxEntries: 1_000_000, maxBytes: 2 ** 30 }
@@ -80,11 +74,6 @@ interface CompleteOptions {
   readonly logger: Logger | undefined
 }
 
-interface Reader {
-  readonly environment: Environment
-  readonly inode: number
-}
-
 class DiskCache implements Cache {
   readonly id = 'disk'
   readonly capabilities = { shared: true, persistent: true }
@@ -92,7 +81,7 @@ class DiskCache implements Cache {
   readonly #clock: Clock
   readonly #mapSize: number
   readonly #pool: WorkerPool
-  #reader: () => Promise<Reader>
+  #reader: () => Promise<CacheFile>
   #totals: Totals = { entries: 0, bytes: 0, nextAge: 1 }
   #evictions = 0
   readonly #touched = new Map<string, Uint8Array>()
@@ -216,7 +205,7 @@ class DiskCache implements Cache {
     await reader?.environment.close()
   }
 
-  #openOnce(): () => Promise<Reader> {
+  #openOnce(): () => Promise<CacheFile> {
     return memoizeAsync(async () => {
       try {
         return await this.#open()
@@ -235,20 +224,19 @@ class DiskCache implements Cache {
   }
 
   /** Damage that was met by reading. The thread that writes finds another file in the place of its own, and follows. */
-  async #beginAnew(old: Reader, error: RagError): Promise<void> {
+  async #beginAnew(old: CacheFile, error: RagError): Promise<void> {
     if ((await this.#reader()) !== old) return
     this.#deleteFiles(error)
     await this.#reopen(old)
   }
 
-  async #open(): Promise<Reader> {
+  async #open(): Promise<CacheFile> {
     const { directory } = this.#options
     this.#used = true
-    makeDirectory(directory)
-    const environment = await openEnvironment({ directory, mapSize: this.#mapSize, readOnly: false })
-    completeFile(environment, directory)
-    this.#totals = decodeTotals(getBytes(environment, rows.totals))
-    return { environment, inode: statSync(environmentFile(directory)).ino }
+    const file = await openCacheFile({ directory, mapSize: this.#mapSize, readOnly: false })
+    completeFile(file.environment, directory)
+    this.#totals = decodeTotals(getBytes(file.environment, rows.totals))
+    return file
   }
 
   /** An entry of the older half is made young again. To do so with every use would make a write of every read. */
@@ -287,7 +275,7 @@ class DiskCache implements Cache {
   }
 
   /** Somebody deleted the folder: the writer has made a new one, and what was in the old one is gone. */
-  async #reopen(old: Reader): Promise<void> {
+  async #reopen(old: CacheFile): Promise<void> {
     const current = await this.#reader()
     if (current !== old) return
     this.#reader = this.#openOnce()
@@ -297,17 +285,5 @@ class DiskCache implements Cache {
 
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new RagError('CLOSED', 'The cache was closed.')
-  }
-}
-
-function makeDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true })
-  } catch (cause) {
-    throw new RagError('STORAGE', 'The folder of the cache could not be made.', {
-      data: { directory: join(directory) },
-      cause,
-      hint: 'Choose another folder, or grant this user the right to write there.',
-    })
   }
 }

@@ -126,6 +126,7 @@ describe('a disk cache', () => {
 
   it.each([
     ['is cut off', () => truncateSync(file(), 10_000)],
+    ['is cut off a little', () => truncateSync(file(), statSync(file()).size - 500_000)],
     ['is something else', () => writeFileSync(file(), 'x'.repeat(100_000))],
   ])('begins anew, with a warning, when its file %s', async (_, damage) => {
     const first = openCache()
