@@ -1,5 +1,6 @@
 import { workerData } from 'node:worker_threads'
-import { completeFile, type Environment, getBytes, storageError, transact } from '../lmdb/environment.js'
+import { type Environment, getBytes, storageError, transact } from '../lmdb/environment.js'
+import { createReserve, type Reserve, rowRoom, trimFile, valueRoom } from '../lmdb/file-length.js'
 import { serveTasks, type TaskContext } from '../util/worker-serve.js'
 import type { CacheWorkerData, CacheWrite, CacheWriteReply } from './disk.js'
 import { type CacheFile, inodeOf, maxAttempts, openCacheFile } from './disk-file.js'
@@ -10,29 +11,37 @@ import { ageBytes, ageLength, decodeTotals, encodeTotals, readAge, rows, type To
 const { directory, mapSize, maxBytes, maxEntries } = workerData as CacheWorkerData
 /** What an entry costs beside its bytes: keys, ages, and its share of half-empty pages. */
 const rowBytes = 160
+/** To put an entry changes the row of its value and that of its age, and those of an entry that gives way to it. */
+const rowsRoom = 4 * rowRoom
 /** Entries evicted in one transaction at most. */
 const maxSteps = 10_000
 
 let file: CacheFile | undefined
 
 serveTasks({
-  write: (request: CacheWrite, context: TaskContext) => change(context, (open) => write(open, request)),
+  write: (request: CacheWrite, context: TaskContext) =>
+    change(context, (open, reserve) => write(open, reserve, request)),
   prune: (now: number, context: TaskContext) => change(context, (open) => prune(open, now)),
   close: async (_: undefined, context: TaskContext) => {
     if (file === undefined) return
     const { environment } = file
     file = undefined
-    context.critical(() => completeFile(environment, directory))
+    context.critical(() => trimFile(environment, directory))
     await environment.close()
   },
 })
 
 /** What was written to a file that is deleted meanwhile is written again, to the one that takes its place. */
-async function change<Result>(context: TaskContext, action: (open: Environment) => Result): Promise<Result> {
+async function change<Result>(
+  context: TaskContext,
+  action: (open: Environment, reserve: Reserve) => Result,
+): Promise<Result> {
   try {
     for (let attempt = 1; ; attempt++) {
       const { environment, inode } = await currentFile(context)
-      const result = context.critical(() => transact(environment, () => action(environment)))
+      const result = context.critical(() =>
+        transact(environment, () => action(environment, createReserve(environment, directory))),
+      )
       if (inodeOf(directory) === inode || attempt === maxAttempts) return result
     }
   } catch (error) {
@@ -56,7 +65,9 @@ async function currentFile(context: TaskContext): Promise<CacheFile> {
   return file
 }
 
-function write(open: Environment, { clear, deleted, entries, touched }: CacheWrite): CacheWriteReply {
+function write(open: Environment, reserve: Reserve, { clear, deleted, entries, touched }: CacheWrite): CacheWriteReply {
+  reserve((entries.length + deleted.length + touched.length) * rowsRoom)
+  for (const { sealed } of entries) reserve(valueRoom(sealed.length))
   if (clear) open.clearSync()
   let totals = decodeTotals(getBytes(open, rows.totals))
   for (const hash of deleted) totals = remove(open, hash, totals)

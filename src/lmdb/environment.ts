@@ -8,7 +8,6 @@ import {
   readSync,
   statfsSync,
   statSync,
-  truncateSync,
 } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
@@ -212,32 +211,13 @@ function inspect(path: string, readOnly: boolean): void {
   if (missing > (readOnly ? 0 : maxUnwritten)) throw corrupt(path, 'was cut off', { missingBytes: missing })
 }
 
-function fileSize(path: string): number {
+/** Bytes; 0 when there is none. */
+export function fileSize(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
-/** Pages at the very end that were reserved but never needed are not in the file: see {@link completeFile}. */
+/** Pages at the very end that were never needed may not be in the file: see `completeFile`. */
 const maxUnwritten = 1 << 20
-
-/**
- * Makes the file as long as its contents say, if it is not. The library may leave the last pages unwritten when it frees them in
- * the same transaction; a reader that met such a hole in a file that was cut off would end the process (SIGBUS), while zeros are
- * an ordinary error. Call it before anything is read, and before closing.
- */
-export function completeFile(environment: Environment, directory: string): void {
-  if (missingBytes(environment, directory) <= 0) return
-  transact(environment, () => {
-    // Nobody writes meanwhile.
-    if (missingBytes(environment, directory) <= 0) return
-    const path = environmentFile(directory)
-    truncateSync(path, fileSize(path) + missingBytes(environment, directory))
-  })
-}
-
-function missingBytes(environment: Environment, directory: string): number {
-  const { lastPageNumber, pageSize } = environment.getStats() as { lastPageNumber: number; pageSize: number }
-  return (lastPageNumber + 1) * pageSize - fileSize(environmentFile(directory))
-}
 
 interface Meta {
   readonly pageSize: number

@@ -1,5 +1,6 @@
 import { RagError } from '../core/errors.js'
 import { type Environment, getBytes } from '../lmdb/environment.js'
+import { type Reserve, rowRoom, valueRoom } from '../lmdb/file-length.js'
 import { bytesOf, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
 import type { Content, Replies, Request, VersionOf } from './lmdb-messages.js'
 import { isAlive, ownIdentity } from './process-identity.js'
@@ -9,6 +10,8 @@ import { requireIdBytes } from './validate.js'
 /** What the changes below know beside the environment. */
 export interface TransactionContext {
   readonly environment: Environment
+  /** Called before documents are written. What removes, and what cleans up, lives on the margin that this leaves. */
+  readonly reserve: Reserve
   readonly session: string
   readonly endedSessions: readonly string[]
   /** Removals that `changes()` remembers, per namespace. A reader further behind starts from nothing. */
@@ -53,7 +56,7 @@ function append(context: TransactionContext, { version, content }: Of<'append'>)
 
 /** Makes a version current, unless the current one is the same. */
 function commit(context: TransactionContext, request: Of<'commit'>): Replies['commit'] {
-  const { environment, now } = context
+  const { environment, now, reserve } = context
   const { version, content, directory, chunks, document } = request
   const id = requireIdBytes(version.documentId)
   const namespace = readNamespace(context, version.namespace) ?? newNamespace(context)
@@ -66,6 +69,7 @@ function commit(context: TransactionContext, request: Of<'commit'>): Replies['co
 
   const generation = version.generation === undefined ? nextGeneration(context) : claim(context, version)
   putContent(context, generation, content)
+  reserve(valueRoom(directory.byteLength))
   environment.putSync(keys.directory(generation), bytesOf(directory))
   environment.removeSync(keys.journal(generation))
 
@@ -79,7 +83,9 @@ function commit(context: TransactionContext, request: Of<'commit'>): Replies['co
   }
   const without = current === undefined ? namespace : takeAway(context, namespace, current, namespace.epoch + 1)
   const epoch = namespace.epoch + 1
-  environment.putSync(keys.document(namespace.id, id), rows.encode({ epoch, record } satisfies StoredVersion))
+  const row = rows.encode({ epoch, record } satisfies StoredVersion)
+  reserve(valueRoom(row.length) + rowRoom)
+  environment.putSync(keys.document(namespace.id, id), row)
   if (chunks > 0) environment.putSync(keys.number(namespace.id, record.base), id)
   environment.putSync(keys.added(namespace.id, epoch), id)
   putNamespace(context, version.namespace, {
@@ -179,12 +185,13 @@ function claim({ environment, session, now }: TransactionContext, version: Versi
 }
 
 function putContent(
-  { environment }: Pick<TransactionContext, 'environment'>,
+  { environment, reserve }: Pick<TransactionContext, 'environment' | 'reserve'>,
   generation: number,
   content: Content,
 ): void {
   for (const [index, { bytes, vectors }] of content.pieces.entries()) {
     const place = content.place + index
+    reserve(valueRoom(bytes.length) + valueRoom(vectors?.byteLength ?? 0))
     environment.putSync(keys.piece(generation, place), bytes)
     if (vectors !== undefined) environment.putSync(keys.vectors(generation, place), bytesOf(vectors))
   }

@@ -5,14 +5,8 @@ import type { Chunk } from '../core/chunk.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Piece } from '../core/piece.js'
-import {
-  completeFile,
-  type Environment,
-  getBytes,
-  openEnvironment,
-  storageError,
-  transact,
-} from '../lmdb/environment.js'
+import { type Environment, getBytes, openEnvironment, storageError, transact } from '../lmdb/environment.js'
+import { completeFile } from '../lmdb/file-length.js'
 import { noVectors, PieceDirectory } from './directory.js'
 import { LmdbDocumentWriter } from './lmdb-document-writer.js'
 import { createStore, noStore, storeId } from './lmdb-format.js'

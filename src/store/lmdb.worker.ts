@@ -1,14 +1,8 @@
 import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import {
-  completeFile,
-  type Environment,
-  environmentFile,
-  openEnvironment,
-  storageError,
-  transact,
-} from '../lmdb/environment.js'
+import { type Environment, environmentFile, openEnvironment, storageError, transact } from '../lmdb/environment.js'
+import { createReserve, trimFile } from '../lmdb/file-length.js'
 import { createScavenger } from '../util/scavenge.js'
 import { guarded } from '../util/thread-guard.js'
 import type { Replies, ReplyMessage, Request, RequestMessage, WriterData } from './lmdb-messages.js'
@@ -82,7 +76,7 @@ async function open(): Promise<Environment> {
   })
   inode = statSync(environmentFile(directory)).ino
   opened.readerCheck()
-  change(opened, () => retireAbandoned(contextOf(opened)))
+  change(opened, retireAbandoned)
   tidyWithin(0)
   return opened
 }
@@ -92,8 +86,8 @@ async function close(message: RequestMessage): Promise<void> {
   try {
     if (environment !== undefined) {
       const open = environment
-      change(open, () => execute(contextOf(open), message.request))
-      guarded(exitGuard, () => completeFile(open, directory))
+      change(open, (context) => execute(context, message.request))
+      guarded(exitGuard, () => trimFile(open, directory))
       await open.close()
     }
     send({ kind: 'done', id: message.id, value: undefined })
@@ -110,14 +104,14 @@ function commitSome(open: Environment): void {
   const group: RequestMessage[] = []
   try {
     requireFile()
-    const values = change(open, () => {
+    const values = change(open, (context) => {
       const began = performance.now()
       const done: unknown[] = []
       for (let bytes = 0; fits(bytes, performance.now() - began); ) {
         const message = queue.shift() as RequestMessage
         group.push(message)
         bytes += message.bytes
-        done.push(execute(contextOf(open), message.request))
+        done.push(execute(context, message.request))
       }
       return done as Replies[keyof Replies][]
     })
@@ -149,7 +143,7 @@ function fits(bytes: number, elapsedMs: number): boolean {
 function commitAlone(open: Environment, message: RequestMessage): void {
   try {
     requireFile()
-    const value = change(open, () => execute(contextOf(open), message.request))
+    const value = change(open, (context) => execute(context, message.request))
     send({ kind: 'done', id: message.id, value })
   } catch (error) {
     fail(message, error)
@@ -168,9 +162,8 @@ function tidyWithin(delayMs: number): void {
 function tidy(): void {
   tidyDue = Number.POSITIVE_INFINITY
   if (environment === undefined || drainScheduled) return
-  const context = contextOf(environment)
   try {
-    const more = change(environment, () => {
+    const more = change(environment, (context) => {
       for (const request of postponed) execute(context, request)
       if (Date.now() - abandonedLookedFor >= idleMs) {
         abandonedLookedFor = Date.now()
@@ -186,12 +179,13 @@ function tidy(): void {
   }
 }
 
-function change<Result>(open: Environment, action: () => Result): Result {
-  return guarded(exitGuard, () => transact(open, action))
-}
-
-function contextOf(open: Environment): TransactionContext {
-  return { environment: open, session, endedSessions, maxRemovals, now: Date.now }
+function change<Result>(environment: Environment, action: (context: TransactionContext) => Result): Result {
+  return guarded(exitGuard, () =>
+    transact(environment, () => {
+      const reserve = createReserve(environment, directory)
+      return action({ environment, reserve, session, endedSessions, maxRemovals, now: Date.now })
+    }),
+  )
 }
 
 function warn(message: string, error: unknown): void {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
@@ -310,6 +310,38 @@ describe('what is written', () => {
     }
   })
 
+  it('takes documents in place of those that were removed, on a disk that stays full', async (context) => {
+    if (!canMount()) context.skip('needs the right to mount a small file system')
+    const directory = newFolder()
+    mkdirSync(directory)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', directory])
+    const of = (id: string, seed: number) =>
+      sampleDocument(id, { seed, pieces: 10, chunksPerPiece: 20, chunkSize: 1500 })
+    try {
+      const store = await openLmdbStore({ directory, retireMs: 0 })
+      const namespace = store.namespace('')
+      const ids: string[] = []
+      await expect(async () => {
+        for (let seed = 1; ; seed++) {
+          await put(namespace, of(`d${seed}`, seed))
+          ids.push(`d${seed}`)
+        }
+      }).rejects.toEqual(code('STORAGE_FULL'))
+      writeFileSync(
+        join(directory, 'ballast'),
+        Buffer.alloc(statfsSync(directory).bavail * statfsSync(directory).bsize),
+      )
+
+      expect(await namespace.remove(ids)).toBe(ids.length)
+      await eventually(async () => expect((await leftovers(directory)).retired).toBe(0))
+      const { record } = await put(namespace, of('after', 1000))
+      assertWhole(namespace, record, of('after', 1000))
+      await store.close()
+    } finally {
+      execFileSync('umount', [directory])
+    }
+  })
+
   it('rejects with WORKER when the writing thread dies, and the next write starts another', async () => {
     const threads: Worker[] = []
     const remember = (worker: Worker) => threads.push(worker)
@@ -453,7 +485,14 @@ describe('the log', () => {
     const directory = newFolder()
     mkdirSync(directory)
     const environment = await openEnvironment({ directory, readOnly: false, mapSize: 2 ** 30 })
-    const context: TransactionContext = { environment, session: 's', endedSessions: [], maxRemovals: 10, now: Date.now }
+    const context: TransactionContext = {
+      environment,
+      reserve: () => undefined,
+      session: 's',
+      endedSessions: [],
+      maxRemovals: 10,
+      now: Date.now,
+    }
     transact(environment, () => environment.putSync(keys.format, rows.encode({ version: 1, id: '0'.repeat(32) })))
     const { document, pieces } = sampleDocument('a', { seed: 1 })
     for (let step = 0; step < 30; step++) {
