@@ -62,6 +62,10 @@ export interface ResolvedConfig {
   /** 1 to the number of cores. */
   readonly maxWorkers: number
   readonly cacheEmbeddings: boolean
+  readonly cacheQueries: boolean
+  readonly cacheAnswers: boolean
+  /** 0: until there is no room. */
+  readonly cacheTtlMs: number
   /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
   /** Beside the memory of this process; `memory` is nothing beside it. */
@@ -129,6 +133,9 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     batchSize: batchSize ?? preset.batchSize,
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
+    cacheQueries: given.cacheQueries ?? preset.cacheQueries,
+    cacheAnswers: given.cacheAnswers ?? preset.cacheAnswers,
+    cacheTtlMs: given.cacheTtlMs ?? defaults.cacheTtlMs,
     cacheMaxEntries: preset.cacheMaxEntries,
     cache: resolveCache(given),
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,
