@@ -127,7 +127,7 @@ function collect(words: readonly Word[]): Collected {
     if (number !== undefined) found.numbers.push(number)
     if (date !== undefined) found.dates.push(date)
     if (unit !== undefined && number === undefined)
-      (isAmount(before, place - 1, words) ? found.bound : found.free).add(unit)
+      (isAmount(before, place - 1, words) || isPrice(word, words[place + 1]) ? found.bound : found.free).add(unit)
     if (negators.has(lower) || lower.startsWith('non-')) negations++
     if (number === undefined && date === undefined && unit === undefined && isName(raw, place)) names.push(lower)
     if (!functionWords.has(lower)) content.push(lower)
