@@ -91,6 +91,12 @@ export interface UltraFastRAGOptions {
    * embedder (`kaggle` 32, `production` 64 …), else the embedder's own. Costs memory in proportion; on a CPU `maxBatchTokens` is met first.
    */
   readonly batchSize?: number
+  /**
+   * Milliseconds that a question waits for others to be embedded with, while others are being embedded already, 0 to 60,000. Default 0:
+   * those that come in the same turn of the event loop go together, and so do those that come while all calls are at work. For
+   * embedders that are services or your own; `onnx` batches whatever waits.
+   */
+  readonly batchTimeoutMs?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
   /**

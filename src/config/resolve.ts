@@ -61,6 +61,7 @@ export interface ResolvedConfig {
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
+  readonly batchTimeoutMs: number
   readonly cacheEmbeddings: boolean
   /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
@@ -127,6 +128,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,
+    batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
     cacheMaxEntries: preset.cacheMaxEntries,
