@@ -14,12 +14,13 @@ import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
-import { cachesEmbeddings, openCache, withCache } from './caching.js'
+import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
+import { createResultCaching, type ResultCaching } from './result-caching.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -40,6 +41,8 @@ export interface Parts {
   readonly fuse: () => Promise<Fuse>
   readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
+  readonly caches: Caches
+  readonly results: ResultCaching
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
@@ -64,16 +67,19 @@ export function composeParts(config: ResolvedConfig): Parts {
       : undefined
 
   const tracker = createPerformanceTracker()
-  const cache = part(() => openCache(config, tracker))
+  const caches = createCaches(config, tracker, part)
   const openChecked =
     embedder &&
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
       const batched = batchesQuestions(config) ? createMicroBatchedEmbedder(opened, { timeoutMs }) : opened
-      const cached = cachesEmbeddings(config) ? withCache(batched, await cache(), tracker) : batched
+      const cached = cachesEmbeddings(config)
+        ? withCache(batched, await caches.open('embeddings', { far: true }), tracker)
+        : batched
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
+  const store = brought(config.storage) ?? part(() => openStore(config))
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
 
@@ -82,7 +88,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     turns: createTurns(),
     limits: createWriteLimits({ preparing: atOnce }),
     maintain: pLimit(1),
-    store: brought(config.storage) ?? part(() => openStore(config)),
+    store,
     preparation: part(() => openPreparation(config)),
     embedder: openChecked,
     fitter,
@@ -93,6 +99,8 @@ export function composeParts(config: ResolvedConfig): Parts {
     fuse: memoizeAsync(() => openFusion(config)),
     reranking: createReranking(config, part),
     llm: part(() => openLlm(config)),
+    caches,
+    results: createResultCaching(config, { caches, store, recorder: tracker }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.

@@ -174,17 +174,22 @@ export class Engine {
 
   async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
-    const { signal, dispose } = this.#calls.begin(options)
+    const { signal, abandon, dispose } = this.#calls.begin(options)
+    let complete = false
     try {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
         const tools = await this.#answerTools(runtime, options)
-        yield* answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)
+        for await (const event of answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)) {
+          complete = event.type === 'metadata'
+          yield event
+        }
       } finally {
         this.#namespaces.release(name)
       }
     } finally {
+      if (!complete) abandon()
       dispose()
     }
   }
@@ -281,7 +286,7 @@ export class Engine {
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       const tools = await this.#retrieveTools(runtime, {})
-      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined })
+      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
       await Promise.all([llm(), preparation()])
@@ -314,7 +319,9 @@ export class Engine {
   }
 
   async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, tracker, turns } = this.#parts
+    const { fuse, reranking, results, tracker, turns } = this.#parts
+    const retrieval = await results.retrieval()
+    const { name } = runtime.namespace
     return {
       namespace: runtime.namespace,
       useIndexes: (task) => runtime.useIndexes(task),
@@ -327,7 +334,12 @@ export class Engine {
       turn: () => turns.next(),
       recorder: tracker,
       logger: this.#config.logger,
-      watchRecall: this.#recall && ((searched) => this.#measureRecall(runtime.namespace.name, searched)),
+      watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),
+      caching: retrieval && {
+        ...retrieval,
+        // A call of its own keeps the namespace open, and `close()` waits for it.
+        alone: (task, signal) => this.#call(name, { signal }, (_runtime, own) => task(own)),
+      },
       now,
     }
   }
@@ -350,7 +362,8 @@ export class Engine {
   }
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
-    return { ...(await this.#retrieveTools(runtime, options)), llm: this.#parts.llm, buildPrompt }
+    const { llm, results } = this.#parts
+    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers: await results.answers() }
   }
 
   #answerOptions(options: QueryOptions) {

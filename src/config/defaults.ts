@@ -5,6 +5,7 @@ export const defaults = {
   language: 'english',
   perDocument: 3,
   maxContextChars: 4_000,
+  cacheTtlMs: 3_600_000,
   /** Their own options have their defaults in `adapter-options.ts`. */
   adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', llm: 'extractive' },
   /** Of an embedder that learns from the documents, and of all others. */

@@ -110,6 +110,18 @@ export interface UltraFastRAGOptions {
    * caller's to close. `false` caches nothing.
    */
   readonly cache?: false | AdapterName<'caches'> | CacheOptions | Cache
+  /**
+   * Whether what was found for a question is kept and found again, until the documents change. Default: the preset's (`true`; `research`:
+   * `false`).
+   */
+  readonly cacheQueries?: boolean
+  /**
+   * Whether an answer is kept and found again, as long as the passages it was written from are the same. Answers of a function are kept
+   * in this process; those of a ready-made model by its `fingerprint`, else its `id`. Default: the preset's (`true`; `research`: `false`).
+   */
+  readonly cacheAnswers?: boolean
+  /** Milliseconds for which the two keep what they have. Default 3,600,000, an hour; 0: until there is no room. */
+  readonly cacheTtlMs?: number
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */

@@ -63,6 +63,10 @@ export interface ResolvedConfig {
   readonly maxWorkers: number
   readonly batchTimeoutMs: number
   readonly cacheEmbeddings: boolean
+  readonly cacheQueries: boolean
+  readonly cacheAnswers: boolean
+  /** 0: until there is no room. */
+  readonly cacheTtlMs: number
   /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
   /** Beside the memory of this process; `memory` is nothing beside it. */
@@ -131,6 +135,9 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
+    cacheQueries: given.cacheQueries ?? preset.cacheQueries,
+    cacheAnswers: given.cacheAnswers ?? preset.cacheAnswers,
+    cacheTtlMs: given.cacheTtlMs ?? defaults.cacheTtlMs,
     cacheMaxEntries: preset.cacheMaxEntries,
     cache: resolveCache(given),
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,

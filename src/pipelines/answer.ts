@@ -1,10 +1,10 @@
-import type { CacheReport, Citation, QueryOptions, QueryResult, Source, Timings } from '../core/answer.js'
+import type { Citation, QueryOptions, QueryResult, Source, Timings } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, QueryStage } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
-import { findHits, type RetrieveTools, rankHits } from './retrieve.js'
-import { createCitationParser } from './steps/cite.js'
+import { findRanked, type RetrieveTools } from './retrieve.js'
+import { type AnswerCaching, answerThroughCache, writeAnswer } from './steps/cached-answer.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
 
@@ -16,14 +16,17 @@ export interface AnswerTools extends RetrieveTools {
     readonly sources: readonly PromptSource[]
     readonly terms: readonly PromptTerm[]
   }) => Prompt
+  /** Absent: every answer is written. */
+  readonly answers: AnswerCaching | undefined
 }
 
-const cache: CacheReport = { retrieval: 'off', answer: 'off' }
+/** Options of {@link answerQuestion}. */
+export type AnswerOptions = QueryOptions & { readonly maxContextChars: number }
 
-/** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; ending it early stops the model. */
+/** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
   question: Question,
-  options: QueryOptions & { readonly maxContextChars: number },
+  options: AnswerOptions,
   tools: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   const text = typeof question === 'string' ? question : question.text
@@ -31,33 +34,58 @@ export async function* answerQuestion(
     throw new RagError('BAD_INPUT', 'A question needs words.', { hint: 'Use retrieve() to search by a vector alone.' })
   }
   const clock = new StageClock(tools)
-
   yield clock.begin('retrieve')
-  const found = await findHits(question, options, tools)
-
-  if (tools.reranking !== undefined) yield clock.begin('rerank')
-  const ranked = await rankHits(found, question, options, tools)
+  let startReranking = () => {}
+  const reranking = new Promise<'begins'>((resolve) => {
+    startReranking = () => resolve('begins')
+  })
+  const ranking = findRanked(question, options, tools, startReranking)
+  // Awaited below, unless the reader leaves at the stage in between.
+  ranking.catch(() => {})
+  if ((await Promise.race([ranking, reranking])) === 'begins') yield clock.begin('rerank')
+  const { cache: retrieval, ranked, terms } = await ranking
 
   yield clock.begin('pack')
   const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
-  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms: found.terms })
+  const buildPrompt = () => tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms })
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')
-  const llm = await tools.llm()
-  const parser = createCitationParser(sources)
   let answered = false
+  let invented = 0
+  let answer: 'hit' | 'miss' | 'off' = 'off'
   if (sources.length > 0) {
-    await tools.turn()
-    for await (const delta of llm.generate(prompt, options.signal === undefined ? {} : { signal: options.signal })) {
-      options.signal?.throwIfAborted()
-      for (const event of parser.push(delta)) {
-        if (event.type === 'answer-delta' && event.text.trim() !== '') answered = true
-        yield event
-      }
+    const { namespace, now } = tools
+    const llm = async () => {
+      const model = await tools.llm()
+      await tools.turn()
+      return model
     }
-    yield* parser.end()
+    const onLookup = (found: 'hit' | 'miss') => {
+      answer = found
+    }
+    const { signal } = options
+    const asked = {
+      question: text,
+      sources,
+      terms,
+      buildPrompt,
+      namespace: namespace.name,
+      signal,
+      llm,
+      now,
+      onLookup,
+    }
+    const parts = tools.answers === undefined ? writeAnswer(asked, signal) : answerThroughCache(asked, tools.answers)
+    for await (const part of parts) {
+      if (part.type === 'end') {
+        invented = part.invented
+        continue
+      }
+      if (part.type === 'answer-delta' && part.text.trim() !== '') answered = true
+      yield part
+    }
   }
 
   yield {
@@ -67,9 +95,9 @@ export async function* answerQuestion(
       : { outcome: 'no-answer' as const, reason: reasonFor(hits.length, tools) }),
     finishReason: answered ? 'stop' : 'no-answer',
     timings: clock.end(),
-    cache,
-    model: llm.id,
-    inventedCitations: parser.invented,
+    cache: { retrieval, answer },
+    model: (await tools.llm()).id,
+    inventedCitations: invented,
   }
 }
 

@@ -13,6 +13,7 @@ import { allFinite, normalise } from '../util/vector-math.js'
 import type { VectorIndex, VectorMatch, VectorSearchOptions } from '../vector-index/types.js'
 import { isFitted, type NamespaceIndexes, type VectorLeg } from './catch-up.js'
 import { allowedNumbers } from './steps/allow.js'
+import { type RankedHits, type RetrievalCaching, rankThroughCache } from './steps/cached-retrieval.js'
 import { expandHits } from './steps/expand.js'
 import type { VectorSearched } from './steps/recall-monitor.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
@@ -39,6 +40,8 @@ export interface RetrieveTools {
   readonly logger: Logger
   /** Told of every search of vectors. Returns at once. */
   readonly watchRecall: ((searched: VectorSearched) => void) | undefined
+  /** Absent: every question is searched. */
+  readonly caching: RetrievalCaching | undefined
   readonly now: () => number
 }
 
@@ -89,20 +92,38 @@ const defaultDocumentWeight = 0.5
 const maxAttempts = 3
 
 /**
- * Catch up → search the legs → fuse → hydrate → rerank → keep `perDocument` → expand. Exact with respect to filters and grouping: candidates
- * are doubled until enough hits remain or the legs have no more.
+ * Catch up → look into the cache → search the legs → fuse → hydrate → rerank → keep `perDocument` → expand. Exact with respect to filters
+ * and grouping: candidates are doubled until enough hits remain or the legs have no more.
  */
 export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
-  const found = await findHits(question, options, tools)
-  const rank = () => rankHits(found, question, options, tools)
-  const ranked = tools.reranking === undefined ? await rank() : await timed('query.rerank', tools, rank)
+  const { ranked, terms } = await findRanked(question, options, tools)
   const expand = () => expandHits(ranked, options.expand, tools)
   const hits = options.expand === undefined ? await expand() : await timed('query.expand', tools, expand)
-  return { hits, terms: found.terms }
+  return { hits, terms }
+}
+
+/** {@link retrieve} without the text around hits. `onRerank` is told when the search is done, where the reranker begins. */
+export async function findRanked(
+  question: Question,
+  options: RetrieveOptions,
+  tools: RetrieveTools,
+  onRerank?: () => void,
+): Promise<RankedHits & { readonly cache: 'hit' | 'miss' | 'off' }> {
+  const compute = async (signal: AbortSignal | undefined): Promise<RankedHits> => {
+    const own = signal === undefined ? options : { ...options, signal }
+    const found = await findHits(question, own, tools)
+    const rank = () => rankHits(found, question, own, tools)
+    // Whoever is told measures it himself.
+    const isTimed = tools.reranking !== undefined && onRerank === undefined
+    if (tools.reranking !== undefined) onRerank?.()
+    return { ranked: await (isTimed ? timed('query.rerank', tools, rank) : rank()), terms: found.terms }
+  }
+  if (tools.caching === undefined) return { ...(await compute(options.signal)), cache: 'off' }
+  return rankThroughCache({ question, options }, tools.caching, tools, compute)
 }
 
 /** The first half of {@link retrieve}: everything before the reranker. */
-export async function findHits(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<FoundHits> {
+async function findHits(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<FoundHits> {
   const text = textOf(question)
   const { signal } = options
   for (let attempt = 1; ; attempt++) {
@@ -146,7 +167,7 @@ export async function findLegs(
 }
 
 /** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
-export async function rankHits(
+async function rankHits(
   { pool }: FoundHits,
   question: Question,
   options: RetrieveOptions,

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import type { ResolvedConfig } from '../config/resolve.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { Recorder } from '../performance/types.js'
+import { type AnswerCaching, type AnswerPart, decodeAnswer } from '../pipelines/steps/cached-answer.js'
+import { decodeRanking, type KeptRanking, type RetrievalCaching } from '../pipelines/steps/cached-retrieval.js'
+import { createResultCache } from '../pipelines/steps/result-cache.js'
+import type { Store } from '../store/types.js'
+import { sha256Hex } from '../util/hash.js'
+import { memoizeAsync } from '../util/memoize-async.js'
+import { SharedIteration } from '../util/shared-iteration.js'
+import { SingleFlight } from '../util/single-flight.js'
+import { stableJson } from '../util/stable-json.js'
+import { type Caches, searchesDearly } from './caching.js'
+
+/** The caches of questions, each absent where it is not wanted. */
+export interface ResultCaching {
+  readonly retrieval: () => Promise<Omit<RetrievalCaching, 'alone'> | undefined>
+  readonly answers: () => Promise<AnswerCaching | undefined>
+}
+
+interface ResultCachingTools {
+  readonly caches: Caches
+  readonly store: () => Promise<Store>
+  readonly recorder: Recorder
+}
+
+export function createResultCaching(
+  config: ResolvedConfig,
+  { caches, store, recorder }: ResultCachingTools,
+): ResultCaching {
+  const { cacheTtlMs: ttlMs } = config
+  const common = { ttlMs, recorder, date: Date.now }
+  return {
+    retrieval: memoizeAsync(async () => {
+      if (config.cache === false || !config.cacheQueries) return undefined
+      const cache = await caches.open('retrieval', { far: searchesDearly(config) })
+      return {
+        results: createResultCache({ ...common, name: 'retrieval', cache, decode: decodeRanking }),
+        flights: new SingleFlight<KeptRanking>(),
+        storeId: (await store()).id,
+        fingerprint: searchFingerprint(config),
+      }
+    }),
+    answers: memoizeAsync(async () => {
+      if (config.cache === false || !config.cacheAnswers) return undefined
+      const { llm } = config
+      // A quotation is found faster than it is fetched; of a function nobody else knows what it is.
+      const cache = await caches.open('answers', { far: llm.kind === 'instance' })
+      return {
+        results: createResultCache({ ...common, name: 'answers', cache, decode: decodeAnswer }),
+        sharing: new SharedIteration<AnswerPart>(),
+        storeId: (await store()).id,
+        fingerprint: sha256Hex(modelFingerprint(llm), buildPrompt(samplePrompt).text),
+        textOnly: llm.kind !== 'extractive',
+      }
+    }),
+  }
+}
+
+/** Whoever changes the instructions, or how sources are shown, changes what is made of this. */
+const samplePrompt = {
+  question: 'Question?',
+  sources: [
+    { marker: 1, title: 'Title', headings: ['Heading'], page: 1, language: 'english', score: 1, text: '<source> [1]' },
+  ],
+  terms: [],
+}
+
+/** Of indexes, beside the documents and the vectors: what they are asked and how it is joined. */
+function searchFingerprint({ fusion, lexicalIndex, vectorIndex }: ResolvedConfig): string {
+  return stableJson({ fusion, lexicalIndex, vectorIndex })
+}
+
+function modelFingerprint(llm: ResolvedConfig['llm']): string {
+  switch (llm.kind) {
+    case 'extractive':
+      return stableJson(llm)
+    case 'function':
+      return `function ${randomUUID()}`
+    case 'instance':
+      return stableJson([llm.instance.id, llm.instance.fingerprint])
+    default:
+      return llm satisfies never
+  }
+}

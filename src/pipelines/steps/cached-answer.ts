@@ -1,0 +1,146 @@
+import type { Citation, Source } from '../../core/answer.js'
+import type { Span } from '../../core/chunk.js'
+import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
+import { sha256Hex } from '../../util/hash.js'
+import type { SharedIteration } from '../../util/shared-iteration.js'
+import { type CitedPart, createCitationParser } from './cite.js'
+import { shownText } from './pack.js'
+import type { ResultCache } from './result-cache.js'
+
+/** What answering looks answers up with; `compose` provides it. */
+export interface AnswerCaching {
+  readonly results: ResultCache<KeptAnswer>
+  /** Of the whole application. */
+  readonly sharing: SharedIteration<AnswerPart>
+  readonly storeId: string
+  /** The model and whatever shapes what it writes, the instructions and the form of the prompt among them. */
+  readonly fingerprint: string
+  /** Whether the model reads the prompt's text alone; else an answer holds for the same scores and words only. */
+  readonly textOnly: boolean
+}
+
+/** A part of an answer; the last one tells how many citations were invented. */
+export type AnswerPart = CitedPart | { readonly type: 'end'; readonly invented: number }
+
+/** An answer as it was streamed: text, and after each marker its citation. */
+export interface KeptAnswer {
+  readonly parts: readonly (string | Citation)[]
+  readonly invented: number
+}
+
+/** What an answer is written from. */
+export interface AnswerAsked {
+  readonly question: string
+  readonly sources: readonly Source[]
+  readonly terms: readonly PromptTerm[]
+  /** Makes the prompt of the three. */
+  readonly buildPrompt: () => Prompt
+  readonly namespace: string
+  readonly signal: AbortSignal | undefined
+  /** Gives the model, and waits for its turn. */
+  readonly llm: () => Promise<Llm>
+  readonly now: () => number
+  /** Told where the answer comes from before its first part. */
+  readonly onLookup: (cache: 'hit' | 'miss') => void
+}
+
+/** Raised when answers are kept, or citations found, otherwise. */
+const version = 'answer/1'
+
+/** What the model writes, with its citations. Stops the model when the signal fires or the iterator is ended. */
+export async function* writeAnswer(
+  { buildPrompt, llm, sources }: Pick<AnswerAsked, 'buildPrompt' | 'llm' | 'sources'>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<AnswerPart, void, undefined> {
+  const parser = createCitationParser(sources)
+  const model = await llm()
+  for await (const delta of model.generate(buildPrompt(), signal === undefined ? {} : { signal })) {
+    signal?.throwIfAborted()
+    yield* parser.push(delta)
+  }
+  yield* parser.end()
+  yield { type: 'end', invented: parser.invented }
+}
+
+/**
+ * The answer to a prompt from the cache, part by part as it was streamed, else written once for all who ask for it at the same time. An
+ * answer is found as long as prompt, sources and model are the same, whatever else happened to the documents.
+ */
+export async function* answerThroughCache(
+  asked: AnswerAsked,
+  caching: AnswerCaching,
+): AsyncGenerator<AnswerPart, void, undefined> {
+  const { now, onLookup, signal } = asked
+  const key = answerKey(asked, caching)
+  const kept = await caching.results.get(key)
+  signal?.throwIfAborted()
+  onLookup(kept === undefined ? 'miss' : 'hit')
+  if (kept !== undefined) {
+    for (const part of kept.parts) {
+      yield typeof part === 'string' ? { type: 'answer-delta', text: part } : { type: 'citation', citation: part }
+    }
+    yield { type: 'end', invented: kept.invented }
+    return
+  }
+  async function* writeAndKeep(stop: AbortSignal): AsyncGenerator<AnswerPart, void, undefined> {
+    const began = now()
+    const parts: (string | Citation)[] = []
+    for await (const part of writeAnswer(asked, stop)) {
+      if (part.type === 'answer-delta') parts.push(part.text)
+      else if (part.type === 'citation') parts.push(part.citation)
+      else caching.results.keep(key, { parts, invented: part.invented }, { costMs: now() - began })
+      yield part
+    }
+  }
+  for await (const part of caching.sharing.read(key, writeAndKeep, signal)) {
+    // One reader may change what it got; the others must not see it.
+    yield part.type === 'citation' ? { ...part, citation: structuredClone(part.citation) } : part
+  }
+}
+
+/**
+ * Of all that the prompt is made of, which is faster than to make it: an id stands for document, title, headings and passage. The
+ * places are there because citations name them.
+ */
+function answerKey(
+  { namespace, question, sources, terms }: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
+  { fingerprint, storeId, textOnly }: AnswerCaching,
+): string {
+  // Arrays of plain values: equal ones give equal JSON, which tells lone surrogates apart, too.
+  const shown = sources.map((source) => {
+    const { id, language, span } = source.chunk
+    const { text, span: around } = source.context === undefined ? { text: '', span } : shownText(source)
+    return [id, language, ...placeOf(span), ...placeOf(around), text]
+  })
+  const scored = [sources.map(({ score }) => score), terms.map((term) => [term.term, term.idf, term.documentFrequency])]
+  return sha256Hex(version, storeId, namespace, fingerprint, JSON.stringify([question, shown, textOnly ? [] : scored]))
+}
+
+function placeOf({ start, end, page = 0 }: Span): readonly number[] {
+  return [start, end, page]
+}
+
+/** What somebody else wrote under the key of an answer is none. */
+export function decodeAnswer(data: unknown): KeptAnswer | undefined {
+  const { parts, invented } = (data ?? {}) as { readonly parts?: unknown; readonly invented?: unknown }
+  if (!Array.isArray(parts) || !Number.isSafeInteger(invented)) return undefined
+  return parts.every((part) => typeof part === 'string' || isCitation(part))
+    ? { parts, invented: invented as number }
+    : undefined
+}
+
+function isCitation(value: unknown): value is Citation {
+  const { marker, position, documentId, chunkId, title, page, span, quote } = (value ?? {}) as Partial<Citation>
+  return (
+    Number.isSafeInteger(marker) &&
+    isStretch(position) &&
+    isStretch(span) &&
+    [documentId, chunkId, title, quote].every((text) => typeof text === 'string') &&
+    (page === undefined || Number.isSafeInteger(page))
+  )
+}
+
+function isStretch(value: unknown): boolean {
+  const { start, end } = (value ?? {}) as { readonly start?: unknown; readonly end?: unknown }
+  return Number.isSafeInteger(start) && Number.isSafeInteger(end)
+}
