@@ -6,6 +6,7 @@ import type { Closable } from '../core/lifecycle.js'
 import { createCachedEmbedder } from '../embed/cached.js'
 import type { Embedder } from '../embed/types.js'
 import type { PerformanceTracker } from '../performance/tracker.js'
+import { CacheMonitor, type CacheTierReport } from './cache-monitor.js'
 import { catalogue } from './catalogue.js'
 
 /** What is kept, each in a memory of its own: a large ingest must not drive questions out of it. */
@@ -18,6 +19,8 @@ export interface Caches {
    * than asking anybody else.
    */
   open(name: CacheName, options: { readonly far: boolean }): Promise<Cache>
+  /** What each of them did, tier by tier. */
+  report(): Promise<CacheTierReport[]>
 }
 
 /** `part` keeps what it opens, to close it with everything else. */
@@ -27,13 +30,15 @@ export function createCaches(
   part: <Part extends Closable>(open: () => Promise<Part>) => () => Promise<Part>,
 ): Caches {
   const far = part(() => openFar(config, tracker))
+  const monitor = new CacheMonitor(tracker)
   return {
     open: (name, { far: wanted }) =>
       part(async () => {
-        const near = await openNear(config)
+        const near = monitor.watch(name, 'near', await openNear(config))
         if (!wanted || config.cache === false || config.cache.kind === 'memory') return near
-        return createTieredCache({ near, far: staysOpen(await far()) })
+        return createTieredCache({ near, far: monitor.watch(name, 'far', staysOpen(await far())) })
       })(),
+    report: () => monitor.report(),
   }
 }
 
@@ -103,13 +108,15 @@ function staysOpen(cache: Cache): Cache {
   }
 }
 
-/** Counted as `cache.embeddings.hit` and `cache.embeddings.miss`. */
+/** Counted as `cache.embeddings.hit` and `.miss`, and with what the model would have needed, on average, as `.savedMs`. */
 export function withCache(embedder: Embedder, cache: Cache, tracker: PerformanceTracker): Embedder {
   return createCachedEmbedder(embedder, {
     cache,
     onLookup: ({ hits, misses }) => {
       tracker.count('cache.embeddings.hit', hits)
       tracker.count('cache.embeddings.miss', misses)
+      const { busyMs = 0, texts = 0 } = embedder.stats?.() ?? {}
+      if (texts > 0) tracker.count('cache.embeddings.savedMs', (hits * busyMs) / texts)
     },
   })
 }

@@ -20,6 +20,7 @@ import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
+import type { CacheTierReport } from './cache-monitor.js'
 import {
   checkIngestOptions,
   checkListOptions,
@@ -46,6 +47,8 @@ export interface RagStats {
   readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
   /** What the embedder did in this process, for all namespaces together; absent without one, or where it could not be opened. */
   readonly embedder?: EmbedderReport
+  /** Of every cache that was used in this process, tier by tier. */
+  readonly caches: readonly CacheTierReport[]
   readonly indexes: {
     /** `bytes` is what the index holds in memory. */
     readonly lexical: {
@@ -258,6 +261,7 @@ export class Engine {
         epoch: runtime.namespace.epoch(),
         storage: { id, directory, readOnly: capabilities.readOnly },
         ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
+        caches: await this.#parts.caches.report(),
         indexes: {
           lexical: { chunks, segments, bytes, epoch: lexical.epoch },
           ...(vector === undefined

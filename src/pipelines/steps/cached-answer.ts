@@ -3,7 +3,7 @@ import type { Span } from '../../core/chunk.js'
 import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
 import { sha256Hex } from '../../util/hash.js'
 import type { SharedIteration } from '../../util/shared-iteration.js'
-import { type CitedPart, createCitationParser } from './cite.js'
+import { type CitedPart, citationOf, createCitationParser } from './cite.js'
 import { shownText } from './pack.js'
 import type { ResultCache } from './result-cache.js'
 
@@ -22,11 +22,14 @@ export interface AnswerCaching {
 /** A part of an answer; the last one tells how many citations were invented. */
 export type AnswerPart = CitedPart | { readonly type: 'end'; readonly invented: number }
 
-/** An answer as it was streamed: text, and after each marker its citation. */
+/** An answer as it was streamed: text, and after each marker what it cites. */
 export interface KeptAnswer {
-  readonly parts: readonly (string | Citation)[]
+  readonly parts: readonly (string | KeptCitation)[]
   readonly invented: number
 }
+
+/** Places in the answer, and in what the source shows; the rest of a citation is the source's own. */
+type KeptCitation = readonly [marker: number, from: number, to: number, start: number, end: number]
 
 /** What an answer is written from. */
 export interface AnswerAsked {
@@ -74,20 +77,19 @@ export async function* answerThroughCache(
   const key = answerKey(asked, caching)
   const kept = await caching.results.get(key)
   signal?.throwIfAborted()
-  onLookup(kept === undefined ? 'miss' : 'hit')
-  if (kept !== undefined) {
-    for (const part of kept.parts) {
-      yield typeof part === 'string' ? { type: 'answer-delta', text: part } : { type: 'citation', citation: part }
-    }
-    yield { type: 'end', invented: kept.invented }
+  const found = kept && readAgain(kept, asked.sources)
+  if (kept !== undefined && found === undefined) caching.results.drop(key)
+  onLookup(found === undefined ? 'miss' : 'hit')
+  if (found !== undefined) {
+    yield* found
     return
   }
   async function* writeAndKeep(stop: AbortSignal): AsyncGenerator<AnswerPart, void, undefined> {
     const began = now()
-    const parts: (string | Citation)[] = []
+    const parts: (string | KeptCitation)[] = []
     for await (const part of writeAnswer(asked, stop)) {
       if (part.type === 'answer-delta') parts.push(part.text)
-      else if (part.type === 'citation') parts.push(part.citation)
+      else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
       else caching.results.keep(key, { parts, invented: part.invented }, { costMs: now() - began })
       yield part
     }
@@ -120,27 +122,38 @@ function placeOf({ start, end, page = 0 }: Span): readonly number[] {
   return [start, end, page]
 }
 
+function toKept({ marker, position, span }: Citation, sources: readonly Source[]): KeptCitation {
+  const from = shownText(sources[marker - 1] as Source).span.start
+  return [marker, position.start, position.end, span.start - from, span.end - from]
+}
+
+/** The parts of an answer; `undefined` where it cites what its sources do not have. */
+function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
+  const read: AnswerPart[] = []
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      read.push({ type: 'answer-delta', text: part })
+      continue
+    }
+    const [marker, from, to, start, end] = part
+    const source = sources[marker - 1]
+    if (source === undefined || start > end || end > shownText(source).text.length) return undefined
+    read.push({ type: 'citation', citation: citationOf(source, { start: from, end: to }, { start, end }) })
+  }
+  return [...read, { type: 'end', invented }]
+}
+
 /** What somebody else wrote under the key of an answer is none. */
 export function decodeAnswer(data: unknown): KeptAnswer | undefined {
   const { parts, invented } = (data ?? {}) as { readonly parts?: unknown; readonly invented?: unknown }
-  if (!Array.isArray(parts) || !Number.isSafeInteger(invented)) return undefined
-  return parts.every((part) => typeof part === 'string' || isCitation(part))
-    ? { parts, invented: invented as number }
-    : undefined
+  if (!Array.isArray(parts) || !isPlace(invented)) return undefined
+  return parts.every((part) => typeof part === 'string' || isKeptCitation(part)) ? { parts, invented } : undefined
 }
 
-function isCitation(value: unknown): value is Citation {
-  const { marker, position, documentId, chunkId, title, page, span, quote } = (value ?? {}) as Partial<Citation>
-  return (
-    Number.isSafeInteger(marker) &&
-    isStretch(position) &&
-    isStretch(span) &&
-    [documentId, chunkId, title, quote].every((text) => typeof text === 'string') &&
-    (page === undefined || Number.isSafeInteger(page))
-  )
+function isKeptCitation(value: unknown): value is KeptCitation {
+  return Array.isArray(value) && value.length === 5 && value.every(isPlace)
 }
 
-function isStretch(value: unknown): boolean {
-  const { start, end } = (value ?? {}) as { readonly start?: unknown; readonly end?: unknown }
-  return Number.isSafeInteger(start) && Number.isSafeInteger(end)
+function isPlace(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
