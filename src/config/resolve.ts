@@ -154,7 +154,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
 
 /** Options that say two things at once. */
 function refuseContradictions(given: GivenOptions): void {
-  const { extremeMode, preset, chunker, storage, readOnly } = given
+  const { extremeMode, preset, chunker, storage, readOnly, vectorIndex } = given
   if (extremeMode === true && preset !== undefined && preset !== 'extreme') contradiction('extremeMode', 'preset')
   refuseEmbedderContradictions(given, choosePreset(given))
   for (const size of ['chunkSize', 'chunkOverlap', 'minChunkSize'] as const) {
@@ -169,6 +169,7 @@ function refuseContradictions(given: GivenOptions): void {
   if (readOnly === true && storage?.kind !== 'lmdb') {
     contradiction('readOnly', 'storage', 'Only a folder can be opened read-only: storage: "./folder".')
   }
+  if (storage === undefined || storage.kind === 'memory') refusePlace(vectorIndex)
   if (
     storage?.kind === 'lmdb' &&
     storage.readOnly !== undefined &&
@@ -176,6 +177,18 @@ function refuseContradictions(given: GivenOptions): void {
     storage.readOnly !== readOnly
   ) {
     contradiction('readOnly', 'storage.readOnly')
+  }
+}
+
+/** An index that outlives its store would answer for another one. */
+function refusePlace(choice: VectorIndexChoice): void {
+  const index = choice.kind === 'sharded' ? choice.index : choice
+  if (index.kind === 'lancedb' && index.uri !== undefined) {
+    contradiction(
+      'vectorIndex.uri',
+      'storage',
+      'Documents in memory go with the process: give a folder, storage: "./folder".',
+    )
   }
 }
 
