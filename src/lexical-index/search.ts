@@ -94,7 +94,7 @@ function postingsLeft({ chunks, windows }: Levels): number {
 
 /** Whether to see if the terms that were added decide: that looks at every chunk once, and may be in vain. */
 function isWorthLooking({ topK, views }: SearchPlan, levels: Levels): boolean {
-  const { chunks, windows } = levels
+  const { chunks } = levels
   const places = views.reduce((sum, { segment }) => sum + segment.chunkLengths.length, 0)
   return !chunks.isComplete && topK * 2 <= chunks.postingsAdded && postingsLeft(levels) >= places / 2
 }
