@@ -13,6 +13,7 @@ export default defineConfig({
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
     'vector.worker': 'src/vector-index/segments/vector.worker.ts',
+    'lance.worker': 'src/vector-index/lance/lance.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
     'cache.worker': 'src/cache/cache.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',

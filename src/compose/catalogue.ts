@@ -26,6 +26,7 @@ import type { LmdbStoreOptions } from '../store/lmdb.js'
 import type { Store } from '../store/types.js'
 import type { FlatIndexOptions } from '../vector-index/flat.js'
 import type { HnswlibIndexOptions } from '../vector-index/hnswlib.js'
+import type { LancedbIndexOptions } from '../vector-index/lancedb.js'
 import type { ShardedIndexOptions } from '../vector-index/sharded.js'
 import type { VectorIndex } from '../vector-index/types.js'
 import type { UsearchIndexOptions } from '../vector-index/usearch.js'
@@ -77,6 +78,8 @@ export const catalogue = {
       (await import('../vector-index/usearch.js')).createUsearchIndex(options),
     hnswlib: async (options: HnswlibIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/hnswlib.js')).createHnswlibIndex(options),
+    lancedb: async (options: LancedbIndexOptions): Promise<VectorIndex> =>
+      (await import('../vector-index/lancedb.js')).createLancedbIndex(options),
     sharded: async (options: ShardedIndexOptions): Promise<VectorIndex> =>
       (await import('../vector-index/sharded.js')).createShardedIndex(options),
     flat: async (options: FlatIndexOptions): Promise<VectorIndex> =>

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
+import { createMicroBatchedEmbedder } from '../embed/micro-batched.js'
 import { createReducedEmbedder } from '../embed/reduced.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
@@ -55,7 +56,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       closers.push(() => made.close())
       return made
     })
-  const { embedder: chosen } = config
+  const { batchTimeoutMs: timeoutMs, embedder: chosen } = config
   const embedder =
     chosen === false || chosen.kind === 'latent-semantic'
       ? undefined
@@ -72,9 +73,10 @@ export function composeParts(config: ResolvedConfig): Parts {
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
+      const batched = batchesQuestions(config) ? createMicroBatchedEmbedder(opened, { timeoutMs }) : opened
       const cached = cachesEmbeddings(config)
-        ? withCache(opened, await caches.open('embeddings', { far: true }), tracker)
-        : opened
+        ? withCache(batched, await caches.open('embeddings', { far: true }), tracker)
+        : batched
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   const store = brought(config.storage) ?? part(() => openStore(config))
@@ -107,6 +109,11 @@ export function composeParts(config: ResolvedConfig): Parts {
       if (failures.length > 0) throw failures[0]
     },
   }
+}
+
+/** The others batch what waits by themselves, or take microseconds for a question. */
+function batchesQuestions({ embedder }: ResolvedConfig): boolean {
+  return embedder !== false && ['ai-sdk', 'openai-compatible', 'instance'].includes(embedder.kind)
 }
 
 /** A part that the caller made is the caller's to close. */

@@ -50,7 +50,7 @@ export interface RagStats {
   /** Number of the last committed change. */
   readonly epoch: number
   readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
-  /** What the embedder did in this process, for all namespaces together; absent without one. */
+  /** What the embedder did in this process, for all namespaces together; absent without one, or where it could not be opened. */
   readonly embedder?: EmbedderReport
   /** Of every cache that was used in this process, tier by tier. */
   readonly caches: readonly CacheTierReport[]
@@ -300,7 +300,11 @@ export class Engine {
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, async (runtime) => {
       const { capabilities, directory, id } = await this.#parts.store()
-      await runtime.freshen()
+      // An embedder that cannot be had is no reason to say nothing of the rest.
+      await runtime.openVectors().catch((error) => {
+        this.#config.logger.warn('The embedder could not be opened.', { error: String(error) })
+      })
+      await runtime.freshenOpen()
       const { lexical, metadata, vector } = runtime.indexes
       const { bytes, chunks, segments } = lexical.stats()
       return {

@@ -1,9 +1,10 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { VectorIndexChoice } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import { createMetadataIndex } from '../metadata-index/metadata-index.js'
+import type { Store } from '../store/types.js'
 import { sha256Hex } from '../util/hash.js'
 import type { VectorIndex, VectorIndexOptions } from '../vector-index/types.js'
 import { catalogue } from './catalogue.js'
@@ -92,7 +93,6 @@ export class Namespaces {
     const { lexicalIndex, logger, vectorIndex } = this.#config
     const { embedder: openEmbedder, fitter: openFitter, maintain, tracker, turns } = this.#parts
     const store = await this.#parts.store()
-    const embedder = await openEmbedder?.()
     const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
     const readOnly = store.capabilities.readOnly
     const warn = (problem: RagError): void => logger.warn(problem.message, { namespace: name, ...problem.data })
@@ -111,11 +111,14 @@ export class Namespaces {
         readOnly,
         turns,
         warn,
+        placeBelow: (uri) => placeOfIndex(uri, store, name),
       })
-    const vector = embedder && {
-      index: await openIndex(embedder, folder && join(folder, 'vectors')),
-      embedder,
-    }
+    const openVector =
+      openEmbedder &&
+      (async () => {
+        const embedder = await openEmbedder()
+        return { index: await openIndex(embedder, folder && join(folder, 'vectors')), embedder }
+      })
     const namespace = store.namespace(name)
     const fitter = await openFitter?.()
     const fitted =
@@ -136,7 +139,7 @@ export class Namespaces {
       store,
       namespace,
       lexical,
-      vector,
+      openVector,
       fitted,
       metadata: createMetadataIndex({ namespace, turns }),
       maintain,
@@ -170,7 +173,15 @@ export class Namespaces {
   }
 }
 
-async function openVectorIndex(choice: VectorIndexChoice, options: VectorIndexOptions): Promise<VectorIndex> {
+interface OpenOptions extends VectorIndexOptions {
+  /** The place of this index below one that several share. */
+  readonly placeBelow: (uri: string) => string
+}
+
+async function openVectorIndex(
+  choice: VectorIndexChoice,
+  { placeBelow, ...options }: OpenOptions,
+): Promise<VectorIndex> {
   switch (choice.kind) {
     case 'auto':
     case 'usearch': {
@@ -183,13 +194,34 @@ async function openVectorIndex(choice: VectorIndexChoice, options: VectorIndexOp
     }
     case 'flat':
       return catalogue.vectorIndexes.flat(options)
+    case 'lancedb': {
+      const { kind, uri, ...parameters } = choice
+      const place = uri === undefined ? {} : { uri: placeBelow(uri) }
+      return catalogue.vectorIndexes[kind]({ ...options, ...parameters, ...place })
+    }
     case 'sharded': {
       const { index, shards } = choice
-      return catalogue.vectorIndexes.sharded({ ...options, shards, open: (one) => openVectorIndex(index, one) })
+      const open = ({ directory, ...one }: VectorIndexOptions) => {
+        const shard = directory === undefined ? '' : basename(directory)
+        return openVectorIndex(index, {
+          ...one,
+          ...(directory === undefined ? {} : { directory }),
+          placeBelow: (uri) => `${placeBelow(uri)}/${shard}`,
+        })
+      }
+      return catalogue.vectorIndexes.sharded({ ...options, shards, open })
     }
     default:
       return choice satisfies never
   }
+}
+
+/**
+ * Store, namespace: two stores never share an index, as epochs of one mean nothing to the other. All fits of an embedder share one place, because
+ * nothing else would delete those of earlier fits.
+ */
+function placeOfIndex(uri: string, { id }: Store, name: string): string {
+  return [uri.replace(/\/+$/, ''), id, folderOf(name), 'vectors'].join('/')
 }
 
 /** Names that are a folder's name as they are, on every file system; the others, with capitals or dots at an end, are hashed. */

@@ -140,6 +140,16 @@ function vectorIndexes() {
     auto: { ...hnswOptions(), quantization },
     usearch: { ...hnswOptions(), quantization },
     hnswlib: hnswOptions(),
+    lancedb: {
+      ...hnswOptions(),
+      index: z.optional(z.enum(['hnsw-sq', 'ivf-pq'])),
+      partitions: z.optional(whole(1, 65_536)),
+      nprobes: z.optional(whole(1, 65_536)),
+      subVectors: z.optional(whole(1, 65_536)),
+      refineFactor: z.optional(whole(1, 100)),
+      uri: z.optional(text),
+      storageOptions: z.optional(z.record(z.string(), z.string())),
+    },
     flat: {},
   }
 }

@@ -91,6 +91,12 @@ export interface UltraFastRAGOptions {
    * embedder (`kaggle` 32, `production` 64 …), else the embedder's own. Costs memory in proportion; on a CPU `maxBatchTokens` is met first.
    */
   readonly batchSize?: number
+  /**
+   * Milliseconds that a question waits for others to be embedded with, while others are being embedded already, 0 to 60,000. Default 0:
+   * those that come in the same turn of the event loop go together, and so do those that come while all calls are at work. For
+   * embedders that are services or your own; `onnx` batches whatever waits.
+   */
+  readonly batchTimeoutMs?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
   /**
@@ -246,6 +252,7 @@ export interface ShardedChoice {
 export type OneVectorIndex =
   | ({ readonly kind: 'auto' | 'usearch'; readonly quantization?: 'f32' | 'f16' | 'i8' } & GraphChoice)
   | ({ readonly kind: 'hnswlib' } & GraphChoice)
+  | ({ readonly kind: 'lancedb' } & LancedbChoice)
   | { readonly kind: 'flat' }
 
 /** How graphs are built and searched (HNSW). */
@@ -256,6 +263,21 @@ export interface GraphChoice {
   readonly efConstruction?: number
   /** Candidates looked at by a search, 8 to 4,096. Default: a 400th of the vectors of a graph, 64 to 512; more finds more, in proportion slower. */
   readonly efSearch?: number
+}
+
+/** Tables of LanceDB (`npm i @lancedb/lancedb@0.37`), on disk or on object storage: for more vectors than fit into memory. */
+export interface LancedbChoice
+  extends Pick<
+    Parameters<Catalogue['vectorIndexes']['lancedb']>[0],
+    'index' | 'partitions' | 'nprobes' | 'subVectors' | 'refineFactor' | 'M' | 'efConstruction' | 'efSearch'
+  > {
+  /**
+   * Where the tables lie: `s3://bucket/path`, `gs://…`, `az://…` or a folder; below it each store and namespace has a place of its own. Default: beside
+   * the store. Needs a storage folder.
+   */
+  readonly uri?: string
+  /** Credentials and the like for `uri`, as LanceDB takes them. */
+  readonly storageOptions?: Readonly<Record<string, string>>
 }
 
 export interface LexicalIndexOptions {

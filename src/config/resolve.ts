@@ -62,6 +62,7 @@ export interface ResolvedConfig {
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
+  readonly batchTimeoutMs: number
   readonly cacheEmbeddings: boolean
   readonly cacheQueries: boolean
   readonly cacheAnswers: boolean
@@ -141,6 +142,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,
+    batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,
     cacheEmbeddings: given.cacheEmbeddings ?? preset.cacheEmbeddings,
     cacheQueries: given.cacheQueries ?? preset.cacheQueries,
@@ -163,7 +165,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
 
 /** Options that say two things at once. */
 function refuseContradictions(given: GivenOptions): void {
-  const { extremeMode, preset, chunker, storage, readOnly } = given
+  const { extremeMode, preset, chunker, storage, readOnly, vectorIndex } = given
   if (extremeMode === true && preset !== undefined && preset !== 'extreme') contradiction('extremeMode', 'preset')
   refuseEmbedderContradictions(given, choosePreset(given))
   for (const size of ['chunkSize', 'chunkOverlap', 'minChunkSize'] as const) {
@@ -178,6 +180,7 @@ function refuseContradictions(given: GivenOptions): void {
   if (readOnly === true && storage?.kind !== 'lmdb') {
     contradiction('readOnly', 'storage', 'Only a folder can be opened read-only: storage: "./folder".')
   }
+  if (storage === undefined || storage.kind === 'memory') refusePlace(vectorIndex)
   if (
     storage?.kind === 'lmdb' &&
     storage.readOnly !== undefined &&
@@ -185,6 +188,18 @@ function refuseContradictions(given: GivenOptions): void {
     storage.readOnly !== readOnly
   ) {
     contradiction('readOnly', 'storage.readOnly')
+  }
+}
+
+/** An index that outlives its store would answer for another one. */
+function refusePlace(choice: VectorIndexChoice): void {
+  const index = choice.kind === 'sharded' ? choice.index : choice
+  if (index.kind === 'lancedb' && index.uri !== undefined) {
+    contradiction(
+      'vectorIndex.uri',
+      'storage',
+      'Documents in memory go with the process: give a folder, storage: "./folder".',
+    )
   }
 }
 

@@ -228,6 +228,7 @@ function optionShape(names: AdapterNames) {
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),
+    batchTimeoutMs: whole(0, 60_000),
     maxWorkers: whole(1),
     cacheEmbeddings: flag,
     cacheQueries: flag,

@@ -6,6 +6,7 @@ import { vectorIndexConformance } from '../../src/testing/index.js'
 import { createAutoIndex } from '../../src/vector-index/auto.js'
 import { createFlatIndex, openFlatIndex } from '../../src/vector-index/flat.js'
 import { createHnswlibIndex } from '../../src/vector-index/hnswlib.js'
+import { createLancedbIndex } from '../../src/vector-index/lancedb.js'
 import { createShardedIndex } from '../../src/vector-index/sharded.js'
 import type { VectorIndex } from '../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../src/vector-index/usearch.js'
@@ -49,6 +50,15 @@ describe.each<[string, (options: { dimensions: number; directory?: string }) => 
       }),
   ],
   ['hnswlib', (options) => createHnswlibIndex({ ...options, fingerprint, sizes })],
+  [
+    'lancedb',
+    (options) =>
+      createLancedbIndex({
+        ...options,
+        fingerprint,
+        sizes: { tailRows: 400, indexRows: 400, maxRows: 1_000, scannedRows: 0 },
+      }),
+  ],
 ])('%s vector index', (_name, create) => {
   const directories = new WeakMap<VectorIndex, { dimensions: number; directory: string }>()
   const open = async (options: { dimensions: number; directory: string }) => {

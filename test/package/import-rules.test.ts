@@ -130,6 +130,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
   usearch: { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   'hnswlib-node': { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
+  '@lancedb/lancedb': { in: /^src\/vector-index\/lance\/client\.ts$/, optional: true },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },

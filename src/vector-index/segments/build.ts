@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { buildGraph, type Critical, type GraphBuilder, type GraphOptions, largestOf } from './graph.js'
 import { type FileStamp, RowsReader, RowsWriter, stampOf } from './rows-file.js'
+import { isRemoved } from './view.js'
 
 /** Rows that are to become a file. */
 export interface SealTask {
@@ -133,8 +134,7 @@ function placesInOrder(inputs: readonly MergeInput[], readers: readonly RowsRead
     ;(readers[input] as RowsReader).numbers(numbers)
     const places: number[] = []
     for (let place = 0; place < count; place++) {
-      const isRemoved = removed !== undefined && (((removed[place >> 3] as number) >> (place & 7)) & 1) === 1
-      if (!isRemoved || (hasBase && input === 0)) places.push(place)
+      if (!isRemoved(removed, place) || (hasBase && input === 0)) places.push(place)
     }
     return { numbers, places }
   })

@@ -1,9 +1,10 @@
+import type { FileSegment } from './files.js'
 import { firstNumber, lastNumber, type SegmentView } from './view.js'
 
 /** What is to be made of which segments. */
 export interface Merge {
   /** In the order of their numbers. */
-  readonly views: readonly SegmentView[]
+  readonly views: readonly SegmentView<FileSegment>[]
   readonly withGraph: boolean
   /** The graph of the first goes on: only the rows of the others are added. */
   readonly onBase: boolean
@@ -23,7 +24,7 @@ const maxRemovedShare = 0.3
 
 /** The next thing worth doing, if any. */
 export function chooseMerge(
-  views: readonly SegmentView[],
+  views: readonly SegmentView<FileSegment>[],
   { graphRows, maxRows, hasGraphs }: MergeSizes & { readonly hasGraphs: boolean },
 ): Merge | undefined {
   const sorted = views.toSorted((a, b) => firstNumber(a) - firstNumber(b))
@@ -44,9 +45,9 @@ export function chooseMerge(
 }
 
 /** Segments without a graph that follow each other, as many as fit into one, and the one with a graph before them. */
-function* bareRuns(sorted: readonly SegmentView[], maxRows: number) {
-  let before: SegmentView | undefined
-  let run: SegmentView[] = []
+function* bareRuns(sorted: readonly SegmentView<FileSegment>[], maxRows: number) {
+  let before: SegmentView<FileSegment> | undefined
+  let run: SegmentView<FileSegment>[] = []
   let rows = 0
   for (const view of sorted) {
     const isBare = view.segment.graph === undefined

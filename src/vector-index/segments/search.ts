@@ -5,6 +5,8 @@ import type { QuantisedRows } from '../flat-kernel.js'
 import { contenders, type Places, placesOf } from '../flat-view.js'
 import { type Critical, type Graph, type GraphOptions, openGraph, searchExpansion } from './graph.js'
 import { RowsReader } from './rows-file.js'
+import { packMatches, pairsOf, type SegmentMatches } from './storage.js'
+import { isRemoved } from './view.js'
 
 /** A segment as a search names it: enough to open it in a thread that does not know it yet. */
 export interface SegmentRef {
@@ -32,16 +34,6 @@ export interface SegmentSearch {
   readonly exact: boolean
   /** Rows of a scan that cost about as much as one candidate of a graph search. */
   readonly rowsPerCandidate: number
-}
-
-export interface SegmentMatches {
-  /** Of all queries, one after the other. */
-  readonly numbers: Float64Array
-  readonly scores: Float64Array
-  /** Matches of each query. */
-  readonly counts: Uint32Array
-  /** Bytes that open segments hold in this thread. */
-  readonly bytes: number
 }
 
 /** Found beyond what is wanted, because full vectors may order them otherwise; bytes are coarser than half floats. */
@@ -72,13 +64,7 @@ export class SegmentSearcher {
         await segment.search(query, { best, topK, allow, exact, rowsPerCandidate, ref })
       results.push(best.drain())
     }
-    const flat = results.flat()
-    return {
-      numbers: Float64Array.from(flat, ({ number }) => number),
-      scores: Float64Array.from(flat, ({ score }) => score),
-      counts: Uint32Array.from(results, ({ length }) => length),
-      bytes: this.#bytes(),
-    }
+    return packMatches(results, this.#bytes())
   }
 
   drop(ids: readonly number[]): number {
@@ -152,7 +138,9 @@ class OpenSegment {
   async search(query: Float32Array, search: OneSearch): Promise<void> {
     const { allow, ref } = search
     const places: readonly Places[] =
-      allow === undefined ? [[0, this.#count]] : placesOf({ numbers: this.#numbers, count: this.#count }, pairs(allow))
+      allow === undefined
+        ? [[0, this.#count]]
+        : placesOf({ numbers: this.#numbers, count: this.#count }, pairsOf(allow))
     const allowed = countLiving(places, ref)
     if (allowed === 0 || search.topK === 0) return
     const found =
@@ -219,14 +207,6 @@ class OpenSegment {
     this.#coarseTried = true
     return this.#coarse
   }
-}
-
-function* pairs(ranges: Float64Array): Generator<readonly [start: number, end: number]> {
-  for (let i = 0; i < ranges.length; i += 2) yield [ranges[i] as number, ranges[i + 1] as number]
-}
-
-function isRemoved(removed: Uint8Array | undefined, place: number): boolean {
-  return removed !== undefined && (((removed[place >> 3] as number) >> (place & 7)) & 1) === 1
 }
 
 function countLiving(places: readonly Places[], { removed, count, alive }: SegmentRef): number {

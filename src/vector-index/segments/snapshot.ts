@@ -3,6 +3,7 @@ import { endianness } from 'node:os'
 import { join } from 'node:path'
 import { RagError } from '../../core/errors.js'
 import { asStorageError, isMissingFile, replaceFile, sealJson, unsealJson } from '../../util/safe-files.js'
+import type { FileSegment } from './files.js'
 import type { GraphOptions } from './graph.js'
 import { type FileStamp, rowsLayout, startIsSound, wholeBlocks } from './rows-file.js'
 import { type SegmentView, shared } from './view.js'
@@ -10,7 +11,7 @@ import { type SegmentView, shared } from './view.js'
 /** What was found on disk. */
 export interface Snapshot {
   readonly epoch: number
-  readonly views: readonly SegmentView[]
+  readonly views: readonly SegmentView<FileSegment>[]
   /** Files whose size and time are those they were written with: sound as far as that tells. */
   readonly unread: readonly { readonly id: number; readonly path: string; readonly stamp: FileStamp }[]
 }
@@ -76,7 +77,7 @@ export async function readSnapshot(
       unread.push({ id, path, stamp })
       return true
     }
-    const views: SegmentView[] = []
+    const views: SegmentView<FileSegment>[] = []
     for (const { count, rows, graph, removed } of manifest.segments) {
       const id = nextId()
       if (!(await isSound(rows, id)))

@@ -1,33 +1,17 @@
 import { placesOf } from '../flat-view.js'
-import type { GraphOptions } from './graph.js'
-import type { FileStamp } from './rows-file.js'
-import type { SegmentRef } from './search.js'
 
-/** Rows that never change, in a file; a graph over them comes when it is built. */
+/** Rows that never change, wherever they lie. */
 export interface Segment {
   readonly id: number
   readonly count: number
   readonly dimensions: number
   /** Ascending, in shared memory. */
   readonly numbers: Float64Array
-  readonly rows: StoredFile
-  readonly graph?: StoredGraph
-}
-
-export interface StoredFile {
-  readonly path: string
-  readonly stamp: FileStamp
-}
-
-export interface StoredGraph extends StoredFile {
-  readonly options: GraphOptions
-  /** What 127 stands for in a graph of bytes. */
-  readonly largest: number
 }
 
 /** A segment as one epoch sees it. Immutable. */
-export interface SegmentView {
-  readonly segment: Segment
+export interface SegmentView<Of extends Segment = Segment> {
+  readonly segment: Of
   /** Bit by place, in shared memory; absent when all are there. */
   readonly removed?: Uint8Array
   readonly alive: number
@@ -36,7 +20,10 @@ export interface SegmentView {
 type NumberRange = readonly [start: number, end: number]
 
 /** The view without the numbers in these ranges, which ascend and are apart; the same view when it has none of them. */
-export function withoutNumbers(view: SegmentView, ranges: Iterable<NumberRange>): SegmentView {
+export function withoutNumbers<Of extends Segment>(
+  view: SegmentView<Of>,
+  ranges: Iterable<NumberRange>,
+): SegmentView<Of> {
   const { segment } = view
   const places = placesOf(segment, ranges)
   if (places.length === 0) return view
@@ -75,20 +62,6 @@ export function* goneSince(before: SegmentView, after: SegmentView | undefined):
   }
 }
 
-export function refOf({ segment, removed, alive }: SegmentView): SegmentRef {
-  const { id, count, dimensions, numbers, rows, graph } = segment
-  return {
-    id,
-    path: rows.path,
-    count,
-    dimensions,
-    numbers,
-    alive,
-    ...(removed === undefined ? {} : { removed }),
-    ...(graph === undefined ? {} : { graph: { path: graph.path, options: graph.options } }),
-  }
-}
-
 /** Memory that threads share. */
 export function shared(bytes: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(bytes))
@@ -103,5 +76,9 @@ export function lastNumber({ segment }: SegmentView): number {
 }
 
 function isThere({ removed }: SegmentView, place: number): boolean {
-  return removed === undefined || (((removed[place >> 3] as number) >> (place & 7)) & 1) === 0
+  return !isRemoved(removed, place)
+}
+
+export function isRemoved(removed: Uint8Array | undefined, place: number): boolean {
+  return removed !== undefined && (((removed[place >> 3] as number) >> (place & 7)) & 1) === 1
 }

@@ -59,6 +59,7 @@ describe('resolveConfig', () => {
       maxContextChars: 4000,
       batchSize: 32,
       maxWorkers: availableParallelism(),
+      batchTimeoutMs: 0,
       cacheEmbeddings: true,
       cacheQueries: true,
       cacheAnswers: true,
