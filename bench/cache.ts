@@ -11,6 +11,7 @@ import { type RedisServer, startRedis } from '../test/lib/redis-server.js'
 import { readQuestionPairs } from '../test/unit/text/question-pairs.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { quantile } from './lib/measure.js'
+import { measureMicroBatching } from './lib/micro-batching.js'
 
 const documents = Array.from({ length: 300 }, (_, i) => ({
   id: `tower-${i}`,
@@ -41,6 +42,7 @@ const bench: Bench = async (context) => {
         : await throughRedis(redis, { ...neural, storage: join(folder, 'shared') }, context)),
       ...(await lookUps(folder, context)),
       ...(await unchangedIngest({ ...neural, storage: join(folder, 'store') }, context)),
+      ...(await measureMicroBatching(context)),
       ...(await sameMeaning(context)),
       ...guards(context),
     }

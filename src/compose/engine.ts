@@ -184,8 +184,8 @@ export class Engine {
     return this.#call(name, options, async (runtime, signal) => {
       const tools = await this.#answerTools(runtime, options)
       const complete = this.#answerOptions(options)
-      return forEachQuestion([...questions], signal, tools, (question, signal) =>
-        collectAnswer(answerQuestion(question, { ...complete, signal }, tools)),
+      return forEachQuestion([...questions], signal, tools, (question, signal, embedded) =>
+        collectAnswer(answerQuestion(question, { ...complete, signal }, { ...tools, embedded })),
       )
     })
   }
