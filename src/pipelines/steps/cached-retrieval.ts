@@ -154,9 +154,9 @@ function readAgain({ hits, terms }: KeptRanking, namespace: StoreNamespace): Ran
   for (const [place, [number, id, score, scores]] of hits.entries()) {
     const chunk = chunks[place]
     if (chunk === undefined || chunk.id !== id) return undefined
-    ranked.push({ number, hit: { chunk, score, scores } })
+    ranked.push({ number, hit: { chunk, score, scores: { ...scores } } })
   }
-  return { ranked, terms }
+  return { ranked, terms: terms.map((term) => ({ ...term })) }
 }
 
 /** What somebody else wrote under the key of a ranking is none. */

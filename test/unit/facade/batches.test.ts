@@ -9,7 +9,7 @@ afterEach(async () => {
 })
 
 function open(options: UltraFastRAGOptions = {}): UltraFastRAG {
-  const rag = new UltraFastRAG({ cacheEmbeddings: false, ...options })
+  const rag = new UltraFastRAG({ cacheEmbeddings: false, cacheQueries: false, ...options })
   opened.push(rag)
   return rag
 }
