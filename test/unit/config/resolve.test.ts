@@ -64,6 +64,7 @@ describe('resolveConfig', () => {
       cacheQueries: true,
       cacheAnswers: true,
       cacheTtlMs: 3_600_000,
+      semanticCache: false,
       cacheMaxEntries: 10_000,
       cache: { kind: 'memory' },
       maxTextLength: 0,
