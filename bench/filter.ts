@@ -144,6 +144,7 @@ async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
     adaptive: false,
     addsScores: false,
     watchRecall: undefined,
+    caching: undefined,
     freshen: async () => {},
     fuse: (lists) => fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),
     reranking: undefined,

@@ -1,6 +1,7 @@
 export { AsyncEmbedding, type AsyncEmbeddingOptions } from './async-embedding.js'
 export type { Cache, CacheCapabilities, CacheEntry, CacheHit, CacheStats } from './cache/types.js'
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
+export type { CacheTierReport } from './compose/cache-monitor.js'
 export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
 export type {
@@ -22,6 +23,7 @@ export type {
   Outcome,
   QueryOptions,
   QueryResult,
+  SemanticReport,
   Source,
   Timings,
 } from './core/answer.js'

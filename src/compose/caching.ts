@@ -2,10 +2,45 @@ import { createSafeCache } from '../cache/safe.js'
 import { createTieredCache } from '../cache/tiered.js'
 import type { Cache } from '../cache/types.js'
 import type { ResolvedConfig } from '../config/resolve.js'
+import type { Closable } from '../core/lifecycle.js'
 import { createCachedEmbedder } from '../embed/cached.js'
 import type { Embedder } from '../embed/types.js'
 import type { PerformanceTracker } from '../performance/tracker.js'
+import { CacheMonitor, type CacheTierReport } from './cache-monitor.js'
 import { catalogue } from './catalogue.js'
+
+/** What is kept, each in a memory of its own: a large ingest must not drive questions out of it. */
+export type CacheName = 'embeddings' | 'retrieval' | 'answers'
+
+/** The caches of one application, each opened by the first call that needs it. */
+export interface Caches {
+  /**
+   * Memory first, and behind it what was chosen, which may be as sick as it likes. `far: false`: memory alone, for what costs less
+   * than asking anybody else.
+   */
+  open(name: CacheName, options: { readonly far: boolean }): Promise<Cache>
+  /** What each of them did, tier by tier. */
+  report(): Promise<CacheTierReport[]>
+}
+
+/** `part` keeps what it opens, to close it with everything else. */
+export function createCaches(
+  config: ResolvedConfig,
+  tracker: PerformanceTracker,
+  part: <Part extends Closable>(open: () => Promise<Part>) => () => Promise<Part>,
+): Caches {
+  const far = part(() => openFar(config, tracker))
+  const monitor = new CacheMonitor(tracker)
+  return {
+    open: (name, { far: wanted }) =>
+      part(async () => {
+        const near = monitor.watch(name, 'near', await openNear(config))
+        if (!wanted || config.cache === false || config.cache.kind === 'memory') return near
+        return createTieredCache({ near, far: monitor.watch(name, 'far', staysOpen(await far())) })
+      })(),
+    report: () => monitor.report(),
+  }
+}
 
 /** Embedders whose vectors cost more than looking them up: a hash and a read take a hundredth of a millisecond. */
 const worthCaching: ReadonlySet<string> = new Set(['onnx', 'ai-sdk', 'openai-compatible', 'instance'])
@@ -15,30 +50,32 @@ export function cachesEmbeddings({ cache, cacheEmbeddings, embedder }: ResolvedC
   return cache !== false && cacheEmbeddings && embedder !== false && worthCaching.has(embedder.kind)
 }
 
-/**
- * The cache of an application: memory first, and what was chosen behind it, which may be as sick as it likes. One of the caller's own
- * stays open.
- */
-export async function openCache(config: ResolvedConfig, tracker: PerformanceTracker): Promise<Cache> {
-  const { cache, cacheMaxEntries, logger } = config
-  if (cache === false) throw new Error('There is no cache to open.')
+/** Whether a search costs more than asking another process for what it found. */
+export function searchesDearly({ embedder, rerank }: ResolvedConfig): boolean {
+  const hasModel = rerank !== false && rerank.kind !== 'mmr'
+  return hasModel || (embedder !== false && worthCaching.has(embedder.kind))
+}
+
+async function openNear({ cache, cacheMaxEntries }: ResolvedConfig): Promise<Cache> {
   const entries = cacheMaxEntries === 0 ? {} : { maxEntries: cacheMaxEntries }
-  if (cache.kind === 'memory') {
-    const { kind, ...options } = cache
-    return catalogue.caches[kind]({ ...entries, ...options })
-  }
-  const far = createSafeCache(await openFar(cache, logger), {
+  if (cache === false || cache.kind !== 'memory') return catalogue.caches.memory(entries)
+  const { kind, ...options } = cache
+  return catalogue.caches[kind]({ ...entries, ...options })
+}
+
+type FarCache = Exclude<ResolvedConfig['cache'], false | { readonly kind: 'memory' }>
+
+async function openFar({ cache, logger }: ResolvedConfig, tracker: PerformanceTracker): Promise<Cache> {
+  if (cache === false || cache.kind === 'memory') throw new Error('There is no cache to open.')
+  return createSafeCache(await openChosen(cache, logger), {
     // A disk answers at once or is being flushed; it has no network that may be gone.
     ...(cache.kind === 'disk' ? { timeoutMs: 500 } : {}),
     logger,
     onTrouble: (kind) => tracker.count(`cache.${cache.kind}.${kind}`),
   })
-  return createTieredCache({ near: await catalogue.caches.memory(entries), far })
 }
 
-type FarCache = Exclude<ResolvedConfig['cache'], false | { readonly kind: 'memory' }>
-
-async function openFar(cache: FarCache, logger: ResolvedConfig['logger']): Promise<Cache> {
+async function openChosen(cache: FarCache, logger: ResolvedConfig['logger']): Promise<Cache> {
   switch (cache.kind) {
     case 'instance':
       return staysOpen(cache.instance)
@@ -55,7 +92,9 @@ async function openFar(cache: FarCache, logger: ResolvedConfig['logger']): Promi
   }
 }
 
+/** A cache that others use as well, or that the caller made. */
 function staysOpen(cache: Cache): Cache {
+  const { prune, stats } = cache
   return {
     id: cache.id,
     capabilities: cache.capabilities ?? { shared: true, persistent: true },
@@ -63,17 +102,21 @@ function staysOpen(cache: Cache): Cache {
     set: (entries) => cache.set(entries),
     delete: (keys) => cache.delete(keys),
     clear: () => cache.clear(),
+    ...(prune === undefined ? {} : { prune: prune.bind(cache) }),
+    ...(stats === undefined ? {} : { stats: stats.bind(cache) }),
     close: async () => {},
   }
 }
 
-/** Counted as `cache.embeddings.hit` and `cache.embeddings.miss`. */
+/** Counted as `cache.embeddings.hit` and `.miss`, and with what the model would have needed, on average, as `.savedMs`. */
 export function withCache(embedder: Embedder, cache: Cache, tracker: PerformanceTracker): Embedder {
   return createCachedEmbedder(embedder, {
     cache,
     onLookup: ({ hits, misses }) => {
       tracker.count('cache.embeddings.hit', hits)
       tracker.count('cache.embeddings.miss', misses)
+      const { busyMs = 0, texts = 0 } = embedder.stats?.() ?? {}
+      if (texts > 0) tracker.count('cache.embeddings.savedMs', (hits * busyMs) / texts)
     },
   })
 }

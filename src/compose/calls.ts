@@ -5,6 +5,8 @@ import { abortable, type FollowingAbort, followSignal, withDeadline } from '../u
 /** A call under way: `signal` fires with the caller's own, with its deadline, or when everything is closed. */
 export interface OpenCall {
   readonly signal: AbortSignal
+  /** Ends what still works for it. For a call whose caller has left before its end. */
+  abandon(): void
   /** Lets go of the caller's signal, which may live long. */
   dispose(): void
 }
@@ -46,6 +48,8 @@ export class Calls {
     this.#open.add(call)
     return {
       signal: call.signal,
+      // Nobody is there to see the reason.
+      abandon: () => call.abort('abandoned'),
       dispose: () => {
         this.#open.delete(call)
         call.dispose()

@@ -3,6 +3,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
+import { createMicroBatchedEmbedder } from '../embed/micro-batched.js'
 import { createReducedEmbedder } from '../embed/reduced.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { Llm } from '../llm/types.js'
@@ -13,12 +14,13 @@ import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createTurns, type Turns } from '../util/yield.js'
-import { cachesEmbeddings, openCache, withCache } from './caching.js'
+import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
+import { createResultCaching, type ResultCaching } from './result-caching.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -39,6 +41,8 @@ export interface Parts {
   readonly fuse: () => Promise<Fuse>
   readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
+  readonly caches: Caches
+  readonly results: ResultCaching
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
@@ -52,7 +56,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       closers.push(() => made.close())
       return made
     })
-  const { embedder: chosen } = config
+  const { batchTimeoutMs: timeoutMs, embedder: chosen } = config
   const embedder =
     chosen === false || chosen.kind === 'latent-semantic'
       ? undefined
@@ -63,15 +67,20 @@ export function composeParts(config: ResolvedConfig): Parts {
       : undefined
 
   const tracker = createPerformanceTracker()
-  const cache = part(() => openCache(config, tracker))
+  const caches = createCaches(config, tracker, part)
   const openChecked =
     embedder &&
     memoizeAsync(async () => {
       const opened = createCountedEmbedder(createCheckedEmbedder(await embedder()))
       tracker.watch('embedder', () => toGauges(reportEmbedder(opened)))
-      const cached = cachesEmbeddings(config) ? withCache(opened, await cache(), tracker) : opened
+      const batched = batchesQuestions(config) ? createMicroBatchedEmbedder(opened, { timeoutMs }) : opened
+      const cached = cachesEmbeddings(config)
+        ? withCache(batched, await caches.open('embeddings', { far: true }), tracker)
+        : batched
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
+  const store = brought(config.storage) ?? part(() => openStore(config))
+  const reranking = createReranking(config, part)
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
 
@@ -80,7 +89,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     turns: createTurns(),
     limits: createWriteLimits({ preparing: atOnce }),
     maintain: pLimit(1),
-    store: brought(config.storage) ?? part(() => openStore(config)),
+    store,
     preparation: part(() => openPreparation(config)),
     embedder: openChecked,
     fitter,
@@ -89,8 +98,10 @@ export function composeParts(config: ResolvedConfig): Parts {
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
     fuse: memoizeAsync(() => openFusion(config)),
-    reranking: createReranking(config, part),
+    reranking,
     llm: part(() => openLlm(config)),
+    caches,
+    results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.
@@ -98,6 +109,11 @@ export function composeParts(config: ResolvedConfig): Parts {
       if (failures.length > 0) throw failures[0]
     },
   }
+}
+
+/** The others batch what waits by themselves, or take microseconds for a question. */
+function batchesQuestions({ embedder }: ResolvedConfig): boolean {
+  return embedder !== false && ['ai-sdk', 'openai-compatible', 'instance'].includes(embedder.kind)
 }
 
 /** A part that the caller made is the caller's to close. */

@@ -20,6 +20,7 @@ import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
+import type { CacheTierReport } from './cache-monitor.js'
 import {
   checkIngestOptions,
   checkListOptions,
@@ -44,8 +45,10 @@ export interface RagStats {
   /** Number of the last committed change. */
   readonly epoch: number
   readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
-  /** What the embedder did in this process, for all namespaces together; absent without one. */
+  /** What the embedder did in this process, for all namespaces together; absent without one, or where it could not be opened. */
   readonly embedder?: EmbedderReport
+  /** Of every cache that was used in this process, tier by tier. */
+  readonly caches: readonly CacheTierReport[]
   readonly indexes: {
     /** `bytes` is what the index holds in memory. */
     readonly lexical: {
@@ -174,17 +177,22 @@ export class Engine {
 
   async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
-    const { signal, dispose } = this.#calls.begin(options)
+    const { signal, abandon, dispose } = this.#calls.begin(options)
+    let complete = false
     try {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
         const tools = await this.#answerTools(runtime, options)
-        yield* answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)
+        for await (const event of answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)) {
+          complete = event.type === 'metadata'
+          yield event
+        }
       } finally {
         this.#namespaces.release(name)
       }
     } finally {
+      if (!complete) abandon()
       dispose()
     }
   }
@@ -240,7 +248,11 @@ export class Engine {
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, async (runtime) => {
       const { capabilities, directory, id } = await this.#parts.store()
-      await runtime.freshen()
+      // An embedder that cannot be had is no reason to say nothing of the rest.
+      await runtime.openVectors().catch((error) => {
+        this.#config.logger.warn('The embedder could not be opened.', { error: String(error) })
+      })
+      await runtime.freshenOpen()
       const { lexical, metadata, vector } = runtime.indexes
       const { bytes, chunks, segments } = lexical.stats()
       return {
@@ -249,6 +261,7 @@ export class Engine {
         epoch: runtime.namespace.epoch(),
         storage: { id, directory, readOnly: capabilities.readOnly },
         ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
+        caches: await this.#parts.caches.report(),
         indexes: {
           lexical: { chunks, segments, bytes, epoch: lexical.epoch },
           ...(vector === undefined
@@ -277,7 +290,7 @@ export class Engine {
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       const tools = await this.#retrieveTools(runtime, {})
-      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined })
+      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
       await Promise.all([llm(), preparation()])
@@ -310,7 +323,9 @@ export class Engine {
   }
 
   async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, tracker, turns } = this.#parts
+    const { fuse, reranking, results, tracker, turns } = this.#parts
+    const retrieval = await results.retrieval()
+    const { name } = runtime.namespace
     return {
       namespace: runtime.namespace,
       useIndexes: (task) => runtime.useIndexes(task),
@@ -323,7 +338,12 @@ export class Engine {
       turn: () => turns.next(),
       recorder: tracker,
       logger: this.#config.logger,
-      watchRecall: this.#recall && ((searched) => this.#measureRecall(runtime.namespace.name, searched)),
+      watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),
+      caching: retrieval && {
+        ...retrieval,
+        // A call of its own keeps the namespace open, and `close()` waits for it.
+        alone: (task, signal) => this.#call(name, { signal }, (_runtime, own) => task(own)),
+      },
       now,
     }
   }
@@ -346,7 +366,10 @@ export class Engine {
   }
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
-    return { ...(await this.#retrieveTools(runtime, options)), llm: this.#parts.llm, buildPrompt }
+    const { llm, results } = this.#parts
+    const { semantic } = results
+    const answers = await results.answers()
+    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, semantic }
   }
 
   #answerOptions(options: QueryOptions) {

@@ -5,14 +5,15 @@ import type { Recorder } from '../performance/types.js'
 import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type VectorLeg } from '../pipelines/catch-up.js'
 import type { Store, StoreNamespace } from '../store/types.js'
 import { abortable } from '../util/abort.js'
+import { memoizeAsync } from '../util/memoize-async.js'
 import type { FittedLeg } from './fitted-leg.js'
 
 export interface NamespaceRuntimeOptions {
   readonly store: Store
   readonly namespace: StoreNamespace
   readonly lexical: LexicalIndex
-  /** Of an embedder whose vectors are stored with the documents. */
-  readonly vector: VectorLeg | undefined
+  /** Opens the leg of an embedder whose vectors are stored with the documents. */
+  readonly openVector: (() => Promise<VectorLeg>) | undefined
   /** Of an embedder that is fitted to the documents; never both. */
   readonly fitted: FittedLeg | undefined
   readonly metadata: MetadataIndex
@@ -35,6 +36,12 @@ export class NamespaceRuntime {
   /** The last writer of each document id. */
   readonly lastWrites = new Map<string, Promise<unknown>>()
   readonly #options: NamespaceRuntimeOptions
+  /**
+   * Opens the vectors' index, which is not done before somebody needs it: an embedder that cannot be had is in nobody's way who needs
+   * none. Rejects with why it cannot; the next call tries again.
+   */
+  readonly openVectors: () => Promise<void>
+  #vector: VectorLeg | undefined
   #following: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #activeIngests = 0
@@ -48,6 +55,9 @@ export class NamespaceRuntime {
     this.#options = options
     this.namespace = options.namespace
     this.#chunksAtSnapshot = options.lexical.stats().chunks
+    this.openVectors = memoizeAsync(async () => {
+      this.#vector = await options.openVector?.()
+    })
   }
 
   get readOnly(): boolean {
@@ -59,9 +69,9 @@ export class NamespaceRuntime {
    * embedder are replaced, there is none.
    */
   get indexes(): NamespaceIndexes {
-    const { fitted, lexical, metadata, vector } = this.#options
+    const { fitted, lexical, metadata } = this.#options
     if (this.#replacingVectors > 0) return { lexical, metadata, vector: undefined, vectorsPending: true }
-    return { lexical, metadata, vector: fitted === undefined ? vector : fitted.current }
+    return { lexical, metadata, vector: fitted === undefined ? this.#vector : fitted.current }
   }
 
   get fitted(): FittedLeg | undefined {
@@ -76,9 +86,16 @@ export class NamespaceRuntime {
 
   /**
    * Resolves once the indexes reflect what a query must see: everything committed, by whichever process; but while this process
-   * ingests, only what finished calls committed, so that a query never waits for the run that is going on.
+   * ingests, only what finished calls committed, so that a query never waits for the run that is going on. Rejects when the embedder
+   * cannot be opened.
    */
   async freshen(): Promise<void> {
+    await this.openVectors()
+    await this.freshenOpen()
+  }
+
+  /** {@link freshen}, of the indexes that are open: the vectors may be missing. */
+  async freshenOpen(): Promise<void> {
     const target = this.#activeIngests > 0 ? this.#requiredEpoch : this.namespace.epoch()
     await this.#reach(target)
     // An ingest of this process ends with a fit; what others have added is no reason to let a question wait.
@@ -141,8 +158,8 @@ export class NamespaceRuntime {
   async #rebuild(): Promise<void> {
     // Whatever stopped it is met again, or mended, by what follows.
     while (this.#following !== undefined) await this.#following.catch(this.#options.onBackgroundError)
-    const { fitted, lexical, metadata, vector } = this.#options
-    this.#following = rebuildIndexes(this.namespace, { lexical, metadata, vector }).finally(() => {
+    const { fitted, lexical, metadata } = this.#options
+    this.#following = rebuildIndexes(this.namespace, { lexical, metadata, vector: this.#vector }).finally(() => {
       this.#following = undefined
     })
     await this.#following
@@ -153,7 +170,7 @@ export class NamespaceRuntime {
 
   /** Writes the indexes to disk when this process may and something has changed. */
   async persist(): Promise<void> {
-    const { fitted, maintain, store, vector } = this.#options
+    const { fitted, maintain, store } = this.#options
     const { persistent, readOnly } = store.capabilities
     if (!persistent || readOnly || store.directory === undefined) return
     await maintain(async () => {
@@ -161,7 +178,7 @@ export class NamespaceRuntime {
       if (stepBack === undefined) return
       try {
         await this.indexes.lexical.persist()
-        await vector?.index.persist()
+        await this.#vector?.index.persist()
         await fitted?.persist()
         this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
       } finally {
@@ -173,12 +190,12 @@ export class NamespaceRuntime {
   /** Settles background work, writes snapshots, frees the indexes. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
-    const { fitted, lexical, metadata, vector } = this.#options
+    const { fitted, lexical, metadata } = this.#options
     await fitted?.stop()
     await this.#following?.catch(this.#options.onBackgroundError)
     await this.persist().catch(this.#options.onBackgroundError)
     await lexical.close()
-    await vector?.index.close()
+    await this.#vector?.index.close()
     await fitted?.close()
     await metadata.close()
   }

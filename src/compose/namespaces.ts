@@ -93,7 +93,6 @@ export class Namespaces {
     const { lexicalIndex, logger, vectorIndex } = this.#config
     const { embedder: openEmbedder, fitter: openFitter, maintain, tracker, turns } = this.#parts
     const store = await this.#parts.store()
-    const embedder = await openEmbedder?.()
     const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
     const readOnly = store.capabilities.readOnly
     const warn = (problem: RagError): void => logger.warn(problem.message, { namespace: name, ...problem.data })
@@ -114,10 +113,12 @@ export class Namespaces {
         warn,
         placeBelow: (uri) => placeOfIndex(uri, store, name),
       })
-    const vector = embedder && {
-      index: await openIndex(embedder, folder && join(folder, 'vectors')),
-      embedder,
-    }
+    const openVector =
+      openEmbedder &&
+      (async () => {
+        const embedder = await openEmbedder()
+        return { index: await openIndex(embedder, folder && join(folder, 'vectors')), embedder }
+      })
     const namespace = store.namespace(name)
     const fitter = await openFitter?.()
     const fitted =
@@ -138,7 +139,7 @@ export class Namespaces {
       store,
       namespace,
       lexical,
-      vector,
+      openVector,
       fitted,
       metadata: createMetadataIndex({ namespace, turns }),
       maintain,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { RerankOptions } from '../config/options.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import { completeReranker, type ResolvedReranker } from '../config/resolve-reranker.js'
@@ -8,6 +9,7 @@ import { buildPrompt } from '../llm/prompt.js'
 import type { Reranking } from '../pipelines/steps/rerank.js'
 import type { Reranker } from '../rerank/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import { stableJson } from '../util/stable-json.js'
 import { catalogue } from './catalogue.js'
 import { openGivenLlm } from './given-llm.js'
 
@@ -26,7 +28,12 @@ export function createReranking(
   const byKind = new Map<string, Reranking>()
   const opened = (options: ResolvedReranker): Reranking => {
     const { candidates, kind } = options
-    return { id: kind, open: part(() => openReranker(options, config)), candidates }
+    return {
+      id: kind,
+      fingerprint: fingerprintOf(options),
+      open: part(() => openReranker(options, config)),
+      candidates,
+    }
   }
   const own = rerank === false ? undefined : rerank.kind === 'instance' ? brought(rerank.instance) : opened(rerank)
   if (own !== undefined && rerank !== false && rerank.kind !== 'instance') byKind.set(rerank.kind, own)
@@ -47,7 +54,7 @@ export function createReranking(
 }
 
 function brought(reranker: Reranker): Reranking {
-  const { id, capabilities } = reranker
+  const { id, capabilities, fingerprint = randomUUID() } = reranker
   // It may be JavaScript and leave them out.
   const vectors = (capabilities as Partial<Reranker['capabilities']> | undefined)?.vectors === true
   const checked: Reranker = {
@@ -57,7 +64,17 @@ function brought(reranker: Reranker): Reranking {
     warmUp: async (options) => reranker.warmUp?.(options),
     close: async () => {},
   }
-  return { id, open: memoizeAsync(async () => checked), candidates: usualCandidates }
+  const open = memoizeAsync(async () => checked)
+  return { id, fingerprint: `${id} ${fingerprint}`, open, candidates: usualCandidates }
+}
+
+/** How many candidates there are is said beside it. */
+function fingerprintOf({ candidates: _candidates, ...options }: ResolvedReranker): string {
+  if (options.kind !== 'llm') return stableJson(options)
+  const { llm, ...own } = options
+  // Nobody can tell what a function does.
+  const model = llm.kind === 'instance' ? (llm.instance.fingerprint ?? llm.instance.id) : randomUUID()
+  return stableJson({ ...own, model })
 }
 
 async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConfig): Promise<Reranker> {

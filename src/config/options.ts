@@ -91,6 +91,12 @@ export interface UltraFastRAGOptions {
    * embedder (`kaggle` 32, `production` 64 …), else the embedder's own. Costs memory in proportion; on a CPU `maxBatchTokens` is met first.
    */
   readonly batchSize?: number
+  /**
+   * Milliseconds that a question waits for others to be embedded with, while others are being embedded already, 0 to 60,000. Default 0:
+   * those that come in the same turn of the event loop go together, and so do those that come while all calls are at work. For
+   * embedders that are services or your own; `onnx` batches whatever waits.
+   */
+  readonly batchTimeoutMs?: number
   /** Worker threads at most, at least 1; never more than there are cores. Default: the preset's (all cores). About 40 MB each. */
   readonly maxWorkers?: number
   /**
@@ -104,6 +110,24 @@ export interface UltraFastRAGOptions {
    * caller's to close. `false` caches nothing.
    */
   readonly cache?: false | AdapterName<'caches'> | CacheOptions | Cache
+  /**
+   * Whether what was found for a question is kept and found again, until the documents change. Default: the preset's (`true`; `research`:
+   * `false`).
+   */
+  readonly cacheQueries?: boolean
+  /**
+   * Whether an answer is kept and found again, as long as the passages it was written from are the same. Answers of a function are kept
+   * in this process; those of a ready-made model by its `fingerprint`, else its `id`. Default: the preset's (`true`; `research`: `false`).
+   */
+  readonly cacheAnswers?: boolean
+  /** Milliseconds for which the two keep what they have. Default 3,600,000, an hour; 0: until there is no room. */
+  readonly cacheTtlMs?: number
+  /**
+   * Whether a question gets the answer of an earlier one that means the same: nearly the same vector, and the same numbers, dates, units,
+   * negations, quotations, comparatives and names. Default `false`. Needs an embedder and `cacheAnswers`; see docs/caching.md for when
+   * not to. `true`: with the defaults of {@link SemanticCacheOptions}.
+   */
+  readonly semanticCache?: boolean | SemanticCacheOptions
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
@@ -343,6 +367,29 @@ export interface RedisCacheOptions extends CacheOptionsOf<'redis'> {
 /** Whatever a Keyv 5 speaks to; it stays the caller's to disconnect. */
 export interface KeyvCacheOptions extends Pick<CacheOptionsOf<'keyv'>, 'keyv'> {
   readonly kind: 'keyv'
+}
+
+/** When two questions mean the same. */
+export interface SemanticCacheOptions {
+  /** Similarity of their vectors, -1 to 1. Default 0.96. Vectors of quantized models are noisy by some 0.01. */
+  readonly threshold?: number
+  /** `true`: the answer is made anew, and the result tells what would have been served. Default `false`. */
+  readonly shadow?: boolean
+  /** Questions remembered in this process, 1 to 20,000; the oldest goes first. Default 2,000. Each costs its vector, and a look-up compares all. */
+  readonly maxQuestions?: number
+  /**
+   * Has the reranker `'cross-encoder'` compare questions that are not similar enough. Default `false`. `true`: from a similarity of 0.9,
+   * with a score of 0.9 at least.
+   */
+  readonly check?: boolean | SemanticCheckOptions
+}
+
+/** The second opinion on questions that are not similar enough. */
+export interface SemanticCheckOptions {
+  /** Similarity from which on it is asked for, -1 to 1. Default 0.9. */
+  readonly from?: number
+  /** What the cross-encoder must give, in its own scale. Default 0.9. */
+  readonly least?: number
 }
 
 export interface LlmOptions {

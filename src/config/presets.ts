@@ -16,6 +16,9 @@ export interface Preset {
   /** Threads; `'cores'` is as many as the machine has, which is also the limit. */
   readonly maxWorkers: number | 'cores'
   readonly cacheEmbeddings: boolean
+  /** Whether what was found, and what was answered, is kept. */
+  readonly cacheQueries: boolean
+  readonly cacheAnswers: boolean
   /** Where embeddings are cached beside memory: always, and when a Redis client is given. */
   readonly embeddingCache: { readonly disk: boolean; readonly redis: boolean }
   readonly enrichment: {
@@ -63,6 +66,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 32,
     maxWorkers: 'cores',
     cacheEmbeddings: true,
+    cacheQueries: true,
+    cacheAnswers: true,
     embeddingCache: { disk: false, redis: false },
     enrichment: { headings: true, keywords: false, llm: false, skip: false },
     maxConcurrentApiCalls: 5,
@@ -80,6 +85,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 32,
     maxWorkers: 4,
     cacheEmbeddings: true,
+    cacheQueries: true,
+    cacheAnswers: true,
     embeddingCache: { disk: true, redis: false },
     enrichment: { headings: true, keywords: true, llm: false, skip: false },
     maxConcurrentApiCalls: 3,
@@ -100,6 +107,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 64,
     maxWorkers: 8,
     cacheEmbeddings: true,
+    cacheQueries: true,
+    cacheAnswers: true,
     embeddingCache: { disk: true, redis: true },
     enrichment: { headings: true, keywords: false, llm: true, skip: false },
     maxConcurrentApiCalls: 10,
@@ -120,6 +129,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 16,
     maxWorkers: 2,
     cacheEmbeddings: false,
+    cacheQueries: false,
+    cacheAnswers: false,
     embeddingCache: { disk: false, redis: false },
     enrichment: { headings: true, keywords: false, llm: true, skip: false },
     maxConcurrentApiCalls: 2,
@@ -140,6 +151,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 128,
     maxWorkers: 'cores',
     cacheEmbeddings: true,
+    cacheQueries: true,
+    cacheAnswers: true,
     embeddingCache: { disk: false, redis: false },
     enrichment: { headings: false, keywords: true, llm: false, skip: true },
     maxConcurrentApiCalls: 1,

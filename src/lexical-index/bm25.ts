@@ -9,6 +9,7 @@ import { createTurns } from '../util/yield.js'
 import { type Batch, buildSegment } from './build.js'
 import { readSnapshot, type SavedSegment, writeSnapshot } from './files.js'
 import type { MergeInput } from './merge.js'
+import { ScoreArrays } from './score-arrays.js'
 import { type Bm25Weights, searchViews } from './search.js'
 import { type Segment, viewSegment } from './segment.js'
 import type {
@@ -91,6 +92,7 @@ class Index implements Bm25Index {
   readonly #pool = new WorkerPool({ worker: 'lexical', size: 1 })
   readonly #analyzerFor = createAnalyzers()
   readonly #turns = createTurns()
+  readonly #scores = new ScoreArrays()
   /** Of segments. */
   readonly #readers = new Readers()
   #epoch: number
@@ -164,7 +166,9 @@ class Index implements Bm25Index {
     return this.#readers.while(async () => {
       await this.#turns.next()
       const terms = await queryTerms(text, await this.#queryAnalyzers(views), this.#turns)
-      return searchViews({ views, terms, topK, allow: options.allow, k1, b, documentWeight }, this.#turns)
+      const { allow, alsoScore } = options
+      const plan = { views, terms, topK, allow, alsoScore, k1, b, documentWeight }
+      return searchViews(plan, this.#turns, this.#scores)
     })
   }
 

@@ -59,11 +59,24 @@ export interface LexicalSearchOptions {
   readonly allow?: RangeSet
   /** Weight λ of the document's score beside the chunk's. Default 0.5; 0 ranks by chunks alone. */
   readonly documentWeight?: number
+  /**
+   * Numbers whose scores are wanted too, however many are better. Asked once, when the best are known, so that another search can tell them
+   * meanwhile; all is of one epoch. When it rejects, so does the search.
+   */
+  readonly alsoScore?: () => Promise<readonly number[]>
+}
+
+export interface LexicalMatch {
+  readonly number: number
+  /** Above 0. */
+  readonly score: number
 }
 
 export interface LexicalResult {
   /** Best first; equal scores in the order of their numbers. */
-  readonly matches: readonly { readonly number: number; readonly score: number }[]
+  readonly matches: readonly LexicalMatch[]
+  /** With `alsoScore`: those of its numbers that hold any of the terms, in the order given; `allow` does not matter. */
+  readonly also?: readonly LexicalMatch[]
   /** The query's terms as the index knows them: what was searched, and how rare it is. */
   readonly terms: readonly QueryTerm[]
 }

@@ -5,6 +5,11 @@ export interface Llm extends Closable {
   /** Shown in the metadata event. */
   readonly id: string
   /**
+   * Model and parameters: whatever changes what it writes changes this, so that answers that were kept are not found any more. Absent:
+   * the id.
+   */
+  readonly fingerprint?: string
+  /**
    * Streams the answer with `[n]` markers after what source `n` supports. Streaming nothing means that the sources do not answer.
    * A bracketed number that is no citation is written `\[n]`. Stops soon after `signal` fires. Failures throw from the iterator.
    */

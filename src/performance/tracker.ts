@@ -47,6 +47,8 @@ export interface CacheSummary {
   readonly misses: number
   /** Hits of all look-ups, 0 to 1; 0 before the first. */
   readonly hitRate: number
+  /** Milliseconds that computing the hits took when it was done, as `cache.NAME.savedMs` was counted. */
+  readonly savedMs: number
 }
 
 /** Plain data, by name in alphabetical order. */
@@ -313,7 +315,8 @@ function summariseCaches(counters: ReadonlyMap<string, number>): Record<string, 
   return byName(names, (name) => {
     const hits = counters.get(`cache.${name}.hit`) ?? 0
     const misses = counters.get(`cache.${name}.miss`) ?? 0
-    return { hits, misses, hitRate: hits + misses === 0 ? 0 : hits / (hits + misses) }
+    const savedMs = counters.get(`cache.${name}.savedMs`) ?? 0
+    return { hits, misses, hitRate: hits + misses === 0 ? 0 : hits / (hits + misses), savedMs }
   })
 }
 
@@ -340,12 +343,13 @@ function formatSummary(summary: PerformanceSummary): string {
       ...Object.entries(summary.stages).map(([name, row]) => [name, String(row.count), ...durations(row)]),
     ]),
     table([
-      ['cache', 'hits', 'misses', 'hit rate'],
-      ...Object.entries(summary.caches).map(([name, { hits, misses, hitRate }]) => [
+      ['cache', 'hits', 'misses', 'hit rate', 'saved ms'],
+      ...Object.entries(summary.caches).map(([name, { hits, misses, hitRate, savedMs }]) => [
         name,
         String(hits),
         String(misses),
         `${(hitRate * 100).toFixed(1)}%`,
+        savedMs.toFixed(0),
       ]),
     ]),
     table([['counter', 'count'], ...Object.entries(summary.counters).map(([name, count]) => [name, String(count)])]),

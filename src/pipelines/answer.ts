@@ -1,10 +1,26 @@
-import type { CacheReport, Citation, QueryOptions, QueryResult, Source, Timings } from '../core/answer.js'
+import type {
+  CacheReport,
+  Citation,
+  QueryOptions,
+  QueryResult,
+  SemanticReport,
+  Source,
+  Timings,
+} from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, QueryStage } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
-import { findHits, type RetrieveTools, rankHits } from './retrieve.js'
-import { createCitationParser } from './steps/cite.js'
+import { findRanked, type RetrieveTools } from './retrieve.js'
+import { findTwin, type SemanticCaching, type Twin } from './semantic.js'
+import {
+  type AnswerAsked,
+  type AnswerCaching,
+  type AnswerPart,
+  answerThroughCache,
+  writeAnswer,
+} from './steps/cached-answer.js'
+import type { CitedPart } from './steps/cite.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
 
@@ -16,14 +32,19 @@ export interface AnswerTools extends RetrieveTools {
     readonly sources: readonly PromptSource[]
     readonly terms: readonly PromptTerm[]
   }) => Prompt
+  /** Absent: every answer is written. */
+  readonly answers: AnswerCaching | undefined
+  /** Absent: only the same question has the same answer. */
+  readonly semantic: SemanticCaching | undefined
 }
 
-const cache: CacheReport = { retrieval: 'off', answer: 'off' }
+/** Options of {@link answerQuestion}. */
+export type AnswerOptions = QueryOptions & { readonly maxContextChars: number }
 
-/** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; ending it early stops the model. */
+/** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
   question: Question,
-  options: QueryOptions & { readonly maxContextChars: number },
+  options: AnswerOptions,
   tools: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   const text = typeof question === 'string' ? question : question.text
@@ -31,46 +52,119 @@ export async function* answerQuestion(
     throw new RagError('BAD_INPUT', 'A question needs words.', { hint: 'Use retrieve() to search by a vector alone.' })
   }
   const clock = new StageClock(tools)
-
   yield clock.begin('retrieve')
-  const found = await findHits(question, options, tools)
+  const looked = await findTwin(text, options, tools)
+  if (looked?.twin !== undefined && looked.isServed) {
+    yield* replay(looked.twin, clock, tools)
+    return
+  }
 
-  if (tools.reranking !== undefined) yield clock.begin('rerank')
-  const ranked = await rankHits(found, question, options, tools)
+  let startReranking = () => {}
+  const reranking = new Promise<'begins'>((resolve) => {
+    startReranking = () => resolve('begins')
+  })
+  const ranking = findRanked(question, options, tools, startReranking)
+  // Awaited below, unless the reader leaves at the stage in between.
+  ranking.catch(() => {})
+  if ((await Promise.race([ranking, reranking])) === 'begins') yield clock.begin('rerank')
+  const { cache: retrieval, ranked, terms } = await ranking
 
   yield clock.begin('pack')
   const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
-  const prompt = tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms: found.terms })
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')
-  const llm = await tools.llm()
-  const parser = createCitationParser(sources)
-  let answered = false
+  const progress: Progress = { answered: false, invented: 0, answer: 'off' }
   if (sources.length > 0) {
-    await tools.turn()
-    for await (const delta of llm.generate(prompt, options.signal === undefined ? {} : { signal: options.signal })) {
-      options.signal?.throwIfAborted()
-      for (const event of parser.push(delta)) {
-        if (event.type === 'answer-delta' && event.text.trim() !== '') answered = true
-        yield event
-      }
+    const asked: AnswerAsked = {
+      question: text,
+      sources,
+      terms,
+      buildPrompt: () => tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms }),
+      namespace: tools.namespace.name,
+      signal: options.signal,
+      llm: async () => {
+        const model = await tools.llm()
+        await tools.turn()
+        return model
+      },
+      now: tools.now,
+      onLookup: (found) => {
+        progress.answer = found
+      },
     }
-    yield* parser.end()
+    const { answers } = tools
+    yield* observed(
+      answers === undefined ? writeAnswer(asked, options.signal) : answerThroughCache(asked, answers),
+      progress,
+    )
   }
+  if (progress.answered) looked?.remember()
+  const semantic = looked?.twin && shadowOf(looked.twin)
+  const { answer } = progress
+  yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
+}
 
-  yield {
+/** The answer to an earlier question that means the same. */
+async function* replay(
+  { parts, retrieval, similarity, sources }: Twin,
+  clock: StageClock,
+  tools: AnswerTools,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  yield clock.begin('pack')
+  yield { type: 'sources', sources }
+  yield clock.begin('generate')
+  const progress: Progress = { answered: false, invented: 0, answer: 'hit' }
+  yield* observed(parts, progress)
+  const semantic = { similarity, served: true }
+  yield await lastEvent(progress, sources.length, { retrieval, answer: 'hit', semantic }, clock, tools)
+}
+
+/** What is known of an answer when it is complete. */
+interface Progress {
+  answered: boolean
+  invented: number
+  answer: CacheReport['answer']
+}
+
+async function* observed(
+  parts: Iterable<AnswerPart> | AsyncIterable<AnswerPart>,
+  progress: Progress,
+): AsyncGenerator<CitedPart, void, undefined> {
+  for await (const part of parts) {
+    if (part.type === 'end') {
+      progress.invented = part.invented
+      continue
+    }
+    if (part.type === 'answer-delta' && part.text.trim() !== '') progress.answered = true
+    yield part
+  }
+}
+
+async function lastEvent(
+  { answered, invented }: Progress,
+  hits: number,
+  cache: CacheReport,
+  clock: StageClock,
+  tools: AnswerTools,
+): Promise<AnswerEvent> {
+  return {
     type: 'metadata',
     ...(answered
       ? { outcome: 'answered' as const }
-      : { outcome: 'no-answer' as const, reason: reasonFor(hits.length, tools) }),
+      : { outcome: 'no-answer' as const, reason: reasonFor(hits, tools) }),
     finishReason: answered ? 'stop' : 'no-answer',
     timings: clock.end(),
     cache,
-    model: llm.id,
-    inventedCitations: parser.invented,
+    model: (await tools.llm()).id,
+    inventedCitations: invented,
   }
+}
+
+function shadowOf({ parts, question, similarity }: Twin): SemanticReport {
+  const answer = parts.map((part) => (part.type === 'answer-delta' ? part.text : '')).join('')
+  return { similarity, served: false, question, answer }
 }
 
 /** Drains the events into one result. */

@@ -2,7 +2,8 @@ import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import { type BootstrapOptions, type PairedDifference, pairedBootstrap } from '../eval/bootstrap.js'
 import { type Judgements, mean, ndcg } from '../eval/metrics.js'
-import { type FoundLegs, type Fuse, findLegs, joinLegs, type RankedList, type RetrieveTools } from './retrieve.js'
+import { type FoundLegs, type Fuse, findLegs, type RankedList, type RetrieveTools } from './retrieve.js'
+import { joinLegs } from './steps/search-legs.js'
 
 /** A question and what answers it. */
 export interface LabelledQuestion {

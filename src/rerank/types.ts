@@ -5,6 +5,8 @@ export interface Reranker extends Closable {
   /** Short name, for messages and statistics. */
   readonly id: string
   readonly capabilities: RerankerCapabilities
+  /** Model and options: whatever changes the order changes this. Absent: what it ordered is found again in this process only. */
+  readonly fingerprint?: string
   /**
    * Scores candidates. Resolves with a subset of them, each once, best first, at least `min(topK, candidates)` unless nothing can be said
    * of some: those that are left out keep their order behind the others. Equal scores keep the order of the candidates. The same

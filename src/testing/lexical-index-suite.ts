@@ -266,6 +266,34 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
     assert.deepEqual(await scores({}), await scores({ documentWeight: 0.5 }))
   })
 
+  withIndex('scores other numbers too, as a search that reached so deep would', async (index) => {
+    await publish(
+      index,
+      1,
+      consecutive(0, 40).map((place) => plain(place * 10, `zebra ${'grass '.repeat(place % 7)}`, 'lion')),
+    )
+    await publish(index, 2, [], { removed: [[50, 51]] })
+    const asked = [390, 0, 1, 50, 7, 1e15, 120]
+    for (const documentWeight of [0, 0.5]) {
+      const { matches } = await index.search('zebra grass', { topK: 1_000, documentWeight })
+      const scores = new Map(matches.map(({ number, score }) => [number, score]))
+      let asking = 0
+      const alsoScore = async () => {
+        asking++
+        return asked
+      }
+      const found = await index.search('zebra grass', { topK: 2, documentWeight, alsoScore })
+      assert.deepEqual(found.matches, matches.slice(0, 2))
+      assert.deepEqual(
+        found.also,
+        [390, 0, 120].map((number) => ({ number, score: scores.get(number) })),
+      )
+      assert.equal(asking, 1)
+    }
+    const problem = new Error('the other search failed')
+    await assert.rejects(index.search('zebra', { topK: 2, alsoScore: () => Promise.reject(problem) }), problem)
+  })
+
   withIndex('tells how rare the terms are', async (index) => {
     await publish(index, 1, [plain(0, 'zebra', 'zebra lion', 'lion', 'tiger'), plain(10, 'zebra')])
     const { terms } = await index.search('zebra tiger quokka', { topK: 1 })

@@ -3,10 +3,25 @@ import { decodePiece } from '../../core/piece.js'
 import { RangeSet } from '../../core/range-set.js'
 import type { MetadataIndex } from '../../metadata-index/metadata-index.js'
 import type { StoreNamespace } from '../../store/types.js'
-import { compileFilter, metadataReader } from '../../util/filter.js'
+import { compileFilter, isEmptyFilter, metadataReader } from '../../util/filter.js'
+import type { NamespaceIndexes } from '../catch-up.js'
+import type { RetrieveTools } from '../retrieve.js'
+import { timed } from './timed.js'
 
 /** Attempts to find the columns there that were just made: they may be forgotten when the store no longer lists its changes. */
 const maxAttempts = 3
+
+/** The chunk numbers a question's filter allows; `undefined` without one. */
+export async function allowFor(
+  filter: Filter | undefined,
+  { metadata }: Pick<NamespaceIndexes, 'metadata'>,
+  tools: RetrieveTools,
+  signal?: AbortSignal,
+): Promise<RangeSet | undefined> {
+  if (filter === undefined || isEmptyFilter(filter)) return undefined
+  const { freshen, namespace } = tools
+  return timed('query.filter', tools, () => allowedNumbers(filter, { metadata, namespace, freshen }, signal))
+}
 
 /**
  * The chunk numbers a filter allows, told from the metadata in memory. `freshen` brings what was just made to the epoch that the

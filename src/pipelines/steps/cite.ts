@@ -32,6 +32,25 @@ export function createCitationParser(sources: readonly Source[]): CitationParser
   return new StreamingParser(sources)
 }
 
+/** The citation of a stretch `[start, end)` of what a source shows. */
+export function citationOf(source: Source, position: Citation['position'], { start, end }: Stretch): Citation {
+  const { chunk, marker } = source
+  const { span, text } = shownText(source)
+  // Of a text around the passage only the page is known on which it begins.
+  const isInside = span.start + start >= chunk.span.start && span.start + start < chunk.span.end
+  const { page } = isInside ? chunk.span : span
+  return {
+    marker,
+    position,
+    documentId: chunk.documentId,
+    chunkId: chunk.id,
+    title: chunk.title,
+    ...(page === undefined ? {} : { page }),
+    span: { start: span.start + start, end: span.start + end },
+    quote: text.slice(start, end),
+  }
+}
+
 class StreamingParser implements CitationParser {
   readonly #sources: ReadonlyMap<number, CitedSource>
   #held = ''
@@ -200,22 +219,7 @@ class CitedSource {
   }
 
   cite(statement: string, position: Citation['position']): Citation {
-    const { chunk } = this.#source
-    const { span, text } = shownText(this.#source)
-    const { start, end } = this.#quoted(statement) ?? this.#mostAlike(statement)
-    // Of a text around the passage only the page is known on which it begins.
-    const isInside = span.start + start >= chunk.span.start && span.start + start < chunk.span.end
-    const { page } = isInside ? chunk.span : span
-    return {
-      marker: this.marker,
-      position,
-      documentId: chunk.documentId,
-      chunkId: chunk.id,
-      title: chunk.title,
-      ...(page === undefined ? {} : { page }),
-      span: { start: span.start + start, end: span.start + end },
-      quote: text.slice(start, end),
-    }
+    return citationOf(this.#source, position, this.#quoted(statement) ?? this.#mostAlike(statement))
   }
 
   /** The sentences that hold the statement word for word; its last punctuation may differ. */

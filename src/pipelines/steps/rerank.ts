@@ -12,6 +12,8 @@ import type { NumberedHit } from '../retrieve.js'
 export interface Reranking {
   /** For messages. */
   readonly id: string
+  /** Whatever shapes its order; one that cannot tell has another one in every process. */
+  readonly fingerprint: string
   /** Opens it, if that has not been done. */
   readonly open: () => Promise<Reranker>
   /** Hits it is given; more where more are wanted, never more than {@link maxReranked}. */

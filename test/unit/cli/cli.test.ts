@@ -105,6 +105,7 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       chunks: 6,
       epoch: 2,
       storage: { id: 'x', directory: undefined, readOnly: false },
+      caches: [],
       indexes: {
         lexical: { chunks: 6, segments: 1, bytes: 10, epoch: 2 },
         metadata: { rows: 0, columns: 0, bytes: 0 },

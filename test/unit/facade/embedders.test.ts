@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -144,6 +144,35 @@ describe('an embedder that cannot be loaded', () => {
     await expect(rag.warmUp()).rejects.toMatchObject({ code: 'NOT_FOUND' })
     cpSync(modelFolder(), model, { recursive: true })
     expect(await rag.ingest(many)).toMatchObject({ documents: 50 })
+  })
+
+  it('is in nobody’s way who needs no vectors: documents are listed, counted and removed', async () => {
+    const [storage, model] = [makeFolder(), join(makeFolder(), 'model')]
+    cpSync(modelFolder(), model, { recursive: true })
+    const first = open({ storage, embedder: { kind: 'onnx', model } })
+    await first.ingest([
+      { id: 'a', text: 'A canary sings.' },
+      { id: 'b', text: 'A zebra runs.' },
+      { id: 'c', text: 'A whale dives.' },
+    ])
+    await first.close()
+    renameSync(model, `${model}-away`)
+
+    const rag = open({ storage, embedder: { kind: 'onnx', model } })
+    const ids: string[] = []
+    for await (const { id } of rag.documents()) ids.push(id)
+    expect(ids.toSorted()).toEqual(['a', 'b', 'c'])
+    expect(await rag.remove({ documentId: 'a' })).toBe(1)
+    const stats = await rag.stats()
+    expect(stats).toMatchObject({ documents: 2, indexes: { lexical: { chunks: 2, epoch: stats.epoch } } })
+    expect(stats.indexes).not.toHaveProperty('vector')
+    await expect(rag.query('Which animal sings?')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+
+    renameSync(`${model}-away`, model)
+    const hits = await rag.retrieve('Which animal runs?')
+    expect(hits.map(({ chunk }) => chunk.documentId).toSorted()).toEqual(['b', 'c'])
+    expect(hits[0]?.scores.vector).toBeDefined()
+    expect((await rag.stats()).indexes.vector).toMatchObject({ vectors: 2 })
   })
 
   it('because its weights are damaged is told by name, not document by document', async () => {

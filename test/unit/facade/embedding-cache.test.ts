@@ -25,7 +25,7 @@ async function run(options: UltraFastRAGOptions, questions = ['river 3', 'river 
       return fake.embed(texts, how)
     },
   }
-  const rag = new UltraFastRAG({ embedder, ...options })
+  const rag = new UltraFastRAG({ embedder, cacheQueries: false, ...options })
   const report = await rag.ingest(documents)
   const hits = []
   for (const question of questions) hits.push(await rag.retrieve(question))

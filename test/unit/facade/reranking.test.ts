@@ -140,7 +140,7 @@ describe('a reranker of one’s own', () => {
   })
 
   it('orders the sources of an answer, and its time is told', async () => {
-    const rag = await open({ rerank: reversing })
+    const rag = await open({ rerank: reversing, cacheQueries: false })
     const before = (await rag.query('Where does the red fox run?', { rerank: false })).sources
     const { sources, timings } = await rag.query('Where does the red fox run?')
     expect(ids(sources)).toEqual(ids(before).reverse())

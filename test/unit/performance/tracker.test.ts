@@ -106,8 +106,8 @@ describe('createPerformanceTracker', () => {
     tracker.count('chunks', 12)
     const { caches, counters } = tracker.summary()
     expect(caches).toEqual({
-      answer: { hits: 3, misses: 1, hitRate: 0.75 },
-      'query.embedding': { hits: 0, misses: 4, hitRate: 0 },
+      answer: { hits: 3, misses: 1, hitRate: 0.75, savedMs: 0 },
+      'query.embedding': { hits: 0, misses: 4, hitRate: 0, savedMs: 0 },
     })
     expect(counters.chunks).toBe(12)
   })

@@ -54,6 +54,7 @@ describe('an approximate index', () => {
       adaptive: false,
       addsScores: false,
       watchRecall: undefined,
+      caching: undefined,
       freshen: async () => {},
       fuse: (lists: readonly { matches: readonly { number: number; score: number }[] }[]) =>
         fuseByRank(lists.map(({ matches }) => ({ matches, weight: 1 }))),

@@ -1,0 +1,126 @@
+import type { Cache } from '../cache/types.js'
+import type { Gauges, PerformanceTracker } from '../performance/tracker.js'
+
+/** What one cache did since it was opened, in this process. */
+export interface CacheTierReport {
+  /** What is kept: `embeddings`, `retrieval` or `answers`. */
+  readonly name: string
+  /** `near`: the memory of this process. `far`: what lies behind it. */
+  readonly tier: 'near' | 'far'
+  /** Kind of cache: `memory`, `disk`, `redis` … */
+  readonly kind: string
+  /** Keys that were found, and that were not; a far cache is asked for what the near one does not have. */
+  readonly hits: number
+  readonly misses: number
+  /** 0 to 1; 0 before the first look-up. */
+  readonly hitRate: number
+  /** Mean milliseconds of a look-up, of however many keys. */
+  readonly readMs: number
+  /** Absent where the cache cannot tell. Of a far one they are those of all that it keeps. */
+  readonly entries?: number
+  readonly bytes?: number
+  /** Entries dropped for want of room since it was opened. */
+  readonly evictions?: number
+}
+
+/** Milliseconds after which a cache that was asked for its size is not waited for any longer. */
+const patienceMs = 500
+
+interface Watched {
+  readonly name: string
+  readonly tier: CacheTierReport['tier']
+  readonly cache: Cache
+  hits: number
+  misses: number
+  reads: number
+  readMs: number
+  /** As it was last told; gauges cannot wait. */
+  size: Pick<CacheTierReport, 'entries' | 'bytes' | 'evictions'>
+}
+
+/** Counts what each cache finds, tier by tier. The tracker shows it as the gauges `cache.NAME.TIER`. */
+export class CacheMonitor {
+  readonly #tracker: Pick<PerformanceTracker, 'watch'>
+  readonly #watched: Watched[] = []
+
+  constructor(tracker: Pick<PerformanceTracker, 'watch'>) {
+    this.#tracker = tracker
+  }
+
+  /** The same cache, counted. */
+  watch(name: string, tier: CacheTierReport['tier'], cache: Cache): Cache {
+    const watched: Watched = { name, tier, cache, hits: 0, misses: 0, reads: 0, readMs: 0, size: {} }
+    this.#watched.push(watched)
+    this.#tracker.watch(`cache.${name}.${tier}`, () => toGauges(watched))
+    const get: Cache['get'] = async (keys) => {
+      const began = performance.now()
+      const found = await cache.get(keys)
+      watched.reads++
+      watched.readMs += performance.now() - began
+      for (const hit of found) {
+        if (hit === undefined) watched.misses++
+        else watched.hits++
+      }
+      return found
+    }
+    // Methods may be private to a class: a proxy of the object would not do.
+    return {
+      id: cache.id,
+      capabilities: cache.capabilities,
+      get,
+      set: (entries) => cache.set(entries),
+      delete: (keys) => cache.delete(keys),
+      clear: () => cache.clear(),
+      ...(cache.prune === undefined ? {} : { prune: cache.prune.bind(cache) }),
+      ...(cache.stats === undefined ? {} : { stats: cache.stats.bind(cache) }),
+      close: () => cache.close(),
+    }
+  }
+
+  /** Of every cache that was opened, in that order. A size that does not come soon is left out. */
+  async report(): Promise<CacheTierReport[]> {
+    return Promise.all(
+      this.#watched.map(async (watched) => {
+        watched.size = await sizeOf(watched.cache)
+        return toReport(watched)
+      }),
+    )
+  }
+}
+
+async function sizeOf(cache: Cache): Promise<Watched['size']> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, undefined).unref()
+  })
+  try {
+    const stats = await Promise.race([cache.stats?.(), late])
+    if (stats === undefined) return {}
+    const { entries, bytes, evictions } = stats
+    return { entries, bytes, evictions }
+  } catch {
+    // A sick cache cannot tell; whoever asks wants to know of the others.
+    return {}
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function toReport({ name, tier, cache, hits, misses, reads, readMs, size }: Watched): CacheTierReport {
+  const lookups = hits + misses
+  return {
+    name,
+    tier,
+    kind: cache.id,
+    hits,
+    misses,
+    hitRate: lookups === 0 ? 0 : hits / lookups,
+    readMs: reads === 0 ? 0 : readMs / reads,
+    ...size,
+  }
+}
+
+function toGauges(watched: Watched): Gauges {
+  const { name: _name, tier: _tier, kind: _kind, ...numbers } = toReport(watched)
+  return numbers
+}

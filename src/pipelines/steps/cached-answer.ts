@@ -1,0 +1,176 @@
+import type { Citation, Source } from '../../core/answer.js'
+import type { Span } from '../../core/chunk.js'
+import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
+import { sha256Hex } from '../../util/hash.js'
+import type { SharedIteration } from '../../util/shared-iteration.js'
+import { type CitedPart, citationOf, createCitationParser } from './cite.js'
+import { shownText } from './pack.js'
+import type { ResultCache } from './result-cache.js'
+
+/** What answering looks answers up with; `compose` provides it. */
+export interface AnswerCaching {
+  readonly results: ResultCache<KeptAnswer>
+  /** Of the whole application. */
+  readonly sharing: SharedIteration<AnswerPart>
+  readonly storeId: string
+  /** The model and whatever shapes what it writes, the instructions and the form of the prompt among them. */
+  readonly fingerprint: string
+  /** Whether the model reads the prompt's text alone; else an answer holds for the same scores and words only. */
+  readonly textOnly: boolean
+}
+
+/** A part of an answer; the last one tells how many citations were invented. */
+export type AnswerPart = CitedPart | { readonly type: 'end'; readonly invented: number }
+
+/** An answer as it was streamed: text, and after each marker what it cites. */
+export interface KeptAnswer {
+  readonly parts: readonly (string | KeptCitation)[]
+  readonly invented: number
+}
+
+/** Places in the answer, and in what the source shows; the rest of a citation is the source's own. */
+type KeptCitation = readonly [marker: number, from: number, to: number, start: number, end: number]
+
+/** What an answer is written from. */
+export interface AnswerAsked {
+  readonly question: string
+  readonly sources: readonly Source[]
+  readonly terms: readonly PromptTerm[]
+  /** Makes the prompt of the three. */
+  readonly buildPrompt: () => Prompt
+  readonly namespace: string
+  readonly signal: AbortSignal | undefined
+  /** Gives the model, and waits for its turn. */
+  readonly llm: () => Promise<Llm>
+  readonly now: () => number
+  /** Told where the answer comes from before its first part. */
+  readonly onLookup: (cache: 'hit' | 'miss') => void
+}
+
+/** Raised when answers are kept, or citations found, otherwise. */
+const version = 'answer/1'
+
+/** What the model writes, with its citations. Stops the model when the signal fires or the iterator is ended. */
+export async function* writeAnswer(
+  { buildPrompt, llm, sources }: Pick<AnswerAsked, 'buildPrompt' | 'llm' | 'sources'>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<AnswerPart, void, undefined> {
+  const parser = createCitationParser(sources)
+  const model = await llm()
+  for await (const delta of model.generate(buildPrompt(), signal === undefined ? {} : { signal })) {
+    signal?.throwIfAborted()
+    yield* parser.push(delta)
+  }
+  yield* parser.end()
+  yield { type: 'end', invented: parser.invented }
+}
+
+/**
+ * The answer to a prompt from the cache, part by part as it was streamed, else written once for all who ask for it at the same time. An
+ * answer is found as long as prompt, sources and model are the same, whatever else happened to the documents.
+ */
+export async function* answerThroughCache(
+  asked: AnswerAsked,
+  caching: AnswerCaching,
+): AsyncGenerator<AnswerPart, void, undefined> {
+  const { now, onLookup, signal } = asked
+  const key = answerKey(asked, caching)
+  const found = await readKept(key, asked.sources, caching)
+  signal?.throwIfAborted()
+  onLookup(found === undefined ? 'miss' : 'hit')
+  if (found !== undefined) {
+    yield* found
+    return
+  }
+  async function* writeAndKeep(stop: AbortSignal): AsyncGenerator<AnswerPart, void, undefined> {
+    const began = now()
+    const parts: (string | KeptCitation)[] = []
+    for await (const part of writeAnswer(asked, stop)) {
+      if (part.type === 'answer-delta') parts.push(part.text)
+      else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
+      else caching.results.keep(key, { parts, invented: part.invented }, { costMs: now() - began })
+      yield part
+    }
+  }
+  for await (const part of caching.sharing.read(key, writeAndKeep, signal)) {
+    // One reader may change what it got; the others must not see it.
+    yield part.type === 'citation' ? { ...part, citation: structuredClone(part.citation) } : part
+  }
+}
+
+/** The parts of the answer to a prompt that would be made of these, where there is one; nothing is written. */
+export function findKeptAnswer(
+  asked: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
+  caching: AnswerCaching,
+): Promise<AnswerPart[] | undefined> {
+  return readKept(answerKey(asked, caching), asked.sources, caching)
+}
+
+async function readKept(
+  key: string,
+  sources: readonly Source[],
+  { results }: AnswerCaching,
+): Promise<AnswerPart[] | undefined> {
+  const kept = await results.get(key)
+  const found = kept && readAgain(kept, sources)
+  if (kept !== undefined && found === undefined) results.drop(key)
+  return found
+}
+
+/**
+ * Of all that the prompt is made of, which is faster than to make it: an id stands for document, title, headings and passage. The
+ * places are there because citations name them.
+ */
+function answerKey(
+  { namespace, question, sources, terms }: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
+  { fingerprint, storeId, textOnly }: AnswerCaching,
+): string {
+  // Arrays of plain values: equal ones give equal JSON, which tells lone surrogates apart, too.
+  const shown = sources.map((source) => {
+    const { id, language, span } = source.chunk
+    const { text, span: around } = source.context === undefined ? { text: '', span } : shownText(source)
+    return [id, language, ...placeOf(span), ...placeOf(around), text]
+  })
+  const scored = [sources.map(({ score }) => score), terms.map((term) => [term.term, term.idf, term.documentFrequency])]
+  return sha256Hex(version, storeId, namespace, fingerprint, JSON.stringify([question, shown, textOnly ? [] : scored]))
+}
+
+function placeOf({ start, end, page = 0 }: Span): readonly number[] {
+  return [start, end, page]
+}
+
+function toKept({ marker, position, span }: Citation, sources: readonly Source[]): KeptCitation {
+  const from = shownText(sources[marker - 1] as Source).span.start
+  return [marker, position.start, position.end, span.start - from, span.end - from]
+}
+
+/** The parts of an answer; `undefined` where it cites what its sources do not have. */
+function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
+  const read: AnswerPart[] = []
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      read.push({ type: 'answer-delta', text: part })
+      continue
+    }
+    const [marker, from, to, start, end] = part
+    const source = sources[marker - 1]
+    if (source === undefined || start > end || end > shownText(source).text.length) return undefined
+    read.push({ type: 'citation', citation: citationOf(source, { start: from, end: to }, { start, end }) })
+  }
+  return [...read, { type: 'end', invented }]
+}
+
+/** What somebody else wrote under the key of an answer is none. */
+export function decodeAnswer(data: unknown): KeptAnswer | undefined {
+  const { parts, invented } = (data ?? {}) as { readonly parts?: unknown; readonly invented?: unknown }
+  if (!Array.isArray(parts) || !isPlace(invented)) return undefined
+  return parts.every((part) => typeof part === 'string' || isKeptCitation(part)) ? { parts, invented } : undefined
+}
+
+function isKeptCitation(value: unknown): value is KeptCitation {
+  return Array.isArray(value) && value.length === 5 && value.every(isPlace)
+}
+
+function isPlace(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

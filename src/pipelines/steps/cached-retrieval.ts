@@ -1,0 +1,186 @@
+import type { LegScores, Question, RetrieveOptions } from '../../core/search.js'
+import type { QueryTerm } from '../../lexical-index/types.js'
+import type { StoreNamespace } from '../../store/types.js'
+import { isEmptyFilter } from '../../util/filter.js'
+import { sha256Hex } from '../../util/hash.js'
+import type { SingleFlight } from '../../util/single-flight.js'
+import { stableJson } from '../../util/stable-json.js'
+import type { NumberedHit, RetrieveTools } from '../retrieve.js'
+import type { ResultCache } from './result-cache.js'
+
+/** What retrieval looks results up with; `compose` provides it. */
+export interface RetrievalCaching {
+  readonly results: ResultCache<KeptRanking>
+  /** Of the whole application. */
+  readonly flights: SingleFlight<KeptRanking>
+  readonly storeId: string
+  /** Whatever shapes a ranking beside the documents, the embedder and the call: options of fusion, indexes and reranker. */
+  readonly fingerprint: string
+  /** Runs a task of its own, which ends with `signal` and with `close()`, whatever becomes of the call that began it. */
+  readonly alone: <Result>(task: (signal: AbortSignal) => Promise<Result>, signal: AbortSignal) => Promise<Result>
+}
+
+/** Hits, best first, with the words of the question as the lexical index knows them. */
+export interface RankedHits {
+  readonly ranked: readonly NumberedHit[]
+  readonly terms: readonly QueryTerm[]
+}
+
+/** A ranking as it is kept: hits by number and content, so that what it finds again is what was found. */
+export interface KeptRanking {
+  readonly hits: readonly KeptHit[]
+  readonly terms: readonly QueryTerm[]
+}
+
+/** `id` is a hash of the passage and of the document it belongs to. */
+type KeptHit = readonly [number: number, id: string, score: number, scores: LegScores]
+
+/** What a ranking is looked up by, beside the tools. */
+export interface RankingAsked {
+  readonly question: Question
+  readonly options: RetrieveOptions
+}
+
+/** Raised when rankings are made otherwise from the same inputs. */
+const version = 'retrieval/1'
+
+/**
+ * The ranking of a question from the cache, else from `compute`, which runs once for all who ask the same at the same time. What is kept is
+ * of one epoch of the documents and is found in no other; its passages are read from the store again, and one that is not there
+ * as it was makes it a miss. `shared`: others computed it meanwhile.
+ */
+export async function rankThroughCache(
+  asked: RankingAsked,
+  caching: RetrievalCaching,
+  tools: RetrieveTools,
+  compute: (signal: AbortSignal | undefined) => Promise<RankedHits>,
+): Promise<RankedHits & { readonly cache: 'hit' | 'miss' }> {
+  const { signal } = asked.options
+  await tools.freshen()
+  await tools.turn()
+  signal?.throwIfAborted()
+  const key = await rankingKey(asked, caching, tools)
+  // Documents are coming in: what is found now is true for this moment only.
+  if (key === undefined) return { ...(await compute(signal)), cache: 'miss' }
+  const kept = await caching.results.get(key)
+  signal?.throwIfAborted()
+  const found = kept && readAgain(kept, tools.namespace)
+  if (found !== undefined) return { ...found, cache: 'hit' }
+  if (kept !== undefined) caching.results.drop(key)
+
+  let own: RankedHits | undefined
+  const run = async (signal: AbortSignal): Promise<KeptRanking> => {
+    const began = tools.now()
+    own = await compute(signal)
+    const ranking = toKept(own)
+    const isSame = (await rankingKey(asked, caching, tools)) === key
+    if (isSame && isComplete(own, tools)) caching.results.keep(key, ranking, { costMs: tools.now() - began })
+    return ranking
+  }
+  const { value } = await caching.flights.run(key, (stop) => caching.alone(run, stop), signal)
+  // Whoever waited with others reads the passages anew: hits are their caller's to change.
+  const result = own ?? readAgain(value, tools.namespace) ?? (await compute(signal))
+  return { ...result, cache: 'miss' }
+}
+
+/**
+ * Every field is preceded by its length: no two questions share a key. `undefined` while the indexes do not all stand where the store
+ * does, or vectors are being made.
+ */
+async function rankingKey(
+  { question, options }: RankingAsked,
+  { storeId, fingerprint }: RetrievalCaching,
+  { namespace, reranking, useIndexes }: RetrieveTools,
+): Promise<string | undefined> {
+  const epoch = namespace.epoch()
+  const embedder = await useIndexes(async ({ lexical, vector, vectorsPending }) => {
+    if (vectorsPending || lexical.epoch !== epoch) return undefined
+    return vector === undefined ? '' : vector.index.epoch === epoch ? vector.embedder.fingerprint : undefined
+  })
+  if (embedder === undefined) return undefined
+  const text = typeof question === 'string' ? question : question.text
+  const { chunks, documents } = namespace.counts()
+  return sha256Hex(
+    version,
+    storeId,
+    namespace.name,
+    // Of two copies of one folder that went different ways the counts, at least, often differ.
+    [epoch, namespace.nextNumber(), documents, chunks].join(),
+    fingerprint,
+    embedder,
+    // JSON tells lone surrogates apart, which UTF-8 does not.
+    JSON.stringify(text ?? ''),
+    searchScope(options, reranking),
+    typeof question === 'string' ? '' : new Uint8Array(Float32Array.from(question.vector).buffer),
+  )
+}
+
+/** All that a call says beside its question. */
+export function searchScope(
+  { filter, groupBy, perDocument, topK }: RetrieveOptions,
+  reranking: RetrieveTools['reranking'],
+): string {
+  return JSON.stringify([
+    topK,
+    groupBy,
+    perDocument,
+    filter === undefined || isEmptyFilter(filter) ? '' : stableJson(withoutInfinity(filter)),
+    reranking === undefined ? '' : reranking.fingerprint,
+    reranking?.candidates,
+  ])
+}
+
+/** JSON has no infinite numbers, and would take them for `null`. No operator is called `$infinite`. */
+function withoutInfinity(value: unknown): unknown {
+  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) return { $infinite: value > 0 }
+  if (Array.isArray(value)) return value.map(withoutInfinity)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutInfinity(inner)]))
+}
+
+/** The order of a search whose reranker failed is not what was asked for; the next one asks it again. */
+function isComplete({ ranked }: RankedHits, { reranking }: RetrieveTools): boolean {
+  return reranking === undefined || ranked.length < 2 || ranked.some(({ hit }) => hit.scores.rerank !== undefined)
+}
+
+function toKept({ ranked, terms }: RankedHits): KeptRanking {
+  const hits = ranked.map(({ number, hit }): KeptHit => [number, hit.chunk.id, hit.score, hit.scores])
+  return { hits, terms: terms.map(({ term, idf, documentFrequency }) => ({ term, idf, documentFrequency })) }
+}
+
+function readAgain({ hits, terms }: KeptRanking, namespace: StoreNamespace): RankedHits | undefined {
+  const chunks = namespace.chunks(hits.map(([number]) => number))
+  const ranked: NumberedHit[] = []
+  for (const [place, [number, id, score, scores]] of hits.entries()) {
+    const chunk = chunks[place]
+    if (chunk === undefined || chunk.id !== id) return undefined
+    ranked.push({ number, hit: { chunk, score, scores } })
+  }
+  return { ranked, terms }
+}
+
+/** What somebody else wrote under the key of a ranking is none. */
+export function decodeRanking(data: unknown): KeptRanking | undefined {
+  const { hits, terms } = (data ?? {}) as { readonly hits?: unknown; readonly terms?: unknown }
+  return Array.isArray(hits) && hits.every(isKeptHit) && Array.isArray(terms) && terms.every(isTerm)
+    ? { hits, terms }
+    : undefined
+}
+
+function isKeptHit(hit: unknown): hit is KeptHit {
+  if (!Array.isArray(hit) || hit.length !== 4) return false
+  const [number, id, score, scores] = hit as unknown[]
+  return Number.isSafeInteger(number) && typeof id === 'string' && Number.isFinite(score) && areScores(scores)
+}
+
+const legs: ReadonlySet<string> = new Set<keyof LegScores>(['lexical', 'vector', 'fused', 'rerank'])
+
+function areScores(scores: unknown): scores is LegScores {
+  if (typeof scores !== 'object' || scores === null || Array.isArray(scores)) return false
+  return Object.entries(scores).every(([leg, score]) => legs.has(leg) && Number.isFinite(score))
+}
+
+function isTerm(value: unknown): value is QueryTerm {
+  const { term, idf, documentFrequency } = (value ?? {}) as Partial<QueryTerm>
+  return typeof term === 'string' && Number.isFinite(idf) && Number.isFinite(documentFrequency)
+}

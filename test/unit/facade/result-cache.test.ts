@@ -1,0 +1,485 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createMemoryCache } from '../../../src/cache/memory.js'
+import {
+  type AnswerEvent,
+  type Cache,
+  type Llm,
+  type Prompt,
+  type QueryOptions,
+  type Reranker,
+  UltraFastRAG,
+  type UltraFastRAGOptions,
+} from '../../../src/index.js'
+import { createFakeEmbedder } from '../../../src/testing/fakes.js'
+
+const open: UltraFastRAG[] = []
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ufrag-'))
+})
+afterEach(async () => {
+  for (const rag of open.splice(0)) await rag.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const documents = Array.from({ length: 12 }, (_, place) => ({
+  id: `river-${place}`,
+  text: `The river ${place} is ${place * 10} miles long. It rises in the hills of land ${place % 3}.`,
+  metadata: { land: place % 3, place },
+}))
+const question = 'How long is the river 7?'
+
+/** A model that cites its first source, and keeps what it was asked. */
+function createModel(id = 'model') {
+  const asked: string[] = []
+  const model: Llm = {
+    id,
+    async *generate(prompt, { signal }) {
+      asked.push(prompt.question)
+      for (const part of ['The answer ', `of ${id} to "${prompt.question}" `, 'is this [1].', ' And more [2].']) {
+        await new Promise(setImmediate)
+        signal?.throwIfAborted()
+        yield part
+      }
+    },
+    async close() {},
+  }
+  return { model, asked }
+}
+
+async function createRag(options: UltraFastRAGOptions = {}, inputs = documents) {
+  const rag = new UltraFastRAG({ embedder: createFakeEmbedder(), ...options })
+  open.push(rag)
+  // One after the other: equal scores are in the order of the commits.
+  for (const input of inputs) await rag.ingestDocument(input)
+  return rag
+}
+
+const withoutCache = { cacheQueries: false, cacheAnswers: false } as const
+
+/** What a query gives, less what differs from run to run. */
+async function ask(rag: Pick<UltraFastRAG, 'query'>, text = question, options: QueryOptions = {}) {
+  const { timings: _timings, cache, ...result } = await rag.query(text, options)
+  return { result, cache }
+}
+
+describe('what was found for a question', () => {
+  it('is found again, and is what a search would find', async () => {
+    const [rag, plain] = [await createRag(), await createRag(withoutCache)]
+    const texts = documents.map((_, place) => `How long is the river ${place} of the hills?`)
+    const optionSets: QueryOptions[] = [
+      {},
+      { topK: 2 },
+      { groupBy: 'document' },
+      { filter: { land: 1 } },
+      { filter: { place: { $lt: Number.POSITIVE_INFINITY } } },
+      { expand: 'section' },
+      { rerank: 'mmr' },
+      { maxContextChars: 100 },
+    ]
+    for (const options of optionSets) {
+      for (const text of texts) {
+        const expected = await ask(plain, text, options)
+        expect(expected.cache).toEqual({ retrieval: 'off', answer: 'off' })
+        const [first, second] = [await ask(rag, text, options), await ask(rag, text, options)]
+        expect(second.cache).toEqual({ retrieval: 'hit', answer: 'hit' })
+        expect([first.result, second.result]).toEqual([expected.result, expected.result])
+      }
+    }
+  })
+
+  it('is counted, with the time it saved', async () => {
+    const rag = await createRag()
+    for (let i = 0; i < 4; i++) await rag.query(question)
+    const { caches, counters } = rag.tracker.summary()
+    expect(caches.retrieval).toMatchObject({ hits: 3, misses: 1, hitRate: 0.75 })
+    expect(caches.answers).toMatchObject({ hits: 3, misses: 1, hitRate: 0.75 })
+    expect(counters['cache.retrieval.savedMs']).toBeGreaterThan(0)
+  })
+
+  it('is nothing of one namespace in another, of one store in another, or of other options', async () => {
+    const cache = createMemoryCache()
+    const shared: Cache = { ...bound(cache), id: 'shared', capabilities: { shared: true, persistent: true } }
+    // The same numbers, the same epochs, the same words: only the places differ.
+    const places = ['here', 'there']
+    const stores = await Promise.all(places.map(() => createRag({ cache: shared, llm: createModel().model }, [])))
+    const scopes = stores.flatMap((rag, store) =>
+      ['', 'a', 'b'].map((name) => ({ rag: name === '' ? rag : rag.namespace(name), label: `${store}-${name}` })),
+    )
+    for (const { rag, label } of scopes) {
+      await rag.ingest([{ id: 'secret', text: `The secret of the house is the word ${label}.`, metadata: { n: 1 } }])
+    }
+    const asked: QueryOptions[] = [{}, { topK: 1 }, { filter: { n: 1 } }, { filter: { n: 2 } }, { perDocument: 1 }]
+    for (const round of [1, 2]) {
+      for (const { rag, label } of scopes) {
+        for (const options of asked) {
+          const { result, cache } = await ask(rag, 'What is the secret of the house?', options)
+          const texts = result.sources.map(({ chunk }) => chunk.text)
+          const isEmpty = JSON.stringify(options.filter) === '{"n":2}'
+          expect(texts).toEqual(isEmpty ? [] : [`The secret of the house is the word ${label}.`])
+          expect(cache.retrieval).toBe(round === 1 ? 'miss' : 'hit')
+        }
+      }
+    }
+  })
+
+  it('is not found when the documents changed', async () => {
+    const rag = await createRag()
+    await rag.query(question)
+    await rag.ingest([{ id: 'river-7', text: 'The river 7 is 5 miles long.' }])
+    const changed = await ask(rag)
+    expect(changed.cache).toEqual({ retrieval: 'miss', answer: 'miss' })
+    expect(changed.result.answer).toContain('5 miles')
+    await rag.remove({ documentId: 'river-7' })
+    expect((await ask(rag)).result.sources.map(({ chunk }) => chunk.documentId)).not.toContain('river-7')
+  })
+
+  it('is of the reranker that ordered it, and not kept when that failed', async () => {
+    let healthy = false
+    const reranker: Reranker = {
+      id: 'backwards',
+      capabilities: { vectors: false },
+      async rerank({ candidates }) {
+        if (!healthy) throw new Error('down')
+        return candidates
+          .map(({ number }, place) => ({ number, score: -place }))
+          .reverse()
+          .map((match, place) => ({ ...match, score: -place }))
+      },
+      async close() {},
+    }
+    const rag = await createRag({ rerank: reranker })
+    const plain = (await ask(rag)).result.sources.map(({ chunk }) => chunk.id)
+    healthy = true
+    const reranked = await ask(rag)
+    expect(reranked.cache.retrieval).toBe('miss')
+    expect(reranked.result.sources.map(({ chunk }) => chunk.id)).not.toEqual(plain)
+    expect((await ask(rag)).cache.retrieval).toBe('hit')
+    expect((await ask(rag, question, { rerank: false })).cache.retrieval).toBe('miss')
+  })
+
+  it('is searched once for a hundred who ask at the same time, and one who leaves stops nobody', async () => {
+    let embedded = 0
+    const fake = createFakeEmbedder()
+    const rag = await createRag({
+      cacheEmbeddings: false,
+      embedder: {
+        ...fake,
+        async embed(texts, options) {
+          if (options.kind === 'query') embedded++
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          return fake.embed(texts, options)
+        },
+      },
+    })
+    const impatient = new AbortController()
+    const first = rag.retrieve(question, { signal: impatient.signal })
+    const calls = Array.from({ length: 99 }, () => rag.retrieve(question))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    impatient.abort('enough')
+    await expect(first).rejects.toBe('enough')
+    const results = await Promise.all(calls)
+    expect(embedded).toBe(1)
+    for (const hits of results) expect(hits).toEqual(results[0])
+    // Each has hits of its own.
+    Object.assign(results[0]?.[0] ?? {}, { score: -1 })
+    expect(results[1]?.[0]?.score).not.toBe(-1)
+  })
+
+  it('is searched again where somebody wrote into the cache', async () => {
+    const cache = createMemoryCache()
+    const kept = new Map<string, Uint8Array>()
+    let tamper: ((value: Uint8Array) => Uint8Array) | undefined
+    const hostile: Cache = {
+      ...bound(cache),
+      id: 'hostile',
+      capabilities: { shared: true, persistent: true },
+      async set(entries) {
+        for (const { key, value } of entries) kept.set(key, value)
+      },
+      get: async (keys) =>
+        keys.map((key) => {
+          const value = kept.get(key)
+          return value === undefined ? undefined : { value: tamper === undefined ? value.slice() : tamper(value) }
+        }),
+    }
+    const storage = join(folder, 'store')
+    const { model } = createModel()
+    const first = await createRag({ storage, cache: hostile, llm: model, cacheEmbeddings: false })
+    const { result: expected } = await ask(first)
+    await first.close()
+    const lies: ((value: Uint8Array) => Uint8Array)[] = [
+      () => new Uint8Array(0),
+      () => Buffer.from('null'),
+      () => Buffer.from('[1,null]'),
+      () => Buffer.from('[-1,{}]'),
+      () => Buffer.from('{"__proto__":{"x":1}}'),
+      (value) => value.slice(0, value.length - 3),
+      (value) => value.map((byte) => byte ^ 0x55),
+      (value) =>
+        Buffer.from(
+          Buffer.from(value)
+            .toString()
+            .replace(/"[0-9a-f]{32}"/g, '"00000000000000000000000000000000"'),
+        ),
+      (value) =>
+        Buffer.from(
+          Buffer.from(value)
+            .toString()
+            .replace(/\[\d+,"/g, '[999,"'),
+        ),
+      (value) =>
+        Buffer.from(
+          Buffer.from(value)
+            .toString()
+            .replace(/"parts":\[[^\]]*\]/, '"parts":[1,2]'),
+        ),
+      (value) => Buffer.from(Buffer.from(value).toString().replaceAll('[1,', '[7,')),
+      (value) => Buffer.from(Buffer.from(value).toString().replace(/\d+\]/g, '99999]')),
+      (value) => Buffer.from(Buffer.from(value).toString().replace(/\d+\]/g, '1.5]')),
+    ]
+    for (const lie of lies) {
+      const rag = await createRag({ storage, cache: hostile, llm: model, cacheEmbeddings: false }, [])
+      tamper = lie
+      expect((await ask(rag)).result).toEqual(expected)
+      await rag.close()
+    }
+  })
+})
+
+describe('an answer', () => {
+  it('is written once for a hundred who ask at the same time, and one who leaves stops nobody', async () => {
+    const { asked, model } = createModel()
+    const rag = await createRag({ llm: model })
+    const impatient = new AbortController()
+    const left = rag.stream(question)
+    const calls = Array.from({ length: 98 }, () => ask(rag))
+    const aborted = rag.query(question, { signal: impatient.signal })
+    const settled = expect(aborted).rejects.toBe('enough')
+    for await (const event of left) if (event.type === 'answer-delta') break
+    impatient.abort('enough')
+    await settled
+    const results = await Promise.all(calls)
+    expect(asked).toEqual([question])
+    for (const { result } of results) expect(result).toEqual(results[0]?.result)
+    expect(results[0]?.result.citations).toHaveLength(2)
+  })
+
+  it('streams from the cache as it streamed at first', async () => {
+    const { asked, model } = createModel()
+    const rag = await createRag({ llm: model })
+    const streams: AnswerEvent[][] = []
+    for (let i = 0; i < 2; i++) streams.push(await eventsOf(rag.stream(question)))
+    const told = streams.map((events) => events.filter(({ type }) => type !== 'metadata'))
+    expect(told[1]).toEqual(told[0])
+    expect(told[1]?.filter(({ type }) => type === 'answer-delta').length).toBeGreaterThan(2)
+    expect(asked).toHaveLength(1)
+    const last = streams.map((events) => events.at(-1))
+    expect(last[1]).toMatchObject({ cache: { retrieval: 'hit', answer: 'hit' }, model: 'model', outcome: 'answered' })
+  })
+
+  it('survives an ingest that leaves its sources alone, and not one that changes them', async () => {
+    const { asked, model } = createModel()
+    const rag = await createRag({ llm: model })
+    const options = { filter: { place: 7 }, topK: 1 } as const
+    await ask(rag, question, options)
+    await rag.ingest([{ id: 'other', text: 'A mountain is high.' }])
+    expect((await ask(rag, question, options)).cache).toEqual({ retrieval: 'miss', answer: 'hit' })
+    await rag.ingest([{ id: 'river-7', text: 'The river 7 is short.', metadata: { place: 7 } }])
+    expect((await ask(rag, question, options)).cache).toEqual({ retrieval: 'miss', answer: 'miss' })
+    expect(asked).toHaveLength(2)
+  })
+
+  it('of a document is not the answer of its twin', async () => {
+    const { model } = createModel()
+    const rag = await createRag({ llm: model }, [])
+    const text = 'The tower is old.'
+    await rag.ingest([{ id: 'one', title: 'Tower', text }])
+    await rag.query('How old is the tower?')
+    await rag.remove({ documentId: 'one' })
+    await rag.ingest([{ id: 'two', title: 'Tower', text }])
+    const { citations } = await rag.query('How old is the tower?')
+    expect(citations.map(({ documentId }) => documentId)).toEqual(['two'])
+  })
+
+  it('is of one model: another id or fingerprint writes its own', async () => {
+    const storage = join(folder, 'store')
+    const cache = { kind: 'disk', directory: join(folder, 'cache') } as const
+    const models: Llm[] = [
+      createModel('one').model,
+      createModel('two').model,
+      { ...createModel('one').model, fingerprint: 'one/cold' },
+      { ...createModel('one').model, fingerprint: 'one/warm' },
+    ]
+    for (const [place, llm] of [...models, ...models].entries()) {
+      const rag = await createRag({ storage, cache, llm }, place === 0 ? documents : [])
+      const { cache: found, result } = await ask(rag)
+      expect(found.answer).toBe(place < models.length ? 'miss' : 'hit')
+      expect(result.answer).toContain(`answer of ${llm.id}`)
+      await rag.close()
+    }
+  })
+
+  it('of a function is kept in its process only', async () => {
+    const storage = join(folder, 'store')
+    let calls = 0
+    async function* llm(_prompt: Prompt) {
+      calls++
+      yield 'An answer [1].'
+    }
+    for (let i = 0; i < 2; i++) {
+      const rag = await createRag({ storage, llm })
+      await rag.query(question)
+      await rag.query(question)
+      await rag.close()
+    }
+    expect(calls).toBe(2)
+  })
+
+  it('that failed is not kept, and neither is one whose reader left', async () => {
+    let calls = 0
+    const rag = await createRag({
+      async *llm() {
+        calls++
+        yield 'Some '
+        if (calls === 1) throw new Error('down')
+        await new Promise(setImmediate)
+        yield 'answer [1].'
+      },
+    })
+    await expect(rag.query(question)).rejects.toThrow('down')
+    for await (const event of rag.stream(question)) if (event.type === 'answer-delta') break
+    const { cache, result } = await ask(rag)
+    expect([calls, cache.answer, result.answer]).toEqual([3, 'miss', 'Some answer [1].'])
+  })
+
+  it('that is none is kept as well', async () => {
+    let calls = 0
+    const rag = await createRag({
+      // biome-ignore lint/correctness/useYield: a model that has nothing to say yields nothing
+      async *llm() {
+        calls++
+      },
+    })
+    const first = await ask(rag)
+    const second = await ask(rag)
+    expect(second.result).toEqual(first.result)
+    expect(second.result.outcome).toBe('no-answer')
+    expect([calls, second.cache.answer]).toEqual([1, 'hit'])
+  })
+
+  it('is forgotten after cacheTtlMs', async () => {
+    const { asked, model } = createModel()
+    const rag = await createRag({ llm: model, cacheTtlMs: 1 })
+    await rag.query(question)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect((await ask(rag)).cache).toEqual({ retrieval: 'miss', answer: 'miss' })
+    expect(asked).toHaveLength(2)
+  })
+})
+
+describe('a cache of questions', () => {
+  it('tells what it did, tier by tier', async () => {
+    const storage = join(folder, 'store')
+    const { model } = createModel()
+    const writer = await createRag({ storage, llm: model })
+    for (let i = 0; i < 3; i++) await writer.query(question)
+    await writer.close()
+    const rag = await createRag({ storage, llm: model }, [])
+    expect((await rag.stats()).caches.filter(({ hits }) => hits > 0)).toEqual([])
+    for (let i = 0; i < 3; i++) await rag.query(question)
+    const { caches } = await rag.stats()
+    const told = caches.map(({ name, tier, kind, hits, misses }) => [name, tier, kind, hits, misses])
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ['retrieval', 'near', 'memory', 2, 1],
+        ['retrieval', 'far', 'disk', 1, 0],
+        ['answers', 'near', 'memory', 2, 1],
+        ['answers', 'far', 'disk', 1, 0],
+      ]),
+    )
+    const near = caches.find(({ name, tier }) => name === 'answers' && tier === 'near')
+    expect(near).toMatchObject({ entries: 1, evictions: 0, hitRate: 2 / 3 })
+    expect(near?.bytes).toBeGreaterThan(100)
+    const { gauges } = rag.tracker.summary()
+    expect(gauges['cache.answers.near']).toMatchObject({ hits: 2, misses: 1, entries: 1 })
+  })
+
+  it('that fails in every way breaks no question', async () => {
+    const broken = async () => {
+      throw new Error('down')
+    }
+    const cache: Cache = {
+      id: 'broken',
+      capabilities: { shared: true, persistent: true },
+      get: broken,
+      set: broken,
+      delete: broken,
+      clear: broken,
+      close: broken,
+    }
+    const plain = await createRag({ ...withoutCache, llm: createModel().model })
+    const rag = await createRag({ cache, llm: createModel().model })
+    const expected = (await ask(plain)).result
+    for (let i = 0; i < 5; i++) expect((await ask(rag)).result).toEqual(expected)
+    expect(rag.tracker.summary().counters['cache.instance.error']).toBeGreaterThan(0)
+  })
+
+  it('is off with the preset research, and where the options say so', async () => {
+    const off = { retrieval: 'off', answer: 'off' }
+    for (const options of [{ preset: 'research', rerank: false }, { cache: false }, withoutCache] as const) {
+      const rag = await createRag(options)
+      await rag.query(question)
+      expect((await ask(rag)).cache).toEqual(off)
+    }
+    const rag = await createRag({ cacheAnswers: false })
+    await rag.query(question)
+    expect((await ask(rag)).cache).toEqual({ retrieval: 'hit', answer: 'off' })
+  })
+
+  it('gives each process of a store what another one found', async () => {
+    const storage = join(folder, 'store')
+    const { asked, model } = createModel()
+    const writer = await createRag({ storage, llm: model })
+    const expected = await ask(writer)
+    await writer.close()
+    const reader = await createRag({ storage, llm: model }, [])
+    const found = await ask(reader)
+    expect(found).toEqual({ result: expected.result, cache: { retrieval: 'hit', answer: 'hit' } })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('lets close() end who waits for others', async () => {
+    const rag = await createRag({
+      async *llm(_prompt, { signal }) {
+        await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+        yield ''
+      },
+    })
+    const calls = Promise.allSettled(Array.from({ length: 10 }, () => rag.query(question)))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await rag.close()
+    for (const result of await calls) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+    }
+  })
+})
+
+async function eventsOf(stream: AsyncIterable<AnswerEvent>): Promise<AnswerEvent[]> {
+  const events: AnswerEvent[] = []
+  for await (const event of stream) events.push(event)
+  return events
+}
+
+function bound(cache: Cache): Pick<Cache, 'get' | 'set' | 'delete' | 'clear' | 'close'> {
+  return {
+    get: (keys) => cache.get(keys),
+    set: (entries) => cache.set(entries),
+    delete: (keys) => cache.delete(keys),
+    clear: () => cache.clear(),
+    close: async () => {},
+  }
+}
