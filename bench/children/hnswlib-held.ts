@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import hnswlib from 'hnswlib-node'
-import { anonymousBytes } from '../lib/memory.js'
+import { settledAnonymousBytes } from '../lib/memory.js'
 
 /** Opens what was written, and tells what that and some searches hold in anonymous memory. */
 export default async function hnswlibHeld({
@@ -14,14 +14,12 @@ export default async function hnswlibHeld({
 }): Promise<{ heldBytes: number }> {
   const bytes = readFileSync(queriesFile)
   const queries = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-  globalThis.gc?.()
-  const before = anonymousBytes() ?? Number.NaN
+  const before = await settledAnonymousBytes()
   const index = new hnswlib.HierarchicalNSW('ip', dimensions)
   index.readIndexSync(indexFile)
   index.setEf(64)
   for (let start = 0; start < queries.length; start += dimensions) {
     index.searchKnn(Array.from(queries.subarray(start, start + dimensions)), 10)
   }
-  globalThis.gc?.()
-  return { heldBytes: (anonymousBytes() ?? Number.NaN) - before }
+  return { heldBytes: (await settledAnonymousBytes()) - before }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { anonymousBytes } from '../lib/memory.js'
+import { settledAnonymousBytes } from '../lib/memory.js'
 import { type IndexChoice, openIndexOf } from '../lib/vector-indexes.js'
 
 /** Opens an index that was closed, and asks it. */
@@ -18,8 +18,7 @@ export default async function indexSearch({
 }> {
   const bytes = readFileSync(queriesFile)
   const queries = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-  globalThis.gc?.()
-  const before = anonymousBytes() ?? Number.NaN
+  const before = await settledAnonymousBytes()
   const began = performance.now()
   const index = await openIndexOf(choice, { directory, dimensions })
   await index.search(queries.slice(0, dimensions), { topK: 10 })
@@ -33,8 +32,7 @@ export default async function indexSearch({
     found.push(matches.map(({ number }) => number))
   }
   const { vectors } = index.stats()
-  globalThis.gc?.()
-  const heldBytes = (anonymousBytes() ?? Number.NaN) - before
+  const heldBytes = (await settledAnonymousBytes()) - before
   await index.close()
   return { firstAnswerMs, vectors, found, searchMs, heldBytes }
 }
