@@ -23,6 +23,7 @@ export type {
   Outcome,
   QueryOptions,
   QueryResult,
+  SemanticReport,
   Source,
   Timings,
 } from './core/answer.js'

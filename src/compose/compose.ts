@@ -80,6 +80,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   const store = brought(config.storage) ?? part(() => openStore(config))
+  const reranking = createReranking(config, part)
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
 
@@ -97,10 +98,10 @@ export function composeParts(config: ResolvedConfig): Parts {
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
     fuse: memoizeAsync(() => openFusion(config)),
-    reranking: createReranking(config, part),
+    reranking,
     llm: part(() => openLlm(config)),
     caches,
-    results: createResultCaching(config, { caches, store, recorder: tracker }),
+    results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.

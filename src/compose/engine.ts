@@ -367,7 +367,9 @@ export class Engine {
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
     const { llm, results } = this.#parts
-    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers: await results.answers() }
+    const { semantic } = results
+    const answers = await results.answers()
+    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, semantic }
   }
 
   #answerOptions(options: QueryOptions) {

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { ResolvedConfig } from '../config/resolve.js'
+import { RagError } from '../core/errors.js'
 import { buildPrompt } from '../llm/prompt.js'
 import type { Recorder } from '../performance/types.js'
+import type { SemanticCaching, SemanticCheck } from '../pipelines/semantic.js'
 import { type AnswerCaching, type AnswerPart, decodeAnswer } from '../pipelines/steps/cached-answer.js'
 import { decodeRanking, type KeptRanking, type RetrievalCaching } from '../pipelines/steps/cached-retrieval.js'
+import { QuestionMemory } from '../pipelines/steps/question-memory.js'
 import { createResultCache } from '../pipelines/steps/result-cache.js'
 import type { Store } from '../store/types.js'
 import { sha256Hex } from '../util/hash.js'
@@ -12,22 +15,25 @@ import { SharedIteration } from '../util/shared-iteration.js'
 import { SingleFlight } from '../util/single-flight.js'
 import { stableJson } from '../util/stable-json.js'
 import { type Caches, searchesDearly } from './caching.js'
+import type { ChooseReranking } from './reranking.js'
 
 /** The caches of questions, each absent where it is not wanted. */
 export interface ResultCaching {
   readonly retrieval: () => Promise<Omit<RetrievalCaching, 'alone'> | undefined>
   readonly answers: () => Promise<AnswerCaching | undefined>
+  readonly semantic: SemanticCaching | undefined
 }
 
 interface ResultCachingTools {
   readonly caches: Caches
   readonly store: () => Promise<Store>
   readonly recorder: Recorder
+  readonly reranking: ChooseReranking
 }
 
 export function createResultCaching(
   config: ResolvedConfig,
-  { caches, store, recorder }: ResultCachingTools,
+  { caches, store, recorder, reranking }: ResultCachingTools,
 ): ResultCaching {
   const { cacheTtlMs: ttlMs } = config
   const common = { ttlMs, recorder, date: Date.now }
@@ -55,6 +61,40 @@ export function createResultCaching(
         textOnly: llm.kind !== 'extractive',
       }
     }),
+    semantic: createSemanticCaching(config, { recorder, reranking }),
+  }
+}
+
+function createSemanticCaching(
+  { semanticCache }: ResolvedConfig,
+  { recorder, reranking }: Pick<ResultCachingTools, 'recorder' | 'reranking'>,
+): SemanticCaching | undefined {
+  if (semanticCache === false) return undefined
+  const { check, maxQuestions, shadow, threshold } = semanticCache
+  return {
+    questions: new QuestionMemory({ maxQuestions }),
+    threshold,
+    shadow,
+    check: check === false ? undefined : { from: check.from, confirms: createCheck(check.least, reranking, recorder) },
+  }
+}
+
+/** Has the cross-encoder compare two questions. One that fails confirms nothing. */
+function createCheck(least: number, reranking: ChooseReranking, recorder: Recorder): SemanticCheck['confirms'] {
+  return async (question, other, signal) => {
+    try {
+      const reranker = await reranking({ kind: 'cross-encoder' })?.open()
+      const candidates = [{ number: 0, text: other, language: 'english', score: 1 }]
+      const options = signal === undefined ? {} : { signal }
+      const scores = await reranker?.rerank({ question, candidates, topK: 1 }, options)
+      return (scores?.[0]?.score ?? Number.NEGATIVE_INFINITY) >= least
+    } catch (error) {
+      signal?.throwIfAborted()
+      // A model that is missing will be missing next time, too: whoever asked for the check must learn of it.
+      if (RagError.isInstance(error) && ['MISSING_PEER', 'NOT_FOUND', 'BAD_OPTION'].includes(error.code)) throw error
+      recorder.count('cache.semantic.checkFailed')
+      return false
+    }
   }
 }
 

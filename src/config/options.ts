@@ -122,6 +122,12 @@ export interface UltraFastRAGOptions {
   readonly cacheAnswers?: boolean
   /** Milliseconds for which the two keep what they have. Default 3,600,000, an hour; 0: until there is no room. */
   readonly cacheTtlMs?: number
+  /**
+   * Whether a question gets the answer of an earlier one that means the same: nearly the same vector, and the same numbers, dates, units,
+   * negations, quotations, comparatives and names. Default `false`. Needs an embedder and `cacheAnswers`; see docs/caching.md for when
+   * not to. `true`: with the defaults of {@link SemanticCacheOptions}.
+   */
+  readonly semanticCache?: boolean | SemanticCacheOptions
   /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
@@ -361,6 +367,29 @@ export interface RedisCacheOptions extends CacheOptionsOf<'redis'> {
 /** Whatever a Keyv 5 speaks to; it stays the caller's to disconnect. */
 export interface KeyvCacheOptions extends Pick<CacheOptionsOf<'keyv'>, 'keyv'> {
   readonly kind: 'keyv'
+}
+
+/** When two questions mean the same. */
+export interface SemanticCacheOptions {
+  /** Similarity of their vectors, -1 to 1. Default 0.96. Vectors of quantized models are noisy by some 0.01. */
+  readonly threshold?: number
+  /** `true`: the answer is made anew, and the result tells what would have been served. Default `false`. */
+  readonly shadow?: boolean
+  /** Questions remembered in this process, 1 to 20,000; the oldest goes first. Default 2,000. Each costs its vector, and a look-up compares all. */
+  readonly maxQuestions?: number
+  /**
+   * Has the reranker `'cross-encoder'` compare questions that are not similar enough. Default `false`. `true`: from a similarity of 0.9,
+   * with a score of 0.9 at least.
+   */
+  readonly check?: boolean | SemanticCheckOptions
+}
+
+/** The second opinion on questions that are not similar enough. */
+export interface SemanticCheckOptions {
+  /** Similarity from which on it is asked for, -1 to 1. Default 0.9. */
+  readonly from?: number
+  /** What the cross-encoder must give, in its own scale. Default 0.9. */
+  readonly least?: number
 }
 
 export interface LlmOptions {

@@ -17,6 +17,7 @@ import type {
   LexicalIndexOptions,
   LimitOptions,
   MemoryCacheOptions,
+  SemanticCheckOptions,
   UltraFastRAGOptions,
   VectorIndexChoice,
 } from './options.js'
@@ -67,6 +68,7 @@ export interface ResolvedConfig {
   readonly cacheAnswers: boolean
   /** 0: until there is no room. */
   readonly cacheTtlMs: number
+  readonly semanticCache: false | ResolvedSemanticCache
   /** Of the cache in memory; 0 is its own default. */
   readonly cacheMaxEntries: number
   /** Beside the memory of this process; `memory` is nothing beside it. */
@@ -78,6 +80,14 @@ export interface ResolvedConfig {
   readonly modelsDir: string | undefined
   readonly limits: Required<LimitOptions>
   readonly logger: Logger
+}
+
+/** When two questions mean the same, complete. */
+export interface ResolvedSemanticCache {
+  readonly threshold: number
+  readonly shadow: boolean
+  readonly maxQuestions: number
+  readonly check: false | Required<SemanticCheckOptions>
 }
 
 /** A cache with its limits and its place. */
@@ -138,6 +148,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     cacheQueries: given.cacheQueries ?? preset.cacheQueries,
     cacheAnswers: given.cacheAnswers ?? preset.cacheAnswers,
     cacheTtlMs: given.cacheTtlMs ?? defaults.cacheTtlMs,
+    semanticCache: resolveSemanticCache(given, embedder, preset),
     cacheMaxEntries: preset.cacheMaxEntries,
     cache: resolveCache(given),
     maxTextLength: given.maxTextLength ?? preset.maxTextLength,
@@ -279,6 +290,27 @@ function resolveCache(given: GivenOptions): ResolvedConfig['cache'] {
     data: { option: 'cache.directory' },
     hint: 'Pass cache: { kind: "disk", directory: "./cache" }, or a storage folder that may be written.',
   })
+}
+
+function resolveSemanticCache(
+  { cache, cacheAnswers, cacheQueries, semanticCache = false }: GivenOptions,
+  embedder: ResolvedConfig['embedder'],
+  preset: Preset,
+): ResolvedConfig['semanticCache'] {
+  if (semanticCache === false) return false
+  if (embedder === false) contradiction('semanticCache', 'embedder', 'Without an embedder nothing tells what is near.')
+  if (cache === false) contradiction('semanticCache', 'cache', 'Answers are taken from the cache.')
+  if (!(cacheAnswers ?? preset.cacheAnswers)) {
+    contradiction('semanticCache', 'cacheAnswers', 'Answers are taken from the cache.')
+  }
+  if (!(cacheQueries ?? preset.cacheQueries))
+    contradiction('semanticCache', 'cacheQueries', 'What was found is taken from the cache.')
+  const { check = false, ...given } = semanticCache === true ? {} : semanticCache
+  return {
+    ...defaults.semanticCache,
+    ...given,
+    check: check === false ? false : { ...defaults.semanticCheck, ...(check === true ? {} : check) },
+  }
 }
 
 function countWorkers(wanted: number | 'cores'): number {

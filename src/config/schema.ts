@@ -234,6 +234,7 @@ function optionShape(names: AdapterNames) {
     cacheQueries: flag,
     cacheAnswers: flag,
     cacheTtlMs: whole(0),
+    semanticCache: z.optional(z.union([z.boolean(), semanticShape()])),
     cache: z.optional(z.union([z.literal(false), choice(names.caches, adapterOptions.caches)])),
     maxTextLength: whole(0),
     quantization: z.optional(precision),
@@ -257,6 +258,16 @@ function optionShape(names: AdapterNames) {
       }),
     ),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
+}
+
+function semanticShape() {
+  const similarity = z.optional(z.number().check(z.minimum(-1), z.maximum(1)))
+  return z.strictObject({
+    threshold: similarity,
+    shadow: z.optional(z.boolean()),
+    maxQuestions: z.optional(z.int().check(z.minimum(1), z.maximum(20_000))),
+    check: z.optional(z.union([z.boolean(), z.strictObject({ from: similarity, least: z.optional(z.number()) })])),
+  })
 }
 
 function reductionShape() {

@@ -32,6 +32,19 @@ export type Timings = Readonly<Record<string, number>>
 export interface CacheReport {
   readonly retrieval: 'hit' | 'miss' | 'off'
   readonly answer: 'hit' | 'miss' | 'off'
+  /** There when the semantic cache knew an earlier question that means the same. */
+  readonly semantic?: SemanticReport
+}
+
+/** What the semantic cache found for one question. */
+export interface SemanticReport {
+  /** Of the two questions' vectors, -1 to 1. */
+  readonly similarity: number
+  /** Whether the answer is that of the earlier question. */
+  readonly served: boolean
+  /** The earlier question and its answer; only in shadow mode, where they are not served. */
+  readonly question?: string
+  readonly answer?: string
 }
 
 /** Why a model stopped. */

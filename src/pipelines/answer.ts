@@ -1,10 +1,26 @@
-import type { Citation, QueryOptions, QueryResult, Source, Timings } from '../core/answer.js'
+import type {
+  CacheReport,
+  Citation,
+  QueryOptions,
+  QueryResult,
+  SemanticReport,
+  Source,
+  Timings,
+} from '../core/answer.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, QueryStage } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
 import { findRanked, type RetrieveTools } from './retrieve.js'
-import { type AnswerCaching, answerThroughCache, writeAnswer } from './steps/cached-answer.js'
+import { findTwin, type SemanticCaching, type Twin } from './semantic.js'
+import {
+  type AnswerAsked,
+  type AnswerCaching,
+  type AnswerPart,
+  answerThroughCache,
+  writeAnswer,
+} from './steps/cached-answer.js'
+import type { CitedPart } from './steps/cite.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
 
@@ -18,6 +34,8 @@ export interface AnswerTools extends RetrieveTools {
   }) => Prompt
   /** Absent: every answer is written. */
   readonly answers: AnswerCaching | undefined
+  /** Absent: only the same question has the same answer. */
+  readonly semantic: SemanticCaching | undefined
 }
 
 /** Options of {@link answerQuestion}. */
@@ -35,6 +53,12 @@ export async function* answerQuestion(
   }
   const clock = new StageClock(tools)
   yield clock.begin('retrieve')
+  const looked = await findTwin(text, options, tools)
+  if (looked?.twin !== undefined && looked.isServed) {
+    yield* replay(looked.twin, clock, tools)
+    return
+  }
+
   let startReranking = () => {}
   const reranking = new Promise<'begins'>((resolve) => {
     startReranking = () => resolve('begins')
@@ -48,57 +72,99 @@ export async function* answerQuestion(
   yield clock.begin('pack')
   const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
-  const buildPrompt = () => tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms })
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')
-  let answered = false
-  let invented = 0
-  let answer: 'hit' | 'miss' | 'off' = 'off'
+  const progress: Progress = { answered: false, invented: 0, answer: 'off' }
   if (sources.length > 0) {
-    const { namespace, now } = tools
-    const llm = async () => {
-      const model = await tools.llm()
-      await tools.turn()
-      return model
-    }
-    const onLookup = (found: 'hit' | 'miss') => {
-      answer = found
-    }
-    const { signal } = options
-    const asked = {
+    const asked: AnswerAsked = {
       question: text,
       sources,
       terms,
-      buildPrompt,
-      namespace: namespace.name,
-      signal,
-      llm,
-      now,
-      onLookup,
+      buildPrompt: () => tools.buildPrompt({ question: text, sources: sources.map(toPromptSource), terms }),
+      namespace: tools.namespace.name,
+      signal: options.signal,
+      llm: async () => {
+        const model = await tools.llm()
+        await tools.turn()
+        return model
+      },
+      now: tools.now,
+      onLookup: (found) => {
+        progress.answer = found
+      },
     }
-    const parts = tools.answers === undefined ? writeAnswer(asked, signal) : answerThroughCache(asked, tools.answers)
-    for await (const part of parts) {
-      if (part.type === 'end') {
-        invented = part.invented
-        continue
-      }
-      if (part.type === 'answer-delta' && part.text.trim() !== '') answered = true
-      yield part
-    }
+    const { answers } = tools
+    yield* observed(
+      answers === undefined ? writeAnswer(asked, options.signal) : answerThroughCache(asked, answers),
+      progress,
+    )
   }
+  if (progress.answered) looked?.remember()
+  const semantic = looked?.twin && shadowOf(looked.twin)
+  const { answer } = progress
+  yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
+}
 
-  yield {
+/** The answer to an earlier question that means the same. */
+async function* replay(
+  { parts, retrieval, similarity, sources }: Twin,
+  clock: StageClock,
+  tools: AnswerTools,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  yield clock.begin('pack')
+  yield { type: 'sources', sources }
+  yield clock.begin('generate')
+  const progress: Progress = { answered: false, invented: 0, answer: 'hit' }
+  yield* observed(parts, progress)
+  const semantic = { similarity, served: true }
+  yield await lastEvent(progress, sources.length, { retrieval, answer: 'hit', semantic }, clock, tools)
+}
+
+/** What is known of an answer when it is complete. */
+interface Progress {
+  answered: boolean
+  invented: number
+  answer: CacheReport['answer']
+}
+
+async function* observed(
+  parts: Iterable<AnswerPart> | AsyncIterable<AnswerPart>,
+  progress: Progress,
+): AsyncGenerator<CitedPart, void, undefined> {
+  for await (const part of parts) {
+    if (part.type === 'end') {
+      progress.invented = part.invented
+      continue
+    }
+    if (part.type === 'answer-delta' && part.text.trim() !== '') progress.answered = true
+    yield part
+  }
+}
+
+async function lastEvent(
+  { answered, invented }: Progress,
+  hits: number,
+  cache: CacheReport,
+  clock: StageClock,
+  tools: AnswerTools,
+): Promise<AnswerEvent> {
+  return {
     type: 'metadata',
     ...(answered
       ? { outcome: 'answered' as const }
-      : { outcome: 'no-answer' as const, reason: reasonFor(hits.length, tools) }),
+      : { outcome: 'no-answer' as const, reason: reasonFor(hits, tools) }),
     finishReason: answered ? 'stop' : 'no-answer',
     timings: clock.end(),
-    cache: { retrieval, answer },
+    cache,
     model: (await tools.llm()).id,
     inventedCitations: invented,
   }
+}
+
+function shadowOf({ parts, question, similarity }: Twin): SemanticReport {
+  const answer = parts.map((part) => (part.type === 'answer-delta' ? part.text : '')).join('')
+  return { similarity, served: false, question, answer }
 }
 
 /** Drains the events into one result. */

@@ -75,10 +75,8 @@ export async function* answerThroughCache(
 ): AsyncGenerator<AnswerPart, void, undefined> {
   const { now, onLookup, signal } = asked
   const key = answerKey(asked, caching)
-  const kept = await caching.results.get(key)
+  const found = await readKept(key, asked.sources, caching)
   signal?.throwIfAborted()
-  const found = kept && readAgain(kept, asked.sources)
-  if (kept !== undefined && found === undefined) caching.results.drop(key)
   onLookup(found === undefined ? 'miss' : 'hit')
   if (found !== undefined) {
     yield* found
@@ -98,6 +96,25 @@ export async function* answerThroughCache(
     // One reader may change what it got; the others must not see it.
     yield part.type === 'citation' ? { ...part, citation: structuredClone(part.citation) } : part
   }
+}
+
+/** The parts of the answer to a prompt that would be made of these, where there is one; nothing is written. */
+export function findKeptAnswer(
+  asked: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
+  caching: AnswerCaching,
+): Promise<AnswerPart[] | undefined> {
+  return readKept(answerKey(asked, caching), asked.sources, caching)
+}
+
+async function readKept(
+  key: string,
+  sources: readonly Source[],
+  { results }: AnswerCaching,
+): Promise<AnswerPart[] | undefined> {
+  const kept = await results.get(key)
+  const found = kept && readAgain(kept, sources)
+  if (kept !== undefined && found === undefined) results.drop(key)
+  return found
 }
 
 /**

@@ -98,7 +98,6 @@ async function rankingKey(
     return vector === undefined ? '' : vector.index.epoch === epoch ? vector.embedder.fingerprint : undefined
   })
   if (embedder === undefined) return undefined
-  const { filter, groupBy, perDocument, topK } = options
   const text = typeof question === 'string' ? question : question.text
   const { chunks, documents } = namespace.counts()
   return sha256Hex(
@@ -109,12 +108,26 @@ async function rankingKey(
     [epoch, namespace.nextNumber(), documents, chunks].join(),
     fingerprint,
     embedder,
-    reranking === undefined ? '' : `${reranking.fingerprint} ${reranking.candidates}`,
     // JSON tells lone surrogates apart, which UTF-8 does not.
-    JSON.stringify([text, topK, groupBy, perDocument]),
-    filter === undefined || isEmptyFilter(filter) ? '' : stableJson(withoutInfinity(filter)),
+    JSON.stringify(text ?? ''),
+    searchScope(options, reranking),
     typeof question === 'string' ? '' : new Uint8Array(Float32Array.from(question.vector).buffer),
   )
+}
+
+/** All that a call says beside its question. */
+export function searchScope(
+  { filter, groupBy, perDocument, topK }: RetrieveOptions,
+  reranking: RetrieveTools['reranking'],
+): string {
+  return JSON.stringify([
+    topK,
+    groupBy,
+    perDocument,
+    filter === undefined || isEmptyFilter(filter) ? '' : stableJson(withoutInfinity(filter)),
+    reranking === undefined ? '' : reranking.fingerprint,
+    reranking?.candidates,
+  ])
 }
 
 /** JSON has no infinite numbers, and would take them for `null`. No operator is called `$infinite`. */
