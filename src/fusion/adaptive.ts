@@ -13,7 +13,7 @@ const leastAgreement = 0.01
  * of them, as identifiers and names do, it is near 0. No labels are needed. Measured on ten sets (`docs/retrieval.md`) against the best fixed
  * weight: 0.5% more on average, and the worst set loses 0.6% instead of 1.5%.
  *
- * `words` should reach deep, so that they hold the best vector matches: one they do not hold counts as 0.
+ * Each leg should hold its score of the other's best match, however many of its own are better: one it does not hold counts as 0.
  */
 export function fuseAdaptively(words: Matches, vectors: Matches, weight: number): FusedMatch[] {
   const agreement = words.length === 0 ? 1 : Math.max(leastAgreement, agreementOf(words, vectors))

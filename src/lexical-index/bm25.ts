@@ -130,10 +130,12 @@ class Index implements Bm25Index {
       chunks: sum(({ chunks }) => chunks),
       documents: sum(({ documents }) => documents) - countContinued(this.#views),
       segments: this.#views.length,
-      bytes: sum(
-        ({ segment, removed }) =>
-          segment.buffer.byteLength + (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
-      ),
+      bytes:
+        this.#scores.bytes +
+        sum(
+          ({ segment, removed }) =>
+            segment.buffer.byteLength + (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
+        ),
     }
   }
 
@@ -196,6 +198,7 @@ class Index implements Bm25Index {
       // Whoever called persist() was told.
     })
     this.#views = []
+    this.#scores.clear()
     this.#files = new Map()
     this.#saved = { epoch: 0, views: [] }
   }

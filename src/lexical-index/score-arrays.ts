@@ -34,6 +34,11 @@ export class ScoreArrays {
     }
   }
 
+  /** Gives back what is kept. */
+  clear(): void {
+    this.#idle = []
+  }
+
   #take(total: number): Float32Array {
     const idle = this.#idle.pop()
     return idle !== undefined && idle.length >= total ? idle : new Float32Array(Math.ceil(total * 1.25))

@@ -81,8 +81,13 @@ interface OpenLevel {
 }
 
 async function openLevel(level: Level, pace: Pace): Promise<OpenLevel | undefined> {
-  const rests = Float64Array.from(level.units, (_, view) => level.rest(view))
+  const rests = new Float64Array(level.units.length)
   if (level.isComplete) return { rests, greatest: level.greatest }
+  for (let view = 0; view < rests.length; view++) {
+    rests[view] = level.rest(view)
+    // The first time it looks at all of them.
+    if (pace.spend(level.postingsLeft / rests.length)) await pace.turn()
+  }
   let { greatest } = level
   let left = affordable({ chunks: level, windows: undefined })
   for (const [view, scores] of level.scores.entries()) {
@@ -92,7 +97,10 @@ async function openLevel(level: Level, pace: Pace): Promise<OpenLevel | undefine
     left -= places.length
     if (left < 0) return undefined
     const reader = places.length === 0 ? undefined : level.reader(view)
-    for (const place of places) greatest = Math.max(greatest, level.complete(reader as PlaceReader, place))
+    for (const place of places) {
+      greatest = Math.max(greatest, level.complete(reader as PlaceReader, place))
+      if (pace.spend(costOfLookingUp)) await pace.turn()
+    }
     if (pace.spend(scores.length)) await pace.turn()
   }
   return { rests, greatest }
@@ -269,8 +277,8 @@ async function complete(
       if (score === 0 || (windowReader !== undefined && documentScore === 0)) continue
       const base = segment.bases[documents[i] as number] as number
       complete.push(score * scales.chunk + documentScore, base + (segment.chunkOrdinals[place] as number))
+      if (pace.spend(costOfLookingUp)) await pace.turn()
     }
-    if (pace.spend(places.length * costOfLookingUp)) await pace.turn()
   }
   return complete.drain()
 }

@@ -173,13 +173,14 @@ class OpenSegment {
     const { options } = ref.graph as NonNullable<SegmentRef['graph']>
     const kind = options.engine === 'hnswlib' ? 'f32' : options.quantization
     const wanted = Math.min(allowed, topK * overFetchFactor[kind] + overFetch[kind])
-    const isFound = livingIn(places, ref, allowed)
+    let isFound: ((place: number) => boolean) | undefined
     for (let asked = Math.ceil((wanted * this.#count) / allowed); ; asked *= 2) {
       if (
         Math.max(asked, searchExpansion(options, this.#count)) * rowsPerCandidate > allowed ||
         this.#graph === undefined
       )
         return undefined
+      isFound ??= livingIn(places, ref, allowed)
       const found: number[] = []
       for (const place of this.#graph.search(query, asked)) {
         // A row that was added twice would be found twice; a graph pads what it does not find with numbers that are no places.
