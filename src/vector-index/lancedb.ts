@@ -50,7 +50,7 @@ export interface LancedbIndexOptions extends VectorIndexOptions, LanceChoice {
   }>
 }
 
-/** On latent semantic vectors 100 candidates of a graph, of which 40 are scored, find 0.986 of the ten nearest of 200,000 (`bench/lance.ts`). */
+/** On latent semantic vectors 100 candidates of a graph, of which 40 are scored, find 0.986 of the ten nearest of 200,000. */
 const defaults = { M: 20, efConstruction: 150, efSearch: 100, nprobes: 20 }
 const defaultSizes = { tailRows: 10_000, indexRows: 10_000, maxRows: 1 << 18, scannedRows: 4_000 }
 

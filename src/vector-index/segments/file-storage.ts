@@ -41,6 +41,8 @@ export interface FileStorageOptions
 
 /** An index nobody asks gives its thread back; the next question opens the segments again. */
 const searchIdleMs = 300_000
+/** A thread holds some 10 MB, and is there again in a few hundredths of a second. */
+const buildIdleMs = 2_000
 
 /**
  * Segments in files of a folder: searched in a worker thread, by a graph where one is built and less work, else by looking at every row. They are
@@ -66,7 +68,7 @@ class FileStorage implements SegmentStorage<FileSegment> {
     idleMs: searchIdleMs,
     abortGraceMs: Number.POSITIVE_INFINITY,
   })
-  readonly #builders = new WorkerPool({ worker: 'vector', size: 1 })
+  readonly #builders = new WorkerPool({ worker: 'vector', size: 1, idleMs: buildIdleMs })
   #graph: GraphOptions | undefined
   /** The folder of files that no snapshot holds, when it is not the index's own. */
   #temporary: Promise<string> | undefined
@@ -95,7 +97,7 @@ class FileStorage implements SegmentStorage<FileSegment> {
     if (directory === undefined) return undefined
     const snapshot = await readSnapshot(this.#snapshotOptions(directory), {
       nextId: () => this.#nextId++,
-      verify: (path, stamp) => this.#isSound(path, stamp),
+      verify: async (path, stamp) => (await this.#isSound(path, stamp)) === true,
       warn: (problem) => this.#host.warn(problem),
     })
     if (snapshot === undefined) return undefined
@@ -123,7 +125,7 @@ class FileStorage implements SegmentStorage<FileSegment> {
     for (const { id, path, stamp } of this.#unread) {
       const segment = this.#host.living().find((living) => living.id === id && pathsOf(living).includes(path))
       if (segment === undefined || this.#stopped) continue
-      if ((await this.#isSound(path, stamp)) || this.#stopped) continue
+      if ((await this.#isSound(path, stamp)) !== false || this.#stopped) continue
       const problem = new RagError('INTEGRITY', 'A file of the vector index is damaged.', {
         data: { file: stamp.name },
       })
@@ -274,9 +276,9 @@ class FileStorage implements SegmentStorage<FileSegment> {
     }
   }
 
-  async #isSound(path: string, stamp: FileStamp): Promise<boolean> {
-    // A file that cannot be read is not sound.
-    return this.#builders.run<boolean>({ type: 'verify', payload: { path, stamp } }).catch(() => false)
+  /** `undefined` where the thread could not look: that says nothing of the file. */
+  async #isSound(path: string, stamp: FileStamp): Promise<boolean | undefined> {
+    return this.#builders.run<boolean>({ type: 'verify', payload: { path, stamp } }).catch(() => undefined)
   }
 
   /** The view without a graph that is not the one this index would build. */

@@ -15,8 +15,14 @@ serveTasks({
     return stamp
   },
   merge: (task: MergeTask, context) => mergeRows(task, context),
-  verify: ({ path, stamp }: { readonly path: string; readonly stamp: FileStamp }) =>
-    stampOf(path, stamp.name).checksums === stamp.checksums,
+  verify: ({ path, stamp }: { readonly path: string; readonly stamp: FileStamp }) => {
+    try {
+      return stampOf(path, stamp.name).checksums === stamp.checksums
+    } catch {
+      // A file that cannot be read is not sound.
+      return false
+    }
+  },
   open: (segments: readonly SegmentRef[], { critical }) => searcher.open(segments, critical),
   search: async (search: SegmentSearch, { critical }) => {
     const found = await searcher.search(search, critical)
