@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { encodePiece } from '../src/core/piece.js'
 import type { RangeSet } from '../src/core/range-set.js'
 import type { Hit, Question, RetrieveOptions } from '../src/core/search.js'
@@ -12,11 +15,13 @@ import { createMemoryStore } from '../src/store/memory.js'
 import type { StoreNamespace } from '../src/store/types.js'
 import { createFakeEmbedder } from '../src/testing/fakes.js'
 import { createTurns } from '../src/util/yield.js'
+import { createAutoIndex } from '../src/vector-index/auto.js'
 import { createFlatIndex } from '../src/vector-index/flat.js'
 import type { VectorIndex } from '../src/vector-index/types.js'
 import type { Bench, Metrics } from './lib/bench.js'
 import { compare, formatTimes, quantile } from './lib/measure.js'
 import { type MixedDocument, type MixedQuestion, mixedDocuments, mixedQuestions } from './lib/mixed-corpus.js'
+import { recallOf as recallOfNumbers } from './lib/vector-indexes.js'
 
 const passages = 100_000
 const dimensions = 384
@@ -42,6 +47,10 @@ const bench: Bench = async ({ quick, log, table }) => {
   const recalls: number[] = []
   const questions = mixedQuestions(documents, { count: quick ? 30 : 100, seed: 6 })
   const plain = await plainIndex(documents)
+  const graphs = await measureGraphs({ documents, questions, namespace, plain, quick })
+  recalls.push(...graphs.recalls)
+  slowdowns.push(...graphs.slowdowns)
+  Object.assign(metrics, graphs.metrics)
   for (const perThousand of selectivities) {
     const filter = { bucket: { $lt: perThousand } }
     const exact = exactTools(tools, plain, await scanDocuments(filter, namespace))
@@ -76,6 +85,7 @@ const bench: Bench = async ({ quick, log, table }) => {
   }
   await plain.close()
   table(rows)
+  table(graphs.rows)
   for (const index of [tools.indexes.lexical, tools.indexes.vector?.index, tools.indexes.metadata]) await index?.close()
   return { ...metrics, 'recall.min': Math.min(...recalls), 'slowdown.max': Math.max(...slowdowns) }
 }
@@ -158,11 +168,88 @@ function wordsOnly(tools: IndexTools): IndexTools {
 
 async function plainIndex(documents: readonly MixedDocument[]): Promise<VectorIndex> {
   const index = createFlatIndex({ dimensions, fingerprint: embedder.fingerprint, accelerate: false })
+  await addAll(index, documents)
+  return index
+}
+
+async function addAll(index: VectorIndex, documents: readonly MixedDocument[]): Promise<void> {
   const update = index.update()
   let number = 0
   for (const { passages } of documents) for (const { vector } of passages) await update.add([number++], vector)
   await update.publish(1)
-  return index
+}
+
+/**
+ * The same filters on an index that has graphs, against a look at every allowed row of the same index (`exact`): it must never be slower. Both are
+ * searched in a worker thread.
+ */
+async function measureGraphs({
+  documents,
+  namespace,
+  plain,
+  questions,
+  quick,
+}: {
+  readonly documents: readonly MixedDocument[]
+  readonly namespace: StoreNamespace
+  readonly plain: VectorIndex
+  readonly questions: readonly MixedQuestion[]
+  readonly quick: boolean
+}) {
+  const folder = mkdtempSync(join(tmpdir(), 'ufrag-filter-'))
+  const index = await createAutoIndex({ dimensions, fingerprint: embedder.fingerprint, directory: folder })
+  try {
+    await addAll(index, documents)
+    while (index.stats().segments > 1) await new Promise((resolve) => setTimeout(resolve, 50))
+    const rows: (string | number)[][] = [['allowed', 'index', 'filtered', 'every allowed row', 'slowdown', 'recall@10']]
+    const recalls: number[] = []
+    const slowdowns: number[] = []
+    const metrics: Metrics = {}
+    for (const perThousand of [1_000, ...selectivities]) {
+      const allow = await scanDocuments({ bucket: { $lt: perThousand } }, namespace)
+      const numbersOf = async (vector: Float32Array, using: VectorIndex) =>
+        (await using.search(vector, { topK, allow })).map(({ number }) => number)
+      const found: number[][] = []
+      const truth: number[][] = []
+      for (const { vector } of questions) {
+        found.push(await numbersOf(vector, index))
+        truth.push(await numbersOf(vector, plain))
+      }
+      const turn = (name: string, exact: boolean) => {
+        let next = 0
+        const run = () => {
+          const { vector } = questions[next++ % questions.length] as MixedQuestion
+          return index.search(vector, { topK, allow, exact })
+        }
+        return { name, run }
+      }
+      const [ours, theirs] = await compare([turn('filtered', false), turn('exact', true)], {
+        warmup: 5,
+        blocks: quick ? 2 : 5,
+        repetitions: questions.length / 2,
+      })
+      if (ours === undefined || theirs === undefined) throw new Error('Two give two results.')
+      const recall = recallOfNumbers(found, truth)
+      const slowdown = 1 / theirs.ratio
+      recalls.push(recall)
+      slowdowns.push(slowdown)
+      const share = `${perThousand / 10}%`
+      metrics[`slowdown.graphs.${perThousand / 10}percent`] = slowdown
+      metrics[`recall.graphs.${perThousand / 10}percent`] = recall
+      rows.push([
+        share,
+        'auto',
+        formatTimes(ours.times),
+        formatTimes(theirs.times),
+        slowdown.toFixed(2),
+        recall.toFixed(4),
+      ])
+    }
+    return { rows, recalls, slowdowns, metrics }
+  } finally {
+    await index.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** The same pipeline over indexes that search plainly. */

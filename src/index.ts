@@ -2,6 +2,7 @@ export { AsyncEmbedding, type AsyncEmbeddingOptions } from './async-embedding.js
 export type { Cache, CacheCapabilities, CacheEntry, CacheHit, CacheStats } from './cache/types.js'
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
 export type { CacheTierReport } from './compose/cache-monitor.js'
+export type { StoredCacheStats } from './compose/caching.js'
 export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
 export type {
@@ -10,7 +11,7 @@ export type {
   EmbeddingCallOptions,
   EmbeddingStreamBatch,
 } from './compose/embedding-engine.js'
-export type { RagStats } from './compose/engine.js'
+export type { PrecomputeOptions, RagStats } from './compose/engine.js'
 export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
@@ -80,6 +81,7 @@ export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './perfor
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
 export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
+export type { PrecomputeProgress, PrecomputeReport } from './pipelines/precompute.js'
 export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 export type {
   RerankCandidate,

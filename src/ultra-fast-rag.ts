@@ -1,5 +1,6 @@
+import type { StoredCacheStats } from './compose/caching.js'
 import { catalogue } from './compose/catalogue.js'
-import { Engine, type RagStats } from './compose/engine.js'
+import { Engine, type PrecomputeOptions, type RagStats } from './compose/engine.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'
@@ -11,6 +12,7 @@ import type { WaitOptions } from './core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from './core/search.js'
 import type { PerformanceTracker } from './performance/tracker.js'
 import type { IngestReport } from './pipelines/ingest.js'
+import type { PrecomputeReport } from './pipelines/precompute.js'
 import type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 
 /** Options of `ingest()`. */
@@ -90,6 +92,18 @@ export class RagNamespace {
   }
 
   /**
+   * Answers questions ahead of time, so that whoever asks them finds the answer in the cache: a list, an async iterable, or the path of a
+   * file with one question a line (blank lines do not count). One that fails is listed and does not stop the others. Rejects with
+   * `BAD_OPTION` where answers are not cached, `NOT_FOUND` for a file that is not there.
+   */
+  async precompute(
+    questions: string | Iterable<string> | AsyncIterable<string>,
+    options: PrecomputeOptions = {},
+  ): Promise<PrecomputeReport> {
+    return this.engine.precompute(this.name, questions, options)
+  }
+
+  /**
    * Learns from questions whose answers are known (30 or more, better 100) how much the vector leg should weigh, and how sure that is;
    * changes nothing by itself. Rejects with `BAD_OPTION` without an embedder, `BAD_INPUT` for fewer than 5 questions.
    *
@@ -164,6 +178,24 @@ export class UltraFastRAG extends RagNamespace {
    */
   async warmUp(options: WaitOptions = {}): Promise<void> {
     return this.engine.warmUp(options)
+  }
+
+  /**
+   * What the cache holds: the one that was chosen with the option `cache`, else the memory of this process. What each part of it did is in
+   * `stats()`.
+   */
+  async cacheStats(): Promise<StoredCacheStats> {
+    return this.engine.cacheStats()
+  }
+
+  /** Forgets everything that is cached, for all who share it: vectors, rankings and answers of every namespace. Documents stay. */
+  async clearCache(): Promise<void> {
+    return this.engine.clearCache()
+  }
+
+  /** Removes from the cache what has expired, and resolves with how many entries there were. */
+  async pruneCache(): Promise<number> {
+    return this.engine.pruneCache()
   }
 
   /**

@@ -79,6 +79,7 @@ export default async function ingestAndAsk(task: EmbedIngestTask): Promise<Embed
       p99Ms: median(({ delay }) => delay.p99Ms),
       maxMs: median(({ delay }) => delay.maxMs),
       lostShare: median(({ delay }) => delay.lostShare),
+      maxRunMs: median(({ delay }) => delay.maxRunMs),
     },
   }
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { settledAnonymousBytes } from '../lib/memory.js'
 import { type IndexChoice, openIndexOf } from '../lib/vector-indexes.js'
 
 /** Opens an index that was closed, and asks it. */
@@ -12,9 +13,12 @@ export default async function indexSearch({
   vectors: number
   found: number[][]
   searchMs: number[]
+  /** Anonymous memory that opening and searching took. */
+  heldBytes: number
 }> {
   const bytes = readFileSync(queriesFile)
   const queries = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  const before = await settledAnonymousBytes()
   const began = performance.now()
   const index = await openIndexOf(choice, { directory, dimensions })
   await index.search(queries.slice(0, dimensions), { topK: 10 })
@@ -28,6 +32,7 @@ export default async function indexSearch({
     found.push(matches.map(({ number }) => number))
   }
   const { vectors } = index.stats()
+  const heldBytes = (await settledAnonymousBytes()) - before
   await index.close()
-  return { firstAnswerMs, vectors, found, searchMs }
+  return { firstAnswerMs, vectors, found, searchMs, heldBytes }
 }

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { quantile } from './measure.js'
 
@@ -9,6 +10,11 @@ export interface LoopDelay {
   readonly maxMs: number
   /** Part of the wall time (0 to 1) spent in delays longer than 20 ms; such a delay counts whole. */
   readonly lostShare: number
+  /**
+   * Longest time this thread itself computed between two ticks of a timer of 2 ms, milliseconds: on a machine that does other work, a delay is mostly the
+   * wait for a core. An upper bound of the longest turn of the loop, since several short ones may lie between two ticks. `NaN` off Linux.
+   */
+  readonly maxRunMs: number
 }
 
 export interface LoopDelayReading<Result> extends LoopDelay {
@@ -36,7 +42,8 @@ export async function measureLoopDelay<Result>(run: () => Promise<Result> | Resu
     p99Ms: Math.max(0, busy.p99Ms - idle.p99Ms),
     maxMs: Math.max(0, busy.maxMs - idle.maxMs),
     lostShare: Math.max(0, busy.lostShare - idle.lostShare),
-    idle: { p99Ms: idle.p99Ms, maxMs: idle.maxMs, lostShare: idle.lostShare },
+    maxRunMs: busy.maxRunMs,
+    idle: { p99Ms: idle.p99Ms, maxMs: idle.maxMs, lostShare: idle.lostShare, maxRunMs: idle.maxRunMs },
   }
 }
 
@@ -53,6 +60,7 @@ async function watch<Result>(
   }
   histogram.enable()
   const timer = setInterval(note, resolutionMs)
+  const computing = watchComputing()
   const began = performance.now()
   try {
     const result = await run()
@@ -67,10 +75,39 @@ async function watch<Result>(
       p99Ms: seen ? Math.max(0, histogram.percentile(99) / 1e6 - resolutionMs) : quantile(delays, 0.99),
       maxMs: Math.max(seen ? histogram.max / 1e6 - resolutionMs : 0, maximum(delays)),
       lostShare: lostMs / wallMs,
+      maxRunMs: computing.longestMs(),
     }
   } finally {
     clearInterval(timer)
+    computing.stop()
     histogram.disable()
+  }
+}
+
+/** How long this thread has run, by the kernel's own count, from tick to tick. */
+function watchComputing(): { longestMs(): number; stop(): void } {
+  let descriptor: number
+  try {
+    descriptor = openSync('/proc/self/schedstat', 'r')
+  } catch {
+    // Not Linux.
+    return { longestMs: () => Number.NaN, stop: () => {} }
+  }
+  const buffer = Buffer.alloc(128)
+  const ranMs = () => Number.parseInt(buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, 128, 0)), 10) / 1e6
+  let before = ranMs()
+  let longest = 0
+  const timer = setInterval(() => {
+    const now = ranMs()
+    longest = Math.max(longest, now - before)
+    before = now
+  }, 2)
+  return {
+    longestMs: () => longest,
+    stop: () => {
+      clearInterval(timer)
+      closeSync(descriptor)
+    },
   }
 }
 

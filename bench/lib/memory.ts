@@ -17,6 +17,17 @@ export function anonymousBytes(processId: number | 'self' = 'self'): number | un
   return match === null ? undefined : Number(match[1]) * 1024
 }
 
+/** The same of this process once it has come to rest: what was compiled and read at the start is given back late. `NaN` without `/proc`. */
+export async function settledAnonymousBytes(): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let look = 0; look < 10; look++) {
+    globalThis.gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    least = Math.min(least, anonymousBytes() ?? Number.NaN)
+  }
+  return least
+}
+
 /** Highest resident memory of this process since it began, bytes (`VmHWM`): mapped files included. `NaN` without `/proc`. */
 export function peakResidentBytes(): number {
   try {

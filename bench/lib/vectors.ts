@@ -51,21 +51,37 @@ export async function benchVectors(data: string | undefined, dimensions = 384): 
 }
 
 /** So many rows: those there are, then points between two of them, chosen by seed. */
-export function extended({ dimensions, passages }: BenchVectors, count: number): Float32Array {
-  const random = randomNumbers(11)
-  const base = passages.length / dimensions
-  const rows = new Float32Array(count * dimensions)
-  rows.set(passages.subarray(0, Math.min(base, count) * dimensions))
-  for (let row = base; row < count; row++) {
-    const [a, b] = [Math.floor(random() * base) * dimensions, Math.floor(random() * base) * dimensions]
-    const share = 0.5 + random() / 2
-    const start = row * dimensions
-    for (let i = 0; i < dimensions; i++) {
-      rows[start + i] = (passages[a + i] as number) * share + (passages[b + i] as number) * (1 - share)
-    }
-    normalise(rows, start, dimensions)
+export function extended(vectors: BenchVectors, count: number): Float32Array {
+  const rows = new Float32Array(count * vectors.dimensions)
+  let start = 0
+  for (const some of extendedBatches(vectors, count)) {
+    rows.set(some, start)
+    start += some.length
   }
   return rows
+}
+
+/** The same, a thousand at a time. */
+export function* extendedBatches({ dimensions, passages }: BenchVectors, count: number): Generator<Float32Array> {
+  const random = randomNumbers(11)
+  const base = passages.length / dimensions
+  for (let first = 0; first < count; first += 1_000) {
+    const rows = new Float32Array(Math.min(1_000, count - first) * dimensions)
+    for (let start = 0; start < rows.length; start += dimensions) {
+      const row = first + start / dimensions
+      if (row < base) {
+        rows.set(passages.subarray(row * dimensions, (row + 1) * dimensions), start)
+        continue
+      }
+      const [a, b] = [Math.floor(random() * base) * dimensions, Math.floor(random() * base) * dimensions]
+      const share = 0.5 + random() / 2
+      for (let i = 0; i < dimensions; i++) {
+        rows[start + i] = (passages[a + i] as number) * share + (passages[b + i] as number) * (1 - share)
+      }
+      normalise(rows, start, dimensions)
+    }
+    yield rows
+  }
 }
 
 function readTexts(data: string): { passages: string[]; questions: string[] } | undefined {

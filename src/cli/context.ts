@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
 import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
-import type { RagNamespace } from '../ultra-fast-rag.js'
+import type { RagNamespace, UltraFastRAG } from '../ultra-fast-rag.js'
 
 /** How a command ended, for the shell. */
 export const exitCodes = {
@@ -26,7 +26,7 @@ export type CliDocuments = Pick<
 >
 
 /** What the commands need of the facade. */
-export interface CliRag extends CliDocuments {
+export interface CliRag extends CliDocuments, Pick<UltraFastRAG, 'cacheStats' | 'clearCache' | 'pruneCache'> {
   namespace(name: string): CliDocuments
   close(): Promise<void>
 }
@@ -71,6 +71,8 @@ export interface CommandContext {
   readonly options: () => UltraFastRAGOptions
   /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. */
   withRag<Result>(use: (rag: CliDocuments) => Promise<Result>): Promise<Result>
+  /** The same, for what all namespaces share. */
+  withRoot<Result>(use: (rag: CliRag) => Promise<Result>): Promise<Result>
   /** A line of the result. */
   line(text: string): void
   /** The result, or one of many, as one line of JSON. */

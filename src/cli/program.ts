@@ -2,6 +2,7 @@ import { Command as Commander, CommanderError } from 'commander'
 import { configFromEnv } from '../config/env.js'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
+import { cache } from './commands/cache.js'
 import { config } from './commands/config.js'
 import { distill } from './commands/distill.js'
 import { doctor } from './commands/doctor.js'
@@ -80,6 +81,11 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .action(act(reindex))
   program.command('stats').description('tell what is stored and indexed').action(act(stats))
   program
+    .command('cache')
+    .description('what was computed before: tell how much it is, forget it, or remove what has expired')
+    .argument('<action>', 'stats, clear or prune')
+    .action(act(cache))
+  program
     .command('pull <model>')
     .description('fetch a model into the hub cache, for use without network')
     .option(
@@ -113,18 +119,20 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
 
 function createContext(environment: CliEnvironment, flags: GlobalOptions): CommandContext {
   const options = () => optionsFrom(environment, flags)
+  const withRoot: CommandContext['withRoot'] = async (use) => {
+    const root = await environment.open(options())
+    try {
+      return await use(root)
+    } finally {
+      await root.close()
+    }
+  }
   return {
     environment,
     json: flags.json === true,
     options,
-    withRag: async (use) => {
-      const root = await environment.open(options())
-      try {
-        return await use(flags.namespace === undefined ? root : root.namespace(flags.namespace))
-      } finally {
-        await root.close()
-      }
-    },
+    withRag: (use) => withRoot((root) => use(flags.namespace === undefined ? root : root.namespace(flags.namespace))),
+    withRoot,
     line: (text) => environment.write(`${text}\n`),
     data: (value) => environment.write(`${JSON.stringify(value)}\n`),
     note: (text) => environment.complain(`${text}\n`),

@@ -1,6 +1,6 @@
 import { createSafeCache } from '../cache/safe.js'
 import { createTieredCache } from '../cache/tiered.js'
-import type { Cache } from '../cache/types.js'
+import type { Cache, CacheStats } from '../cache/types.js'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCachedEmbedder } from '../embed/cached.js'
@@ -21,6 +21,17 @@ export interface Caches {
   open(name: CacheName, options: { readonly far: boolean }): Promise<Cache>
   /** What each of them did, tier by tier. */
   report(): Promise<CacheTierReport[]>
+  stats(): Promise<StoredCacheStats>
+  /** Forgets everything in every tier. */
+  clear(): Promise<void>
+  /** Removes what has expired from every tier, and resolves with how many entries there were. */
+  prune(): Promise<number>
+}
+
+/** What a cache holds. Counts are absent where it cannot tell. */
+export interface StoredCacheStats extends Partial<CacheStats> {
+  /** `memory`, `disk`, `redis`, …; `none` without a cache. */
+  readonly kind: string
 }
 
 /** `part` keeps what it opens, to close it with everything else. */
@@ -31,14 +42,36 @@ export function createCaches(
 ): Caches {
   const far = part(() => openFar(config, tracker))
   const monitor = new CacheMonitor(tracker)
+  const hasFar = config.cache !== false && config.cache.kind !== 'memory'
+  const opened: Cache[] = []
+  const everywhere = async () => (hasFar ? [...opened, await far()] : opened)
   return {
     open: (name, { far: wanted }) =>
       part(async () => {
         const near = monitor.watch(name, 'near', await openNear(config))
-        if (!wanted || config.cache === false || config.cache.kind === 'memory') return near
+        opened.push(near)
+        if (!wanted || !hasFar) return near
         return createTieredCache({ near, far: monitor.watch(name, 'far', staysOpen(await far())) })
       })(),
     report: () => monitor.report(),
+    async stats() {
+      if (hasFar) {
+        const { id, stats } = await far()
+        return { kind: id, ...(await stats?.()) }
+      }
+      const all = await Promise.all(opened.map((cache) => cache.stats?.()))
+      const sum = (field: keyof CacheStats) => all.reduce((total, stats) => total + (stats?.[field] ?? 0), 0)
+      const kind = config.cache === false ? 'none' : 'memory'
+      return { kind, entries: sum('entries'), bytes: sum('bytes'), evictions: sum('evictions') }
+    },
+    async clear() {
+      for (const cache of await everywhere()) await cache.clear()
+    },
+    async prune() {
+      let pruned = 0
+      for (const cache of await everywhere()) pruned += (await cache.prune?.()) ?? 0
+      return pruned
+    },
   }
 }
 

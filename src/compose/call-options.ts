@@ -64,6 +64,22 @@ export function checkQueryOptions(options: QueryOptions): void {
   compileFilter(filter)
 }
 
+/** What `precompute()` takes beside the options of a query. */
+export function checkPrecomputeOptions({
+  concurrency,
+  onProgress,
+  ttlMs,
+}: {
+  readonly concurrency: number
+  readonly onProgress: unknown
+  readonly ttlMs: number | undefined
+}): void {
+  checkCount('concurrency', concurrency, 1, 64)
+  checkCount('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER)
+  if (onProgress === undefined || typeof onProgress === 'function') return
+  throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+}
+
 const expandKeys: Record<keyof ExpandOptions, true> = { before: true, after: true, maxChars: true }
 
 function checkExpand(expand: RetrieveOptions['expand']): void {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions, QueryResult } from '../core/answer.js'
 import type { DocumentInput, StoredDocument } from '../core/document.js'
@@ -10,6 +11,7 @@ import { buildPrompt } from '../llm/prompt.js'
 import type { MetadataStats } from '../metadata-index/metadata-index.js'
 import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
 import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
+import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
@@ -21,9 +23,11 @@ import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
 import type { CacheTierReport } from './cache-monitor.js'
+import type { StoredCacheStats } from './caching.js'
 import {
   checkIngestOptions,
   checkListOptions,
+  checkPrecomputeOptions,
   checkQueryOptions,
   checkQuestion,
   checkTuneOptions,
@@ -36,6 +40,7 @@ import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
 import type { FitReport } from './fitted-leg.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
+import { readQuestionFile } from './question-file.js'
 
 /** What `stats()` returns. */
 export interface RagStats {
@@ -70,6 +75,16 @@ export interface RagStats {
     /** What filters are answered from: made by the first filter, a column for each path that filters name. */
     readonly metadata: MetadataStats
   }
+}
+
+/** Options of `precompute()`. */
+export interface PrecomputeOptions extends QueryOptions {
+  /** Called after each question; may be async, it is awaited. What it throws ends the call; what was kept until then stays. */
+  readonly onProgress?: (progress: PrecomputeProgress) => void
+  /** Questions at a time, 1 to 64. Default 4. */
+  readonly concurrency?: number
+  /** Milliseconds the answers are kept. Default: the option `cacheTtlMs`; 0: until there is no room. */
+  readonly ttlMs?: number
 }
 
 /** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
@@ -169,8 +184,8 @@ export class Engine {
     return this.#call(name, options, async (runtime, signal) => {
       const tools = await this.#answerTools(runtime, options)
       const complete = this.#answerOptions(options)
-      return forEachQuestion([...questions], signal, tools, (question, signal) =>
-        collectAnswer(answerQuestion(question, { ...complete, signal }, tools)),
+      return forEachQuestion([...questions], signal, tools, (question, signal, embedded) =>
+        collectAnswer(answerQuestion(question, { ...complete, signal }, { ...tools, embedded })),
       )
     })
   }
@@ -195,6 +210,43 @@ export class Engine {
       if (!complete) abandon()
       dispose()
     }
+  }
+
+  precompute(
+    name: string,
+    questions: string | Iterable<string> | AsyncIterable<string>,
+    { concurrency = 4, onProgress, ttlMs, ...options }: PrecomputeOptions,
+  ): Promise<PrecomputeReport> {
+    checkQueryOptions(options)
+    checkPrecomputeOptions({ concurrency, onProgress, ttlMs })
+    return this.#call(name, options, async (runtime, signal) => {
+      const { answers, ...tools } = await this.#answerTools(runtime, options)
+      if (answers === undefined) {
+        throw new RagError('BAD_OPTION', 'Nothing would be kept: answers are not cached.', {
+          data: { option: 'cacheAnswers' },
+          hint: 'Set cacheAnswers: true, and a cache.',
+        })
+      }
+      const list = typeof questions === 'string' ? readQuestionFile(resolve(this.#config.root, questions)) : questions
+      return precompute(
+        list,
+        { ...this.#answerOptions(options), signal },
+        { ...tools, answers: ttlMs === undefined ? answers : { ...answers, ttlMs }, lanes: concurrency, onProgress },
+      )
+    })
+  }
+
+  /** What lies behind the memory of this process, or that memory where there is nothing behind it. */
+  async cacheStats(): Promise<StoredCacheStats> {
+    return this.#calls.run({}, () => this.#parts.caches.stats())
+  }
+
+  clearCache(): Promise<void> {
+    return this.#calls.run({}, () => this.#parts.caches.clear())
+  }
+
+  pruneCache(): Promise<number> {
+    return this.#calls.run({}, () => this.#parts.caches.prune())
   }
 
   remove(

@@ -15,18 +15,18 @@ export async function retrieveMany(
   tools: RetrieveTools,
 ): Promise<Hit[][]> {
   const together = searchingTogether(tools)
-  return forEachQuestion(questions, options.signal, tools, async (question, signal) => {
-    const { hits } = await retrieve(question, { ...options, signal }, together)
+  return forEachQuestion(questions, options.signal, tools, async (question, signal, embedded) => {
+    const { hits } = await retrieve(question, { ...options, signal }, { ...together, embedded })
     return hits
   })
 }
 
-/** What `work` makes of each question, in their order. It gets them with their vectors, which were made together. */
+/** What `work` makes of each question, in their order. `embedded` gives it with its vector, which is made together with others. */
 export async function forEachQuestion<Result>(
   questions: readonly Question[],
   signal: AbortSignal,
   tools: Pick<RetrieveTools, 'useIndexes' | 'freshen' | 'recorder' | 'now'>,
-  work: (question: Question, signal: AbortSignal) => Promise<Result>,
+  work: (question: Question, signal: AbortSignal, embedded: () => Promise<Question>) => Promise<Result>,
 ): Promise<Result[]> {
   // Before anything is embedded: what is wrong with the indexes is told now.
   await tools.freshen()
@@ -36,7 +36,7 @@ export async function forEachQuestion<Result>(
   const embedded = embedTogether(questions, { ...tools, embedder }, own.signal)
   try {
     await inLanes(questions.keys(), { lanes: questionsAtOnce, signal }, async (place, signal) => {
-      results[place] = await work(await embedded(place), signal)
+      results[place] = await work(questions[place] as Question, signal, () => embedded(place))
     })
   } finally {
     // What is embedded ahead of time is not wanted any more after a failure.

@@ -39,6 +39,8 @@ export interface RetrieveTools {
   readonly logger: Logger
   /** Told of every search of vectors. Returns at once. */
   readonly watchRecall: ((searched: VectorSearched) => void) | undefined
+  /** Gives the question with its vector, where it is embedded together with others; asked only for what is not in the cache. */
+  readonly embedded?: () => Promise<Question>
   /** Absent: every question is searched. */
   readonly caching: RetrievalCaching | undefined
   readonly now: () => number
@@ -101,7 +103,7 @@ export async function findRanked(
 ): Promise<RankedHits & { readonly cache: 'hit' | 'miss' | 'off' }> {
   const compute = async (signal: AbortSignal | undefined): Promise<RankedHits> => {
     const own = signal === undefined ? options : { ...options, signal }
-    const found = await findHits(question, own, tools)
+    const found = await findHits((await tools.embedded?.()) ?? question, own, tools)
     const rank = () => rankHits(found, question, own, tools)
     // Whoever is told measures it himself.
     const isTimed = tools.reranking !== undefined && onRerank === undefined

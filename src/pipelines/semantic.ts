@@ -130,7 +130,8 @@ async function answerOf(
   options: AnswerOptions,
   tools: AnswerTools,
 ): Promise<Twin | undefined> {
-  const { cache, ranked, terms } = await findRanked(question, options, tools)
+  const { embedded: _own, ...others } = tools
+  const { cache, ranked, terms } = await findRanked(question, options, others)
   const sources = packSources(await expandHits(ranked, options.expand, tools), options.maxContextChars)
   const asked = { question, sources, terms, namespace: tools.namespace.name }
   const parts = tools.answers && (await findKeptAnswer(asked, tools.answers))

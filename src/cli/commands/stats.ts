@@ -4,8 +4,8 @@ import { type Command, exitCodes, requireStorage } from '../context.js'
 export const stats: Command = async (context) => {
   requireStorage(context)
   return context.withRag(async (rag) => {
-    const { embedder, ...stored } = await rag.stats()
-    // What it did is told where it was done: this process has embedded nothing.
+    // What caches and embedder did is told where it was done: this process has embedded nothing.
+    const { caches: _caches, embedder, ...stored } = await rag.stats()
     const facts =
       embedder === undefined
         ? stored

@@ -17,6 +17,8 @@ export interface AnswerCaching {
   readonly fingerprint: string
   /** Whether the model reads the prompt's text alone; else an answer holds for the same scores and words only. */
   readonly textOnly: boolean
+  /** Milliseconds what is found now is kept. Absent: as usual. */
+  readonly ttlMs?: number
 }
 
 /** A part of an answer; the last one tells how many citations were invented. */
@@ -88,7 +90,11 @@ export async function* answerThroughCache(
     for await (const part of writeAnswer(asked, stop)) {
       if (part.type === 'answer-delta') parts.push(part.text)
       else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
-      else caching.results.keep(key, { parts, invented: part.invented }, { costMs: now() - began })
+      else {
+        const { results, ttlMs } = caching
+        const life = ttlMs === undefined ? {} : { ttlMs }
+        results.keep(key, { parts, invented: part.invented }, { costMs: now() - began, ...life })
+      }
       yield part
     }
   }

@@ -111,6 +111,11 @@ function fakeRag(parts: Partial<CliRag> = {}) {
         metadata: { rows: 0, columns: 0, bytes: 0 },
       },
     }),
+    cacheStats: async () => ({ kind: 'disk', entries: 3, bytes: 900, evictions: 0 }),
+    clearCache: async () => {
+      calls.push(['clearCache'])
+    },
+    pruneCache: async () => 2,
     namespace: (name) => {
       calls.push(['namespace', name])
       return rag
@@ -533,5 +538,21 @@ describe('every command', () => {
     for (const word of ['ingest', 'query', 'documents', 'remove', 'stats', 'config', 'doctor', 'Exit codes', '130']) {
       expect(out).toContain(word)
     }
+  })
+})
+
+describe('ufrag cache', () => {
+  it('tells what the cache holds, forgets it, and removes what has expired, whatever the namespace', async () => {
+    expect((await run(['cache', 'stats'])).out).toBe('kind\tdisk\nentries\t3\nbytes\t900\nevictions\t0\n')
+    const cleared = await run(['cache', 'clear', '--namespace', 'a'])
+    expect([cleared.exitCode, cleared.out]).toEqual([0, 'cleared\t3\n'])
+    expect(cleared.calls).toEqual([['clearCache'], ['close']])
+    expect(JSON.parse((await run(['cache', 'prune', '--json'])).out)).toEqual({ pruned: 2 })
+  })
+
+  it('refuses what it does not do, and names what was meant', async () => {
+    const { calls, err, exitCode } = await run(['cache', 'purne'])
+    expect([exitCode, calls]).toEqual([2, []])
+    expect(err).toContain('Did you mean "prune"?')
   })
 })

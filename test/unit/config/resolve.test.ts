@@ -128,7 +128,7 @@ describe('resolveConfig', () => {
   })
 
   it('takes a vector index by name, with its options, or spread over shards', () => {
-    const known = { ...catalogue, vectorIndexes: names('auto', 'usearch', 'hnswlib', 'sharded', 'flat') }
+    const known = { ...catalogue, vectorIndexes: names('auto', 'usearch', 'hnswlib', 'lancedb', 'sharded', 'flat') }
     const choice = (vectorIndex: unknown) => resolveConfig({ vectorIndex } as never, known).vectorIndex
     expect(choice('usearch')).toEqual({ kind: 'usearch' })
     expect(choice({ kind: 'auto', quantization: 'i8', M: 24, efSearch: 128 })).toEqual({
@@ -137,6 +137,13 @@ describe('resolveConfig', () => {
       M: 24,
       efSearch: 128,
     })
+    expect(choice({ kind: 'lancedb', index: 'ivf-pq', nprobes: 40 })).toEqual({
+      kind: 'lancedb',
+      index: 'ivf-pq',
+      nprobes: 40,
+    })
+    expect(() => choice({ kind: 'lancedb', uri: 's3://bucket/path' })).toThrow(/storage/)
+    expect(() => choice({ kind: 'lancedb', index: 'flat' })).toThrow(/vectorIndex/)
     expect(choice('sharded')).toEqual({ kind: 'sharded', shards: 2, index: { kind: 'auto' } })
     expect(choice({ kind: 'sharded', shards: 4, index: 'flat' })).toMatchObject({ shards: 4, index: { kind: 'flat' } })
     for (const wrong of [

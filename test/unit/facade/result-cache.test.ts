@@ -428,6 +428,32 @@ describe('a cache of questions', () => {
     expect(rag.tracker.summary().counters['cache.instance.error']).toBeGreaterThan(0)
   })
 
+  it('serves questions in batches, which are not embedded then', async () => {
+    let embedded = 0
+    const fake = createFakeEmbedder()
+    const rag = await createRag({
+      cacheEmbeddings: false,
+      embedder: {
+        ...fake,
+        embed(texts, options) {
+          if (options.kind === 'query') embedded += texts.length
+          return fake.embed(texts, options)
+        },
+      },
+    })
+    const texts = [question, 'Where does the river 3 rise?']
+    const single = [await ask(rag, texts[0]), await ask(rag, texts[1])]
+    const before = embedded
+    const batch = await rag.queryBatch(texts)
+    expect(batch.map(({ answer, cache }) => ({ answer, cache }))).toEqual(
+      single.map(({ result }) => ({ answer: result.answer, cache: { retrieval: 'hit', answer: 'hit' } })),
+    )
+    expect(await rag.retrieveBatch(texts, { perDocument: 3 })).toHaveLength(2)
+    expect(embedded).toBe(before)
+    await rag.retrieveBatch(['What of the hills?', ...texts], { perDocument: 3 })
+    expect(embedded).toBeGreaterThan(before)
+  })
+
   it('is off with the preset research, and where the options say so', async () => {
     const off = { retrieval: 'off', answer: 'off' }
     for (const options of [{ preset: 'research', rerank: false }, { cache: false }, withoutCache] as const) {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RagError } from '../../../src/core/errors.js'
 import { RangeSet } from '../../../src/core/range-set.js'
 import { randomNumbers } from '../../../src/testing/support.js'
+import { UltraFastRAG } from '../../../src/ultra-fast-rag.js'
 import { joinedRanges } from '../../../src/vector-index/lance/search.js'
 import { createLancedbIndex, type LancedbIndexOptions } from '../../../src/vector-index/lancedb.js'
 import type { VectorIndex } from '../../../src/vector-index/types.js'
@@ -210,6 +211,36 @@ describe('an index in LanceDB', () => {
     await expect(reader.persist()).rejects.toMatchObject({ code: 'READ_ONLY' })
     await reader.close()
     expect(await tablesIn(directory)).toEqual(tables)
+  })
+
+  it('serves the whole library, from a place that stores share without meeting', async () => {
+    const uri = join(root, 'elsewhere')
+    const opened = (store: string) =>
+      new UltraFastRAG({
+        storage: join(root, store),
+        embedder: 'hashing',
+        vectorIndex: { kind: 'lancedb', uri: `${uri}/`, storageOptions: { secret: 'not in any error' } },
+      })
+    const ask = (rag: UltraFastRAG) => rag.retrieve('Which animal is grey?', { topK: 2 })
+    const first = opened('first')
+    await first.ingest([{ id: 'a', text: 'Elephants are grey. Flamingos are pink.' }])
+    const answers = await ask(first)
+    expect(answers.length).toBeGreaterThan(0)
+    await first.close()
+    const second = opened('second')
+    expect(await ask(second)).toEqual([])
+    await second.ingest([{ id: 'b', text: 'Whales are blue.' }])
+    await second.close()
+    const places = await readdir(uri)
+    expect(places).toHaveLength(2)
+    for (const place of places) {
+      expect(await readdir(join(uri, place, '@root', 'vectors'))).toContain('manifest.lance')
+    }
+    const again = opened('first')
+    expect(await ask(again)).toEqual(answers)
+    expect((await again.stats()).indexes.vector).toMatchObject({ kind: 'lancedb', vectors: 1 })
+    await again.close()
+    expect(() => new UltraFastRAG({ vectorIndex: { kind: 'lancedb', uri } })).toThrow(/storage/)
   })
 
   it('lets the process exit while it searches and while it is closed, and survives being killed', async () => {
