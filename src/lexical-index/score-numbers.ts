@@ -5,7 +5,7 @@ import type { Levels, Scales } from './select.js'
 import type { LexicalMatch } from './types.js'
 import type { SegmentView } from './view.js'
 
-export interface NumberScoring {
+interface NumberScoring {
   readonly views: readonly SegmentView[]
   readonly levels: Levels
   readonly scales: Scales
