@@ -1,32 +1,53 @@
 import type { Level } from './level.js'
+import type { Pace } from './pace.js'
 import { findBase, type Segment } from './segment.js'
 import type { Levels, Scales } from './select.js'
 import type { LexicalMatch } from './types.js'
 import type { SegmentView } from './view.js'
 
+interface NumberScoring {
+  readonly views: readonly SegmentView[]
+  readonly levels: Levels
+  readonly scales: Scales
+}
+
+/** Postings that finding one in a list costs as much as. */
+const costOfBisecting = 20
+
 /** Scores these chunks as a search would, from their postings alone. Those that are not there, or hold none of the terms, are left out. */
-export function scoreNumbers(
+export async function scoreNumbers(
   numbers: readonly number[],
-  {
-    views,
-    levels,
-    scales,
-  }: { readonly views: readonly SegmentView[]; readonly levels: Levels; readonly scales: Scales },
-): LexicalMatch[] {
-  return numbers.flatMap((number) => {
-    const found = find(number, views, levels.chunks)
-    if (found === undefined) return []
-    const documentScore =
-      levels.windows === undefined ? 0 : scales.window * scoreOfDocument(found, views, levels.windows)
-    if (levels.windows !== undefined && documentScore === 0) return []
-    return { number, score: found.score * scales.chunk + documentScore }
-  })
+  { views, levels, scales }: NumberScoring,
+  pace: Pace,
+): Promise<LexicalMatch[]> {
+  const { chunks, windows } = levels
+  /** Of documents, by base: one may have a thousand windows. */
+  const known = new Map<number, number>()
+  const matches: LexicalMatch[] = []
+  for (const number of numbers) {
+    if (pace.spend(chunks.termsLeft * costOfBisecting)) await pace.turn()
+    const found = find(number, views, chunks)
+    if (found === undefined) continue
+    if (windows !== undefined && !known.has(found.base)) {
+      let best = 0
+      for (const [view, window] of windowsOf(found, views)) {
+        best = Math.max(best, windows.scoreOf(view, window))
+        if (pace.spend(windows.termsLeft * costOfBisecting)) await pace.turn()
+      }
+      known.set(found.base, scales.window * best)
+    }
+    const documentScore = known.get(found.base) ?? 0
+    if (windows === undefined || documentScore > 0)
+      matches.push({ number, score: found.score * scales.chunk + documentScore })
+  }
+  return matches
 }
 
 interface FoundChunk {
   readonly view: number
   /** Its place. */
   readonly document: number
+  readonly base: number
   readonly score: number
 }
 
@@ -36,7 +57,7 @@ function find(number: number, views: readonly SegmentView[], chunks: Level): Fou
     if (document < 0) continue
     const place = placeOf(segment, document, number)
     const score = place < 0 ? 0 : chunks.scoreOf(view, place)
-    if (score > 0) return { view, document, score }
+    if (score > 0) return { view, document, base: segment.bases[document] as number, score }
   }
   return undefined
 }
@@ -55,25 +76,17 @@ function placeOf({ bases, chunkOrdinals, documentWindows, windowChunks }: Segmen
   return low < end && chunkOrdinals[low] === ordinal ? low : -1
 }
 
-/** That of its best window, wherever it lies. */
-function scoreOfDocument({ view, document }: FoundChunk, views: readonly SegmentView[], windows: Level): number {
-  const { segment } = views[view] as SegmentView
-  const here = bestWindow(segment, document, (window) => windows.scoreOf(view, window))
-  if (!segment.partial.includes(document)) return here
-  const base = segment.bases[document] as number
-  return views.reduce((best, { segment: other }, v) => {
-    const same = findBase(other.bases, base)
-    if (other.bases[same] !== base || !other.partial.includes(same)) return best
-    return Math.max(
-      best,
-      bestWindow(other, same, (window) => windows.scoreOf(v, window)),
-    )
-  }, here)
-}
-
-function bestWindow({ documentWindows }: Segment, document: number, score: (window: number) => number): number {
-  let best = 0
-  const end = documentWindows[document + 1] as number
-  for (let window = documentWindows[document] as number; window < end; window++) best = Math.max(best, score(window))
-  return best
+/** The windows of a chunk's document, wherever they lie. */
+function* windowsOf(
+  { view, document, base }: FoundChunk,
+  views: readonly SegmentView[],
+): Generator<readonly [view: number, window: number]> {
+  const isContinued = (views[view] as SegmentView).segment.partial.includes(document)
+  for (const [v, { segment }] of views.entries()) {
+    if (v !== view && !isContinued) continue
+    const own = v === view ? document : findBase(segment.bases, base)
+    if (segment.bases[own] !== base || (v !== view && !segment.partial.includes(own))) continue
+    const end = segment.documentWindows[own + 1] as number
+    for (let window = segment.documentWindows[own] as number; window < end; window++) yield [v, window]
+  }
 }

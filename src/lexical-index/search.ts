@@ -47,7 +47,7 @@ export async function searchViews(plan: SearchPlan, turns: Turns, arrays: ScoreA
   if (plan.alsoScore === undefined) return result
   const levels = levelsOf(weighed, [])
   const numbers = await plan.alsoScore()
-  return { ...result, also: scoreNumbers(numbers, { ...plan, levels, scales }) }
+  return { ...result, also: await scoreNumbers(numbers, { views: plan.views, levels, scales }, pace) }
 }
 
 function sizesOf({ chunks, windows }: WeighedTerms): number[] {

@@ -19,7 +19,7 @@ export interface Scales {
   readonly window: number
 }
 
-export interface Selection {
+interface Selection {
   readonly views: readonly SegmentView[]
   readonly topK: number
   readonly allow: RangeSet | undefined

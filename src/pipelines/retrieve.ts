@@ -73,7 +73,7 @@ export interface NumberedHit {
 }
 
 /** Hits before they are reranked, more than are wanted where there is a reranker. */
-export interface FoundHits {
+interface FoundHits {
   readonly pool: readonly NumberedHit[]
   readonly terms: readonly QueryTerm[]
 }

@@ -16,7 +16,7 @@ export interface LegSearch {
   readonly indexes: NamespaceIndexes
 }
 
-export interface LegsFound {
+interface LegsFound {
   readonly lists: readonly RankedList[]
   readonly terms: readonly QueryTerm[]
   /** Whether no leg has more than was asked for. */
