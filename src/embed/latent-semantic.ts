@@ -47,7 +47,7 @@ export function createLatentSemanticFitter(options: LatentSemanticOptions = {}):
   // One thread, because a sample gathers in it; ours alone, because it is busy for seconds.
   const fits = new WorkerPool({ worker: 'latent-semantic', size: 1 })
   const turns = createTurns()
-  const fingerprint = `latent-semantic/1/${analyzerFingerprint}/${dimensions}`
+  const fingerprint = `latent-semantic/2/${analyzerFingerprint}/${dimensions}`
   const open = (basis: Basis) => new LatentSemanticEmbedder({ basis, pool, turns })
   let begun = 0
   return {
