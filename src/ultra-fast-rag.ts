@@ -13,12 +13,18 @@ import type { Hit, Question, RetrieveOptions } from './core/search.js'
 import type { PerformanceTracker } from './performance/tracker.js'
 import type { IngestReport } from './pipelines/ingest.js'
 import type { PrecomputeReport } from './pipelines/precompute.js'
+import type { Verify } from './pipelines/steps/write-document.js'
 import type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
   /** Called as each document is done; may be async, it is awaited. What it throws ends the ingest; what was committed until then stays. */
   readonly onProgress?: (progress: IngestProgress) => void
+  /**
+   * How a file is told to be unchanged: by its size, time of change and inode (`'stamp'`, the default), or by its content (`'hash'`), which
+   * reads it. For file systems and tools that change a file and keep all three.
+   */
+  readonly verify?: Verify
 }
 
 /** Which documents `remove()` removes. */

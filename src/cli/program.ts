@@ -66,7 +66,11 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
       const [options] = given.slice(-2) as [Options]
       return run(command as Command<never>, given.slice(0, -2).flat() as string[], options as never)
     }
-  program.command('ingest <inputs...>').description('store files, folders and globs').action(act(ingest))
+  program
+    .command('ingest <inputs...>')
+    .description('store files, folders and globs')
+    .option('--verify <how>', 'tell unchanged files by their "stamp" (size, time, inode) or by their "hash"')
+    .action(act(ingest))
   program
     .command('query <question>')
     .description('answer a question from the stored documents')

@@ -10,7 +10,11 @@ import { nearest } from '../util/nearest.js'
 
 /** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
 const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
-const ingestKeys: Record<keyof WaitOptions | 'onProgress', true> = { ...waitKeys, onProgress: true }
+const ingestKeys: Record<keyof WaitOptions | 'onProgress' | 'verify', true> = {
+  ...waitKeys,
+  onProgress: true,
+  verify: true,
+}
 const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
 const listKeys: Record<'filter', true> = { filter: true }
 const queryKeys: Record<keyof QueryOptions, true> = {
@@ -39,10 +43,16 @@ export function checkListOptions(options: object): void {
   checkKeys(options, listKeys)
 }
 
-export function checkIngestOptions(options: WaitOptions & { readonly onProgress?: unknown }): void {
+export function checkIngestOptions(
+  options: WaitOptions & { readonly onProgress?: unknown; readonly verify?: unknown },
+): void {
   checkWaitOptions(options, ingestKeys)
-  if (options.onProgress === undefined || typeof options.onProgress === 'function') return
-  throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+  const { onProgress, verify } = options
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+  }
+  if (verify === undefined || verify === 'stamp' || verify === 'hash') return
+  throw new RagError('BAD_OPTION', "verify is neither 'stamp' nor 'hash'.")
 }
 
 export function checkTuneOptions(options: TuneOptions): void {

@@ -17,6 +17,7 @@ import { removeDocuments } from '../pipelines/remove.js'
 import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
@@ -113,7 +114,7 @@ export class Engine {
   ingest(
     name: string,
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
-    options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void },
+    options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void; readonly verify?: Verify },
   ): Promise<IngestReport> {
     checkIngestOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
@@ -127,7 +128,7 @@ export class Engine {
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
-          { language, root, exclude, signal },
+          { language, root, exclude, signal, verify: options.verify ?? 'stamp' },
           {
             namespace: runtime.namespace,
             prepare,

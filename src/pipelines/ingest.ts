@@ -16,6 +16,7 @@ import { planDocument } from './steps/plan-document.js'
 import { Tally } from './steps/tally.js'
 import {
   type DocumentOutcome,
+  type Verify,
   type WriteDocumentOptions,
   type WriteDocumentTools,
   writeDocument,
@@ -66,6 +67,8 @@ export interface IngestOptions {
   readonly root: string
   /** Absolute folder that is never walked into: that of the store. */
   readonly exclude: string | undefined
+  /** Default `'stamp'`. */
+  readonly verify?: Verify
 }
 
 /** What the pipeline works with; `compose` provides it. Concurrent ingests share its limits. */
@@ -141,7 +144,7 @@ function admission(passages: PassageEmbedder | undefined, signal: AbortSignal) {
 /** One document from end to end. Rejects only for what ends the whole run. */
 async function ingestOne(
   item: Discovered,
-  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun'>,
+  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun' | 'verify'>,
   tools: IngestTools,
 ): Promise<DocumentOutcome> {
   const { source } = item

@@ -1,13 +1,18 @@
 import type { IngestProgress } from '../../core/events.js'
+import type { Verify } from '../../pipelines/steps/write-document.js'
 import { type CliDocuments, type Command, describeError, errorData, exitCodes } from '../context.js'
 import { type ProgressView, showProgress } from '../progress.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
-export const ingest: Command = (context, inputs) =>
+export const ingest: Command<{ readonly verify?: Verify }> = (context, inputs, { verify }) =>
   context.withRag(async (rag) => {
     const progress = await showProgress(context, view)
     try {
-      const report = await rag.ingest(inputs, { signal: context.environment.signal, onProgress: progress.update })
+      const report = await rag.ingest(inputs, {
+        signal: context.environment.signal,
+        onProgress: progress.update,
+        ...(verify === undefined ? {} : { verify }),
+      })
       progress.stop()
       const { documents, unchanged, removed, chunks, failed, unembedded, embeddingFailures, durationMs } = report
       const { embedder } = await rag.stats()

@@ -31,6 +31,9 @@ export interface DocumentOutcome {
   readonly unembedded?: { readonly chunks: number; readonly error: RagError }
 }
 
+/** What tells that a file is unchanged: its size, time of change and inode, or its content. */
+export type Verify = 'stamp' | 'hash'
+
 export interface WriteDocumentOptions {
   /** What it is called in reports and messages. */
   readonly source: string
@@ -38,6 +41,8 @@ export interface WriteDocumentOptions {
   readonly language: string
   readonly passages: PassageEmbedder | undefined
   readonly signal: AbortSignal
+  /** Default `'stamp'`. */
+  readonly verify?: Verify | undefined
   /** Ends the whole run, at once; it fires `signal`. */
   readonly endRun: (reason: unknown) => void
 }
@@ -61,11 +66,11 @@ export async function writeDocument(
   tools: WriteDocumentTools,
 ): Promise<DocumentOutcome> {
   const { namespace, recorder } = tools
-  const { passages, signal, source } = options
+  const { passages, signal, source, verify = 'stamp' } = options
   const { bytes, file, request } = plan
   const pipeline = plan.pipeline(passages?.embedder)
   const known = request.documentId === undefined ? undefined : namespace.get(request.documentId)
-  if (known !== undefined && known.pipeline === pipeline && sameFile(known.file, file)) {
+  if (known?.pipeline === pipeline && verify === 'stamp' && sameFile(known.file, file)) {
     return { stage: 'unchanged', source, bytes }
   }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -108,6 +108,24 @@ describe.each(['memory', 'disk'] as const)('with documents in %s', (kind) => {
     expect(documentIds(await rag.retrieve('Phobos Deimos'))).not.toContain('mars')
     expect(documentIds(await rag.retrieve('volcano'))).toEqual(['mars'])
     expect(await rag.stats()).toMatchObject({ documents: 3, chunks: 3 })
+  })
+
+  it('tells unchanged files by their stamps, or by their content when asked to', async () => {
+    const root = makeFolder()
+    const file = join(root, 'a.txt')
+    writeFileSync(file, 'A canary sings.')
+    const stamp = new Date(1_700_000_000_000)
+    utimesSync(file, stamp, stamp)
+    const rag = open({ ...storage(), root })
+    expect(await rag.ingest(['.'])).toMatchObject({ documents: 1 })
+    // The same size, time and inode.
+    writeFileSync(file, 'A canary sinks.')
+    utimesSync(file, stamp, stamp)
+    expect(await rag.ingest(['.'])).toMatchObject({ documents: 0, unchanged: 1 })
+    expect(await rag.ingest(['.'], { verify: 'hash' })).toMatchObject({ documents: 1, unchanged: 0 })
+    expect(await rag.ingest(['.'], { verify: 'hash' })).toMatchObject({ documents: 0, unchanged: 1 })
+    expect((await rag.retrieve('canary'))[0]?.chunk.text).toBe('A canary sinks.')
+    await expect(rag.ingest(['.'], { verify: 'sometimes' as never })).rejects.toMatchObject({ code: 'BAD_OPTION' })
   })
 
   it('notices a change of metadata alone, at any depth', async () => {
