@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import type { DocumentInput } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
@@ -27,6 +27,8 @@ export interface DiscoverOptions {
   readonly signal?: AbortSignal
 }
 
+/** Entries of a folder that are looked at together. */
+const lookedAtOnce = 64
 /** Folders that a walk does not enter. Name one explicitly to ingest it. */
 const skippedFolders = new Set(['node_modules', '__pycache__'])
 
@@ -84,7 +86,9 @@ async function* discoverFileObject(
   else yield { kind: 'object', source: id, input: { ...input, path } }
 }
 
-async function* walk(folder: string, scope: DiscoverOptions & { readonly within: string }): AsyncGenerator<Discovered> {
+type WalkScope = DiscoverOptions & { readonly within: string }
+
+async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovered> {
   if (folder === scope.exclude) return
   const names: string[] = []
   try {
@@ -93,21 +97,30 @@ async function* walk(folder: string, scope: DiscoverOptions & { readonly within:
     yield { kind: 'failed', source: fileId(folder, scope.root), error: unreadable(folder, error) }
     return
   }
-  for (const name of names.sort()) {
-    scope.signal?.throwIfAborted()
-    if (name.startsWith('.')) continue
-    const path = join(folder, name)
-    try {
-      const link = await lstat(path)
-      if (link.isSymbolicLink() && !(await staysWithin(path, scope.within))) continue
-      const found = link.isSymbolicLink() ? await stat(path) : link
-      // A linked folder inside the walked one is met at its own place.
-      if (found.isDirectory() && !link.isSymbolicLink() && !skippedFolders.has(name)) yield* walk(path, scope)
-      else if (found.isFile()) yield toFile(path, found, scope.root)
-    } catch (error) {
-      yield { kind: 'failed', source: fileId(path, scope.root), error: unreadable(path, error) }
+  const visible = names.filter((name) => !name.startsWith('.')).sort()
+  for (let start = 0; start < visible.length; start += lookedAtOnce) {
+    const paths = visible.slice(start, start + lookedAtOnce).map((name) => join(folder, name))
+    // One after the other, most of the time would be spent waiting for a thread.
+    const links = await Promise.allSettled(paths.map((path) => lstat(path)))
+    for (const [place, path] of paths.entries()) {
+      scope.signal?.throwIfAborted()
+      const link = links[place] as PromiseSettledResult<Stats>
+      try {
+        if (link.status === 'rejected') throw link.reason
+        yield* walkEntry(path, link.value, scope)
+      } catch (error) {
+        yield { kind: 'failed', source: fileId(path, scope.root), error: unreadable(path, error) }
+      }
     }
   }
+}
+
+async function* walkEntry(path: string, link: Stats, scope: WalkScope): AsyncGenerator<Discovered> {
+  if (link.isSymbolicLink() && !(await staysWithin(path, scope.within))) return
+  const found = link.isSymbolicLink() ? await stat(path) : link
+  // A linked folder inside the walked one is met at its own place.
+  if (found.isDirectory() && !link.isSymbolicLink() && !skippedFolders.has(basename(path))) yield* walk(path, scope)
+  else if (found.isFile()) yield toFile(path, found, scope.root)
 }
 
 async function* expandGlob(pattern: string, { root, exclude, signal }: DiscoverOptions): AsyncGenerator<Discovered> {
