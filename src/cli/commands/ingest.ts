@@ -1,10 +1,10 @@
 import type { IngestProgress } from '../../core/events.js'
-import type { Verify } from '../../pipelines/steps/write-document.js'
+import type { IngestOptions } from '../../ultra-fast-rag.js'
 import { type CliDocuments, type Command, describeError, errorData, exitCodes } from '../context.js'
 import { type ProgressView, showProgress } from '../progress.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
-export const ingest: Command<{ readonly verify?: Verify }> = (context, inputs, { verify }) =>
+export const ingest: Command<Pick<IngestOptions, 'verify'>> = (context, inputs, { verify }) =>
   context.withRag(async (rag) => {
     const progress = await showProgress(context, view)
     try {
