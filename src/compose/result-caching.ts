@@ -79,9 +79,14 @@ function createSemanticCaching(
   }
 }
 
+/** Milliseconds in which a check that failed is not tried again: to find out that a model cannot be fetched takes seconds. */
+const restMs = 60_000
+
 /** Has the cross-encoder compare two questions. One that fails confirms nothing. */
 function createCheck(least: number, reranking: ChooseReranking, recorder: Recorder): SemanticCheck['confirms'] {
+  let restsUntil = Number.NEGATIVE_INFINITY
   return async (question, other, signal) => {
+    if (performance.now() < restsUntil) return false
     try {
       const reranker = await reranking({ kind: 'cross-encoder' })?.open()
       const candidates = [{ number: 0, text: other, language: 'english', score: 1 }]
@@ -92,6 +97,7 @@ function createCheck(least: number, reranking: ChooseReranking, recorder: Record
       signal?.throwIfAborted()
       // A model that is missing will be missing next time, too: whoever asked for the check must learn of it.
       if (RagError.isInstance(error) && ['MISSING_PEER', 'NOT_FOUND', 'BAD_OPTION'].includes(error.code)) throw error
+      restsUntil = performance.now() + restMs
       recorder.count('cache.semantic.checkFailed')
       return false
     }

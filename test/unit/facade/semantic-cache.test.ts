@@ -1,6 +1,10 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Llm, type QueryOptions, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { createFakeEmbedder } from '../../../src/testing/fakes.js'
+import { modelFolder } from '../../fixtures/models/model-folder.js'
 import { readQuestionPairs } from '../text/question-pairs.js'
 
 const open: UltraFastRAG[] = []
@@ -118,6 +122,32 @@ describe('the semantic cache', () => {
     expect(cache).toMatchObject({ answer: 'miss', semantic: { served: false, question: tall, answer: first.answer } })
     expect(asked).toHaveLength(2)
     expect(rag.tracker.summary().counters['cache.semantic.shadow']).toBe(1)
+  })
+
+  it('has the cross-encoder confirm what is not near enough, when it is told to', async () => {
+    const modelsDir = mkdtempSync(join(tmpdir(), 'ufrag-check-'))
+    vi.stubEnv('HF_HUB_OFFLINE', '1')
+    try {
+      const checked = (least: number) =>
+        createRag({ modelsDir, semanticCache: { threshold: 1, check: { from: -1, least } } })
+      const missing = await checked(0)
+      await missing.rag.query(tall)
+      await expect(missing.rag.query(height)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+
+      mkdirSync(join(modelsDir, 'cross-encoder'))
+      const name = join('cross-encoder', 'ms-marco-MiniLM-L6-v2')
+      symlinkSync(modelFolder({ output: 'logit', weights: ['fp32'] }), join(modelsDir, name))
+      const [lenient, strict] = [await checked(-1e9), await checked(1e9)]
+      for (const { rag } of [lenient, strict]) await rag.query(tall)
+      expect((await ask(lenient.rag, height)).cache.semantic?.served).toBe(true)
+      expect((await ask(strict.rag, height)).cache.semantic).toBeUndefined()
+      // The guards come first: nobody is asked about another number.
+      await lenient.rag.query('How tall was the tower in 1999?')
+      expect((await ask(lenient.rag, 'How tall was the tower in 1998?')).cache.semantic).toBeUndefined()
+    } finally {
+      vi.unstubAllEnvs()
+      rmSync(modelsDir, { recursive: true })
+    }
   })
 
   it('answers a question that was asked word for word with its own answer', async () => {
