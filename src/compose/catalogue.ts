@@ -11,6 +11,8 @@ import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
 import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
 import type { StaticEmbedderOptions } from '../embed/static.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
+import type { CsvExtractorOptions } from '../extract/csv.js'
+import type { JsonExtractorOptions } from '../extract/json.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
@@ -42,11 +44,21 @@ export const catalogue = {
     pdfium: async (): Promise<Extractor> => (await import('../extract/pdf.js')).createPdfExtractor(),
     'pdf-parse': async (): Promise<Extractor> => (await import('../extract/pdf-parse.js')).createPdfParseExtractor(),
   },
-  /** What reads everything else, by media type. */
-  textExtractors: {
-    'text/plain': async (): Promise<Extractor> => (await import('../extract/text.js')).createTextExtractor(),
-    'text/markdown': async (): Promise<Extractor> => (await import('../extract/markdown.js')).createMarkdownExtractor(),
-    'text/html': async (): Promise<Extractor> => (await import('../extract/html.js')).createHtmlExtractor(),
+  /** What reads everything else, by format; the media types of each are in `extract/media-types.ts`. */
+  formats: {
+    text: async (): Promise<Extractor> => (await import('../extract/text.js')).createTextExtractor(),
+    markdown: async (): Promise<Extractor> => (await import('../extract/markdown.js')).createMarkdownExtractor(),
+    html: async (): Promise<Extractor> => (await import('../extract/html.js')).createHtmlExtractor(),
+    code: async (): Promise<Extractor> => (await import('../extract/code.js')).createCodeExtractor(),
+    csv: async ({ csv }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/csv.js')).createCsvExtractor(csv),
+    docx: async (): Promise<Extractor> => (await import('../extract/docx.js')).createDocxExtractor(),
+    xlsx: async (): Promise<Extractor> => (await import('../extract/xlsx.js')).createXlsxExtractor(),
+    pptx: async (): Promise<Extractor> => (await import('../extract/pptx.js')).createPptxExtractor(),
+    epub: async (): Promise<Extractor> => (await import('../extract/epub.js')).createEpubExtractor(),
+    email: async (): Promise<Extractor> => (await import('../extract/email.js')).createEmailExtractor(),
+    json: async ({ json }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/json.js')).createJsonExtractor(json),
   },
   chunkers: {
     sentence: async (options: ChunkOptions): Promise<Chunker> =>
@@ -137,6 +149,12 @@ export const catalogue = {
 } as const
 
 export type Catalogue = typeof catalogue
+
+/** What may be set of formats. */
+interface FormatOptions {
+  readonly csv?: CsvExtractorOptions | undefined
+  readonly json?: JsonExtractorOptions | undefined
+}
 
 /** The least a leg can say of a match. */
 const lowestScore: Readonly<Record<RankedList['leg'], number>> = { lexical: 0, vector: -1 }

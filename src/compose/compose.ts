@@ -137,7 +137,8 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
 
 async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   const { chunker, extractor, limits, maxChunksPerPage, maxWorkers } = config
-  const common = { pdf: extractor.pdf, maxChunksPerPage, maxFileBytes: limits.maxFileBytes }
+  const { pdf, csv, json } = extractor
+  const common = { pdf, formats: { csv, json }, maxChunksPerPage, maxFileBytes: limits.maxFileBytes }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const { kind, chunkSize, chunkOverlap, minChunkSize } = chunker
   const plain: PreparationConfig = { ...common, chunker: { kind, chunkSize, chunkOverlap, minChunkSize } }

@@ -1,5 +1,6 @@
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import { type FormatName, mediaTypesOf } from '../extract/media-types.js'
 import { sniffMediaType } from '../extract/sniff.js'
 import type { Extractor } from '../extract/types.js'
 import {
@@ -16,6 +17,7 @@ import { type Catalogue, catalogue } from './catalogue.js'
 /** How documents are read, as plain data that can cross a thread. */
 export interface ReadingConfig {
   readonly pdf: keyof Catalogue['extractors']
+  readonly formats: Parameters<Catalogue['formats']['csv']>[0]
   readonly maxChunksPerPage: number
   readonly maxFileBytes: number
 }
@@ -82,7 +84,7 @@ type ExtractorLoader = () => Promise<Extractor>
 
 /** Finds the extractor of a media type, loading it when it is first needed. */
 function extractorTable(config: ReadingConfig): PrepareTools['extractorFor'] {
-  const loaders = new Map(Object.entries(extractorLoaders(config)).map(([type, load]) => [type, memoizeAsync(load)]))
+  const loaders = extractorLoaders(config)
   return async (mediaType) => {
     const load = loaders.get(mediaType)
     if (load !== undefined) return load()
@@ -93,13 +95,20 @@ function extractorTable(config: ReadingConfig): PrepareTools['extractorFor'] {
   }
 }
 
-function extractorLoaders({ pdf }: ReadingConfig): Readonly<Record<string, ExtractorLoader>> {
-  return { ...catalogue.textExtractors, 'application/pdf': catalogue.extractors[pdf] }
+/** The loader of each media type; types of one format share theirs. */
+function extractorLoaders({ pdf, formats }: ReadingConfig): ReadonlyMap<string, ExtractorLoader> {
+  const loaders = new Map<string, ExtractorLoader>([['application/pdf', memoizeAsync(catalogue.extractors[pdf])]])
+  for (const [format, load] of Object.entries(catalogue.formats)) {
+    const shared = memoizeAsync(() => load(formats))
+    for (const mediaType of mediaTypesOf(format as FormatName)) loaders.set(mediaType, shared)
+  }
+  return loaders
 }
 
 /** Everything that decides what the same bytes become. */
 async function fingerprintOf(config: ReadingConfig, chunker: Chunker): Promise<string> {
-  const extractors = await Promise.all(Object.values(extractorLoaders(config)).map((load) => load()))
+  const loaders = new Set(extractorLoaders(config).values())
+  const extractors = await Promise.all([...loaders].map((load) => load()))
   const fingerprints = extractors.map(({ fingerprint }) => fingerprint)
   return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints)
 }

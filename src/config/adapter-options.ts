@@ -17,6 +17,22 @@ export const precision = z.pipe(
  * catalogue that is missing here has no options.
  */
 export const adapterOptions = {
+  /** Of formats of documents, beside those of PDF. */
+  formats: {
+    csv: z.optional(
+      z.strictObject({
+        header: z.optional(z.union([z.boolean(), z.literal('auto')])),
+        delimiter: z.optional(z.string().check(z.minLength(1), z.maxLength(8))),
+      }),
+    ),
+    json: z.optional(
+      z.strictObject({
+        text: z.optional(
+          z.string().check(z.regex(/^[^.]+(\.[^.]+)*$/, 'must be names joined by dots, such as "articles.*.body"')),
+        ),
+      }),
+    ),
+  },
   chunkers: {
     sentence: chunkSizes(),
     'sentence-splitter': chunkSizes(),

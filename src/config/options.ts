@@ -170,6 +170,10 @@ export interface ExtractorOptions {
   readonly pdf?: AdapterName<'extractors'>
   /** `'raw'` (default): text in the order of the page description. */
   readonly layout?: 'raw'
+  /** How CSV and TSV are read. */
+  readonly csv?: Parameters<Catalogue['formats']['csv']>[0]['csv']
+  /** How JSON and JSON Lines are read. */
+  readonly json?: Parameters<Catalogue['formats']['json']>[0]['json']
 }
 
 /** A chunker by name with its sizes; see the options of the same names. */

@@ -14,6 +14,7 @@ import type {
   AdapterName,
   CacheOptions,
   DiskCacheOptions,
+  ExtractorOptions,
   LexicalIndexOptions,
   LimitOptions,
   MemoryCacheOptions,
@@ -43,7 +44,7 @@ export interface ResolvedConfig {
   readonly root: string
   readonly allowUrls: boolean
   readonly language: string
-  readonly extractor: { readonly pdf: AdapterName<'extractors'>; readonly layout: 'raw' }
+  readonly extractor: ExtractorOptions & { readonly pdf: AdapterName<'extractors'>; readonly layout: 'raw' }
   readonly chunker: ({ readonly kind: AdapterName<'chunkers'> } & ChunkOptions) | Instance<Chunker>
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number

@@ -200,6 +200,7 @@ function optionShape(names: AdapterNames) {
       z.strictObject({
         pdf: z.optional(z.enum(Object.keys(names.extractors) as [string])),
         layout: z.optional(z.literal('raw')),
+        ...adapterOptions.formats,
       }),
     ),
     chunker: z.optional(choice(names.chunkers, adapterOptions.chunkers)),

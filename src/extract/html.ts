@@ -21,8 +21,16 @@ export function createHtmlExtractor(): Extractor {
 }
 
 async function extractHtml(source: ExtractSource, { signal }: ExtractOptions): Promise<Extraction> {
-  const reader = new HtmlReader(source.name)
-  const reading = refuseEmpty(read(reader, source, signal), source.name)
+  return readHtml(decodeHtml(source.stream()), { name: source.name, signal })
+}
+
+/** Reads HTML that is decoded already, as it lies inside of other documents. */
+export async function readHtml(
+  parts: AsyncIterable<string>,
+  { name, signal }: { readonly name: string; readonly signal: AbortSignal | undefined },
+): Promise<Extraction> {
+  const reader = new HtmlReader(name)
+  const reading = refuseEmpty(read(reader, parts, signal), name)
   const blocks = await readUntil(reading, () => reader.title !== undefined)
   const { title = reader.firstHeading, language } = reader
   return {
@@ -34,17 +42,25 @@ async function extractHtml(source: ExtractSource, { signal }: ExtractOptions): P
 
 async function* read(
   reader: HtmlReader,
-  source: ExtractSource,
+  parts: AsyncIterable<string>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Block, void, undefined> {
-  const { bytes, charset } = await readCharset(source.stream())
-  for await (const part of decodeText(bytes, charset)) {
+  for await (const part of parts) {
     signal?.throwIfAborted()
     reader.write(part)
     yield* reader.take()
   }
   reader.end()
   yield* reader.take()
+}
+
+/** The text of HTML in the character set that it is told to be in, else that it says itself. */
+export async function* decodeHtml(
+  stream: AsyncIterable<Uint8Array>,
+  told?: string,
+): AsyncGenerator<string, void, undefined> {
+  const { bytes, charset } = await readCharset(stream)
+  yield* decodeText(bytes, told ?? charset)
 }
 
 /** Browsers look for `<meta charset>` in the first KiB; documents are not always that tidy. */

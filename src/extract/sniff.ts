@@ -1,5 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { decodeHead } from './decode.js'
+import { isTextType, readableMediaTypes, typeAliases, typesByEnding } from './media-types.js'
+import { zipEntryNames } from './zip-names.js'
 
 /** What is known about a document before it is read. */
 export interface SniffSource {
@@ -9,6 +11,10 @@ export interface SniffSource {
   readonly bytes: Uint8Array
   /** Media type told by the caller; parameters are ignored. */
   readonly declared?: string
+  /**
+   * The last 64 KiB, where there is more than in `bytes`: the table of contents of a ZIP is there, by which containers are told apart.
+   */
+  readonly tail?: Uint8Array
   /** Media types somebody can read. Default {@link readableMediaTypes}. */
   readonly readable?: ReadonlySet<string>
 }
@@ -21,14 +27,6 @@ export interface SniffedMediaType {
   readonly mismatch?: { readonly claimed: string; readonly by: 'declaration' | 'name' }
 }
 
-/** Media types the built-in extractors read. */
-export const readableMediaTypes: ReadonlySet<string> = new Set([
-  'text/plain',
-  'text/markdown',
-  'text/html',
-  'application/pdf',
-])
-
 /**
  * Tells what a document is. The content decides (magic bytes, HTML, binary or not); among kinds of text, the declaration and then
  * the name. Throws `UNSUPPORTED`, naming the type, for what nobody reads, and `CORRUPT` for text or noise that claims to be a binary
@@ -37,10 +35,10 @@ export const readableMediaTypes: ReadonlySet<string> = new Set([
 export function sniffMediaType(source: SniffSource): SniffedMediaType {
   const { bytes, name = '', readable = readableMediaTypes } = source
   const claim = claimOf(source)
-  const found = bytes.length === 0 ? (claim?.claimed ?? 'text/plain') : typeOf(bytes, name, claim, readable)
+  const found = bytes.length === 0 ? (claim?.claimed ?? 'text/plain') : typeOf(source, claim, readable)
   if (!readable.has(found)) throw unsupported(name, found)
   const mismatch =
-    claim !== undefined && claim.claimed !== found && (readable.has(claim.claimed) || !isText(claim.claimed))
+    claim !== undefined && claim.claimed !== found && (readable.has(claim.claimed) || !isTextType(claim.claimed))
   return mismatch ? { mediaType: found, mismatch: claim } : { mediaType: found }
 }
 
@@ -50,30 +48,34 @@ function claimOf({ declared, name = '' }: SniffSource): Claim | undefined {
   const type = declared?.split(';', 1)[0]?.trim().toLowerCase()
   // What web servers and upload forms say when they do not know.
   if (type !== undefined && type !== '' && type !== 'application/octet-stream') {
-    return { claimed: aliases.get(type) ?? type, by: 'declaration' }
+    return { claimed: typeAliases.get(type) ?? type, by: 'declaration' }
   }
   const ending = /\.([a-z0-9]{1,12})$/i.exec(name)?.[1]?.toLowerCase()
-  const claimed = ending === undefined ? undefined : endings.get(ending)
+  const claimed = ending === undefined ? undefined : typesByEnding.get(ending)
   return claimed === undefined ? undefined : { claimed, by: 'name' }
 }
 
-function typeOf(bytes: Uint8Array, name: string, claim: Claim | undefined, readable: ReadonlySet<string>): string {
+function typeOf(
+  { bytes, name = '', tail = bytes }: SniffSource,
+  claim: Claim | undefined,
+  readable: ReadonlySet<string>,
+): string {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
-  const magic = magicType(head, claim?.claimed)
+  const magic = magicType(head, tail, claim?.claimed)
   if (magic !== undefined) return magic
   const { text, foreignBytes } = decodeHead(bytes)
-  const declaredText = claim?.by === 'declaration' && isText(claim.claimed) && readable.has(claim.claimed)
+  const declaredText = claim?.by === 'declaration' && isTextType(claim.claimed) && readable.has(claim.claimed)
   const markup = declaredText ? undefined : markupType(text)
   if (markup !== undefined) return markup
   if (isBinary(text)) {
     if (head.slice(0, 1024).includes('%PDF-')) return 'application/pdf'
-    if (claim === undefined || isText(claim.claimed)) return 'application/octet-stream'
+    if (claim === undefined || isTextType(claim.claimed)) return 'application/octet-stream'
     // A format of somebody's own extractor, which we cannot know by its bytes.
     if (readable.has(claim.claimed) && !magicTypes.has(claim.claimed)) return claim.claimed
     throw notWhatItClaims(name, claim)
   }
   if (claim !== undefined && magicTypes.has(claim.claimed)) throw notWhatItClaims(name, claim)
-  if (claim !== undefined && (readable.has(claim.claimed) || !isText(claim.claimed))) return claim.claimed
+  if (claim !== undefined && (readable.has(claim.claimed) || !isTextType(claim.claimed))) return claim.claimed
   if (foreignBytes > strayMarks && foreignBytes > maxForeignShare * bytes.length) throw unknownCharset(name)
   return 'text/plain'
 }
@@ -82,10 +84,6 @@ function typeOf(bytes: Uint8Array, name: string, claim: Claim | undefined, reada
 const maxForeignShare = 0.3
 /** So few odd bytes say nothing, however short the document. */
 const strayMarks = 8
-
-function isText(mediaType: string): boolean {
-  return mediaType.startsWith('text/')
-}
 
 /** How files begin, as Latin-1. Where letters alone could begin a text, the sign goes on with what no text has. */
 const magics: readonly (readonly [sign: RegExp, type: string])[] = [
@@ -124,38 +122,53 @@ const magics: readonly (readonly [sign: RegExp, type: string])[] = [
   [/^(\xff\xfe\0\0|\0\0\xfe\xff)/, 'text/plain; charset=utf-32'],
 ]
 
-/** Containers in ZIP, told by the names of their first entries. */
-const zipTypes: readonly (readonly [entry: string, type: string])[] = [
+/** Containers in ZIP that say what they are in their first entry, which is not packed. */
+const zipSigns: readonly (readonly [sign: string, type: string])[] = [
   ['mimetypeapplication/epub+zip', 'application/epub+zip'],
   ['mimetypeapplication/vnd.oasis.opendocument.text', 'application/vnd.oasis.opendocument.text'],
   ['mimetypeapplication/vnd.oasis.opendocument.spreadsheet', 'application/vnd.oasis.opendocument.spreadsheet'],
   ['mimetypeapplication/vnd.oasis.opendocument.presentation', 'application/vnd.oasis.opendocument.presentation'],
+]
+
+/** Containers in ZIP by the beginning of a name that only they have. */
+const zipEntries: readonly (readonly [entry: string, type: string])[] = [
+  ['xl/workbook.bin', 'application/vnd.ms-excel.sheet.binary.macroenabled.12'],
   ['word/', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
   ['xl/', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'],
   ['ppt/', 'application/vnd.openxmlformats-officedocument.presentationml.presentation'],
 ]
+const contentTypes = '[Content_Types].xml'
 
 /** Types whose files always begin with a sign of ours: without it a file is not of that type. */
 const magicTypes: ReadonlySet<string> = new Set([
   ...magics.map(([, type]) => type).filter((type) => type !== 'audio/mpeg' && type !== 'video/mp4'),
-  ...zipTypes.map(([, type]) => type),
+  ...[...zipSigns, ...zipEntries].map(([, type]) => type),
   'application/pdf',
   'application/zip',
 ])
 
-function magicType(head: string, claimed: string | undefined): string | undefined {
+function magicType(head: string, tail: Uint8Array, claimed: string | undefined): string | undefined {
   if (/^(\xef\xbb\xbf)?\s{0,64}%PDF-/.test(head)) return 'application/pdf'
   // With something before its header a PDF counts as one when it calls itself so; a text may well speak of "%PDF-".
   if (claimed === 'application/pdf' && head.includes('%PDF-')) return 'application/pdf'
-  if (/^PK(\x03\x04|\x05\x06)/.test(head)) return zipType(head, claimed)
-  return magics.find(([sign]) => sign.test(head))?.[1]
+  if (/^PK(\x03\x04|\x05\x06)/.test(head)) return zipType(head, zipEntryNames(tail), claimed)
+  const found = magics.find(([sign]) => sign.test(head))?.[1]
+  // Under a password an Office file is no ZIP; its extractor says so.
+  const isOffice = zipEntries.some(([, type]) => type === claimed)
+  return found === 'application/x-ole-storage' && isOffice ? claimed : found
 }
 
-function zipType(head: string, claimed: string | undefined): string {
-  const found = zipTypes.find(([entry]) => head.includes(entry))?.[1]
-  if (found !== undefined) return found
+function zipType(head: string, names: readonly string[], claimed: string | undefined): string {
+  const said = zipSigns.find(([sign]) => head.includes(sign))?.[1]
+  if (said !== undefined) return said
+  if (names.includes('META-INF/container.xml')) return 'application/epub+zip'
+  const isOffice = names.length === 0 ? head.includes(contentTypes) : names.includes(contentTypes)
+  const has = (entry: string) =>
+    names.length === 0 ? head.includes(entry) : names.some((name) => name.startsWith(entry))
+  const found = zipEntries.find(([entry]) => has(entry))?.[1]
+  if (isOffice && found !== undefined) return found
   // The telling entry may lie further back; then the claim is believed when it is a container in ZIP at all.
-  const believable = head.includes('[Content_Types].xml') && zipTypes.some(([, type]) => type === claimed)
+  const believable = isOffice && zipEntries.some(([, type]) => type === claimed)
   return believable ? (claimed as string) : 'application/zip'
 }
 
@@ -210,50 +223,3 @@ function unknownCharset(name: string): RagError {
     hint: 'Convert it to UTF-8, for example with "iconv -f CHARSET -t UTF-8".',
   })
 }
-
-const aliases: ReadonlyMap<string, string> = new Map([
-  ['application/xhtml+xml', 'text/html'],
-  ['text/x-markdown', 'text/markdown'],
-  ['application/x-pdf', 'application/pdf'],
-  ...[
-    'json',
-    'javascript',
-    'xml',
-    'yaml',
-    'x-yaml',
-    'toml',
-    'sql',
-    'typescript',
-    'x-sh',
-    'x-ndjson',
-    'x-httpd-php',
-  ].map((name) => [`application/${name}`, 'text/plain'] as const),
-])
-
-/** Media types by name ending, for what is read and for what would come out as noise. Any other ending claims nothing. */
-const endings: ReadonlyMap<string, string> = new Map([
-  ['md', 'text/markdown'],
-  ['markdown', 'text/markdown'],
-  ['mdx', 'text/markdown'],
-  ['html', 'text/html'],
-  ['htm', 'text/html'],
-  ['xhtml', 'text/html'],
-  ['txt', 'text/plain'],
-  ['pdf', 'application/pdf'],
-  ['docx', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
-  ['xlsx', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'],
-  ['pptx', 'application/vnd.openxmlformats-officedocument.presentationml.presentation'],
-  ['odt', 'application/vnd.oasis.opendocument.text'],
-  ['epub', 'application/epub+zip'],
-  ['rtf', 'application/rtf'],
-  ['zip', 'application/zip'],
-  ['gz', 'application/gzip'],
-  ['png', 'image/png'],
-  ['jpg', 'image/jpeg'],
-  ['jpeg', 'image/jpeg'],
-  ['gif', 'image/gif'],
-  ['webp', 'image/webp'],
-  ['svg', 'image/svg+xml'],
-  ['eml', 'message/rfc822'],
-  ['mbox', 'application/mbox'],
-])

@@ -71,7 +71,7 @@ export type PreparedDocument = AsyncGenerator<PreparedOpening | PreparedPiece, P
 
 /** What preparing needs; `compose` provides it. */
 export interface PrepareTools {
-  sniff(input: { readonly name: string; readonly bytes: Uint8Array; readonly declared?: string }): string
+  sniff(input: SniffInput): string
   extractorFor(mediaType: string): Promise<Extractor>
   readonly chunker: Chunker
   /** Largest file that may be held whole, in bytes. */
@@ -80,9 +80,21 @@ export interface PrepareTools {
   readonly maxChunksPerPage: number
 }
 
+/** What tells the media type of a document. */
+interface SniffInput {
+  readonly name: string
+  /** Its beginning. */
+  readonly bytes: Uint8Array
+  /** Its end, where that may tell more. */
+  readonly tail?: Uint8Array
+  readonly declared?: string
+}
+
 /** Code units of text after which a piece, and a section, is closed. */
 const pieceCharacters = 32 * 1024
 const sniffBytes = 8 * 1024
+/** What a ZIP holds is told at its end. */
+const tailBytes = 64 * 1024
 
 export async function* prepareDocument(
   request: PrepareRequest,
@@ -96,7 +108,7 @@ export async function* prepareDocument(
 
   const mediaType = tools.sniff({
     name: source.name,
-    bytes: await firstBytes(source),
+    ...(await outerBytes(source)),
     ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
   })
   const extractor = await tools.extractorFor(mediaType)
@@ -411,17 +423,19 @@ async function hashSource(source: PrepareSource, signal: AbortSignal | undefined
 
 type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
 
-async function firstBytes(source: ReadableSource): Promise<Uint8Array> {
+async function outerBytes(source: ReadableSource): Promise<Pick<SniffInput, 'bytes' | 'tail'>> {
   switch (source.kind) {
     case 'text':
-      return new TextEncoder().encode(source.text.slice(0, sniffBytes))
+      return { bytes: new TextEncoder().encode(source.text.slice(0, sniffBytes)) }
     case 'bytes':
-      return source.bytes.subarray(0, sniffBytes)
+      return { bytes: source.bytes.subarray(0, sniffBytes), tail: source.bytes.subarray(-tailBytes) }
     case 'file': {
       const file = await openFile(source.path)
       try {
-        const { buffer, bytesRead } = await file.read(new Uint8Array(sniffBytes), 0, sniffBytes, 0)
-        return buffer.subarray(0, bytesRead)
+        const bytes = await readAt(file, 0, sniffBytes)
+        if (bytes.length < sniffBytes || bytes[0] !== 0x50 || bytes[1] !== 0x4b) return { bytes }
+        const { size } = await file.stat()
+        return { bytes, tail: await readAt(file, Math.max(0, size - tailBytes), tailBytes) }
       } finally {
         await file.close()
       }
@@ -429,6 +443,11 @@ async function firstBytes(source: ReadableSource): Promise<Uint8Array> {
     default:
       return source satisfies never
   }
+}
+
+async function readAt(file: FileHandle, place: number, length: number): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, place)
+  return buffer.subarray(0, bytesRead)
 }
 
 function toExtractSource(source: ReadableSource, mediaType: string): ExtractSource {

@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
-import { readableMediaTypes, type SniffSource, sniffMediaType } from '../../../src/extract/sniff.js'
+import { readableMediaTypes } from '../../../src/extract/media-types.js'
+import { makeZip } from '../../lib/zip.js'
+import { type SniffSource, sniffMediaType } from '../../../src/extract/sniff.js'
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 
@@ -43,7 +46,8 @@ describe('sniffMediaType', () => {
     ['UTF-32', latin1('\xff\xfe\0\0a\0\0\0'), 'UNSUPPORTED text/plain; charset=utf-32'],
     ['Cyrillic in one byte', Buffer.from([...Array(40)].map((_, i) => 0xc0 + i)), 'UNSUPPORTED text/plain'],
     ['a ZIP', latin1('PK\x03\x04..whatever.txt'), 'UNSUPPORTED application/zip'],
-    ['an EPUB', latin1('PK\x03\x04....mimetypeapplication/epub+zip'), 'UNSUPPORTED application/epub+zip'],
+    ['an EPUB', latin1('PK\x03\x04....mimetypeapplication/epub+zip'), 'application/epub+zip'],
+    ['an OpenDocument text', latin1('PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument.text'), 'UNSUPPORTED application/vnd.oasis.opendocument.text'],
   ])('recognises %s', (_name, content, expected) => {
     expect(typeOf(content)).toBe(expected)
   })
@@ -51,10 +55,34 @@ describe('sniffMediaType', () => {
   test('tells Word, Excel and PowerPoint apart', () => {
     const office = (kind: string) => `application/vnd.openxmlformats-officedocument.${kind}`
     const zip = (entry: string) => latin1(`PK\x03\x04...[Content_Types].xml...${entry}`)
-    expect(typeOf(zip('word/document.xml'))).toBe(`UNSUPPORTED ${office('wordprocessingml.document')}`)
-    expect(typeOf(zip('xl/workbook.xml'))).toBe(`UNSUPPORTED ${office('spreadsheetml.sheet')}`)
-    expect(typeOf(zip('ppt/slides'))).toBe(`UNSUPPORTED ${office('presentationml.presentation')}`)
-    expect(typeOf(zip('_rels/.rels'), { name: 'a.docx' })).toBe(`UNSUPPORTED ${office('wordprocessingml.document')}`)
+    expect(typeOf(zip('word/document.xml'))).toBe(`${office('wordprocessingml.document')}`)
+    expect(typeOf(zip('xl/workbook.xml'))).toBe(`${office('spreadsheetml.sheet')}`)
+    expect(typeOf(zip('ppt/slides'))).toBe(`${office('presentationml.presentation')}`)
+    expect(typeOf(zip('_rels/.rels'), { name: 'a.docx' })).toBe(`${office('wordprocessingml.document')}`)
+  })
+
+  test('tells a container by the table of contents at its end, whatever lies first in it', () => {
+    const noise = randomBytes(20_000)
+    const parts = (main: string) => [
+      { name: 'customXml/item.bin', content: noise, stored: true },
+      { name: '[Content_Types].xml', content: '<Types/>' },
+      { name: main, content: '<x/>' },
+    ]
+    const seen = (zip: Buffer, rest: Omit<SniffSource, 'bytes'> = {}) =>
+      typeOf(zip.subarray(0, 8192), { tail: zip.subarray(-65_536), ...rest })
+    const office = 'application/vnd.openxmlformats-officedocument'
+    expect(seen(makeZip(parts('word/document.xml')))).toBe(`${office}.wordprocessingml.document`)
+    expect(seen(makeZip(parts('ppt/presentation.xml')), { name: 'a.docx' })).toBe(`${office}.presentationml.presentation`)
+    expect(seen(makeZip(parts('xl/workbook.bin')))).toContain('UNSUPPORTED')
+    expect(seen(makeZip(parts('words.txt')), { name: 'a.zip' })).toBe('UNSUPPORTED application/zip')
+    expect(seen(makeZip([{ name: 'word/list.txt', content: noise }]))).toBe('UNSUPPORTED application/zip')
+    expect(seen(makeZip([{ name: 'a', content: noise }, { name: 'META-INF/container.xml', content: '' }]))).toBe('application/epub+zip')
+  })
+
+  test('leaves an Office file under a password to its extractor, and refuses one of Office 97', () => {
+    const ole = latin1('\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1')
+    expect(typeOf(ole, { name: 'a.xlsx' })).toContain('spreadsheetml')
+    expect(typeOf(ole, { name: 'a.xls' })).toBe('UNSUPPORTED application/x-ole-storage')
   })
 
   test('takes words that begin like a format for words', () => {
@@ -76,9 +104,12 @@ describe('sniffMediaType', () => {
     expect(typeOf('# a', { name: 'a.md' })).toBe('text/markdown')
     expect(typeOf('<p align="center">logo</p>\n# a', { name: 'README.MARKDOWN' })).toBe('text/markdown')
     expect(typeOf('<p>a', { name: 'a.htm' })).toBe('text/html')
-    expect(typeOf('{"a":1}', { name: 'a.json' })).toBe('text/plain')
-    expect(typeOf('a,b', { name: 'dir.with.dots/a.csv' })).toBe('text/plain')
-    expect(typeOf('From: a', { name: 'a.eml' })).toBe('UNSUPPORTED message/rfc822')
+    expect(typeOf('{"a":1}', { name: 'a.json' })).toBe('application/json')
+    expect(typeOf('a,b', { name: 'dir.with.dots/a.csv' })).toBe('text/csv')
+    expect(typeOf('From: a', { name: 'a.eml' })).toBe('message/rfc822')
+    expect(typeOf('From: a', { name: 'a.mbox' })).toBe('UNSUPPORTED application/mbox')
+    expect(typeOf('let a', { name: 'a.ts' })).toBe('text/x-typescript')
+    expect(typeOf(Buffer.from(`G@\0\x10${'\0\x01\x02'.repeat(200)}`), { name: 'a.ts' })).toBe('UNSUPPORTED application/octet-stream')
   })
 
   test('lets the declaration win over the name, and over HTML for kinds of text', () => {
@@ -86,7 +117,10 @@ describe('sniffMediaType', () => {
     expect(typeOf('<!doctype html><p>', { name: 'a.html', declared: 'text/plain' })).toBe('text/plain')
     expect(typeOf('<p>', { declared: 'application/xhtml+xml' })).toBe('text/html')
     expect(typeOf('words', { name: 'a.txt', declared: 'application/octet-stream' })).toBe('text/plain')
-    expect(typeOf('{}', { declared: 'application/json' })).toBe('text/plain')
+    expect(typeOf('{}', { declared: 'application/json' })).toBe('application/json')
+    expect(typeOf('{}', { declared: 'application/jsonl' })).toBe('application/x-ndjson')
+    expect(typeOf('a;b', { declared: 'application/csv' })).toBe('text/csv')
+    expect(typeOf('{}', { name: 'a.json', declared: 'text/plain' })).toBe('text/plain')
     expect(typeOf('words', { declared: 'text/x-unheard-of' })).toBe('text/plain')
   })
 

@@ -1,0 +1,82 @@
+import type { CellFormats } from './xlsx-formats.js'
+import { attribute, type XmlAttributes, type XmlHandler } from './xml.js'
+
+/** Columns of a sheet at most, as in Excel. */
+const maxColumns = 16_384
+/** A cell longer than Excel allows (32,767) by far is cut, so that a row stays bounded. */
+const maxCellUnits = 1 << 20
+
+/** Turns a sheet (ECMA-376 part 1, 18.3) into rows of fields, as they are shown. */
+export class SheetRows implements XmlHandler {
+  readonly #strings: readonly string[]
+  readonly #formats: CellFormats
+  #ready: (readonly string[])[] = []
+  #row: string[] = []
+  #column = 0
+  #type = ''
+  #format = 0
+  #value = ''
+  #isValue = false
+  #readings = 0
+
+  constructor(strings: readonly string[], formats: CellFormats) {
+    this.#strings = strings
+    this.#formats = formats
+  }
+
+  take(): readonly (readonly string[])[] {
+    const ready = this.#ready
+    this.#ready = []
+    return ready
+  }
+
+  open(name: string, attributes: XmlAttributes): void {
+    if (name === 'row') {
+      this.#row = []
+      this.#column = 0
+    } else if (name === 'c') {
+      this.#column = columnOf(attribute(attributes, 'r')) ?? this.#column
+      this.#type = attribute(attributes, 't') ?? 'n'
+      this.#format = Number(attribute(attributes, 's') ?? 0)
+      this.#value = ''
+    } else if (name === 'rPh') this.#readings++
+    else if (name === 'v' || name === 't') this.#isValue = this.#readings === 0
+  }
+
+  close(name: string): void {
+    if (name === 'v' || name === 't') this.#isValue = false
+    else if (name === 'rPh') this.#readings--
+    else if (name === 'c') this.#endCell()
+    else if (name === 'row') this.#ready.push(this.#row)
+  }
+
+  text(text: string): void {
+    if (this.#isValue && this.#value.length < maxCellUnits) this.#value += text
+  }
+
+  #endCell(): void {
+    const text = this.#shown().trim()
+    if (text !== '' && this.#column < maxColumns) {
+      while (this.#row.length < this.#column) this.#row.push('')
+      this.#row[this.#column] = text
+    }
+    this.#column++
+  }
+
+  #shown(): string {
+    const value = this.#value
+    if (this.#type === 's') return this.#strings[Number(value)] ?? ''
+    if (this.#type === 'b') return value === '1' ? 'TRUE' : value === '0' ? 'FALSE' : value
+    // What a formula failed with is no content.
+    if (this.#type === 'e') return ''
+    if (this.#type !== 'n' || value === '') return value
+    return this.#formats.show(value, this.#format)
+  }
+}
+
+/** The column, from 0, of a place such as `AB12`. */
+function columnOf(place: string | undefined): number | undefined {
+  const letters = /^[A-Za-z]{1,3}/.exec(place ?? '')?.[0]?.toUpperCase()
+  if (letters === undefined) return undefined
+  return [...letters].reduce((sum, letter) => sum * 26 + letter.charCodeAt(0) - 64, 0) - 1
+}
