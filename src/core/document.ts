@@ -24,7 +24,7 @@ export interface DocumentFields {
 /** Text that is already in memory. */
 export interface TextDocument extends DocumentFields {
   readonly text: string
-  /** `text/plain` (default), `text/markdown` or `text/html`. */
+  /** Of any format that is text (`text/markdown`, `text/html`, `application/json` …). Default: told from the ending of the id, else `text/plain`. */
   readonly mediaType?: string
 }
 

@@ -98,9 +98,9 @@ class CodeReader {
   #read(line: string, rules: UnitRules): void {
     const indent = indentOf(line)
     if (indent === undefined) {
-      // A blank line goes with the comment before it, or else with the code.
+      // A blank line goes with the comment before it, or else with the code, whatever that is.
       if (this.#leads) this.#leading += line
-      else this.#append(line)
+      else this.#trail(line)
       return
     }
     if (rules.leads(line) && rules.begins(line, false) === undefined) {
@@ -119,7 +119,9 @@ class CodeReader {
     const isEnd = top !== undefined && indent <= top.indent && rules.ends(line)
     if (isEnd || (top !== undefined && indent === top.indent && rules.goesOn(line))) {
       this.#settle()
-      this.#append(line)
+      // The brace that ends a class stays with its last method: alone it would be a passage that says nothing.
+      if (isEnd && /^\s*(\}|end)[;,)\s]*$/.test(line)) this.#trail(line)
+      else this.#append(line)
       if (isEnd) this.#leave(indent)
       return
     }
@@ -154,6 +156,11 @@ class CodeReader {
   #append(text: string): void {
     if (this.#headings !== this.#gathered) this.#flush()
     this.#gathered = this.#headings
+    this.#trail(text)
+  }
+
+  /** Adds to what is gathered, wherever that stands. */
+  #trail(text: string): void {
     this.#text += text
     while (this.#text.length > maxBlockUnits) {
       const cut = cutPoint(this.#text, maxBlockUnits)

@@ -205,7 +205,7 @@ function unsupported(name: string, mediaType: string): RagError {
   const what = mediaType === 'application/octet-stream' ? 'holds binary data of an unknown kind' : `is ${mediaType}`
   return new RagError('UNSUPPORTED', `"${name}" ${what}, which no extractor reads.`, {
     data: { name, mediaType },
-    hint: 'Convert it to PDF, HTML, Markdown or plain text, or give its text.',
+    hint: 'Convert it to PDF, DOCX, HTML or plain text, or give its text. docs/ingestion.md lists what is read.',
   })
 }
 

@@ -29,8 +29,9 @@ export function unitRules(family: SourceFamily): UnitRules | undefined {
     for (const pattern of from) {
       const groups = pattern.exec(line)?.groups
       if (groups?.name === undefined || keywords.has(groups.name)) continue
-      const holds = groups.kind !== undefined && holders.has(groups.kind)
-      return { name: holds ? `${groups.kind} ${groups.name}` : `${groups.name}()`, holds }
+      const { kind } = groups
+      if (kind === undefined) return { name: `${groups.name}()`, holds: false }
+      return { name: `${kind} ${groups.name}`, holds: holders.has(kind) }
     }
     return undefined
   }
@@ -67,8 +68,9 @@ interface FamilySigns {
   readonly holders: ReadonlySet<string>
 }
 
+/** What holds units that say more than one line; the members of an interface do not. */
 const holders: ReadonlySet<string> = new Set(
-  'class interface struct enum record trait impl namespace module object extension protocol union mixin actor contract library service message type @interface @implementation defmodule defprotocol defimpl mod extend input'.split(
+  'class struct record trait impl namespace module object extension mixin actor contract library mod @implementation defmodule defimpl'.split(
     ' ',
   ),
 )
@@ -144,7 +146,7 @@ const families: Readonly<Record<SourceFamily, FamilySigns | undefined>> = {
     ],
     end: /^\}/,
     lead: slashComments,
-    holders: new Set(['type']),
+    holders: new Set(),
   },
   rust: {
     patterns: [
@@ -187,7 +189,7 @@ const families: Readonly<Record<SourceFamily, FamilySigns | undefined>> = {
     ],
     end: /^\s*(\}|@end)/,
     lead: /^\s*(\/\/|\/\*|\*|template\b|\[\[)/,
-    holders: new Set([...holders, '@protocol']),
+    holders,
   },
   ruby: {
     patterns: [

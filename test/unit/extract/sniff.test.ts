@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
 import { readableMediaTypes } from '../../../src/extract/media-types.js'
-import { makeZip } from '../../lib/zip.js'
 import { type SniffSource, sniffMediaType } from '../../../src/extract/sniff.js'
+import { makeZip } from '../../lib/zip.js'
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 
@@ -47,7 +47,11 @@ describe('sniffMediaType', () => {
     ['Cyrillic in one byte', Buffer.from([...Array(40)].map((_, i) => 0xc0 + i)), 'UNSUPPORTED text/plain'],
     ['a ZIP', latin1('PK\x03\x04..whatever.txt'), 'UNSUPPORTED application/zip'],
     ['an EPUB', latin1('PK\x03\x04....mimetypeapplication/epub+zip'), 'application/epub+zip'],
-    ['an OpenDocument text', latin1('PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument.text'), 'UNSUPPORTED application/vnd.oasis.opendocument.text'],
+    [
+      'an OpenDocument text',
+      latin1('PK\x03\x04....mimetypeapplication/vnd.oasis.opendocument.text'),
+      'UNSUPPORTED application/vnd.oasis.opendocument.text',
+    ],
   ])('recognises %s', (_name, content, expected) => {
     expect(typeOf(content)).toBe(expected)
   })
@@ -72,11 +76,20 @@ describe('sniffMediaType', () => {
       typeOf(zip.subarray(0, 8192), { tail: zip.subarray(-65_536), ...rest })
     const office = 'application/vnd.openxmlformats-officedocument'
     expect(seen(makeZip(parts('word/document.xml')))).toBe(`${office}.wordprocessingml.document`)
-    expect(seen(makeZip(parts('ppt/presentation.xml')), { name: 'a.docx' })).toBe(`${office}.presentationml.presentation`)
+    expect(seen(makeZip(parts('ppt/presentation.xml')), { name: 'a.docx' })).toBe(
+      `${office}.presentationml.presentation`,
+    )
     expect(seen(makeZip(parts('xl/workbook.bin')))).toContain('UNSUPPORTED')
     expect(seen(makeZip(parts('words.txt')), { name: 'a.zip' })).toBe('UNSUPPORTED application/zip')
     expect(seen(makeZip([{ name: 'word/list.txt', content: noise }]))).toBe('UNSUPPORTED application/zip')
-    expect(seen(makeZip([{ name: 'a', content: noise }, { name: 'META-INF/container.xml', content: '' }]))).toBe('application/epub+zip')
+    expect(
+      seen(
+        makeZip([
+          { name: 'a', content: noise },
+          { name: 'META-INF/container.xml', content: '' },
+        ]),
+      ),
+    ).toBe('application/epub+zip')
   })
 
   test('leaves an Office file under a password to its extractor, and refuses one of Office 97', () => {
@@ -109,7 +122,9 @@ describe('sniffMediaType', () => {
     expect(typeOf('From: a', { name: 'a.eml' })).toBe('message/rfc822')
     expect(typeOf('From: a', { name: 'a.mbox' })).toBe('UNSUPPORTED application/mbox')
     expect(typeOf('let a', { name: 'a.ts' })).toBe('text/x-typescript')
-    expect(typeOf(Buffer.from(`G@\0\x10${'\0\x01\x02'.repeat(200)}`), { name: 'a.ts' })).toBe('UNSUPPORTED application/octet-stream')
+    expect(typeOf(Buffer.from(`G@\0\x10${'\0\x01\x02'.repeat(200)}`), { name: 'a.ts' })).toBe(
+      'UNSUPPORTED application/octet-stream',
+    )
   })
 
   test('lets the declaration win over the name, and over HTML for kinds of text', () => {
