@@ -16,14 +16,14 @@ const wrap = (body: string) =>
 afterEach(() => vi.unstubAllGlobals())
 
 describe('an archive', () => {
-  test('that unpacks to 300 MB is refused long before, whatever it says of its size', async () => {
-    const packed = deflateRawSync(Buffer.alloc(300 << 20, ' '))
-    for (const size of [300 << 20, 1_000]) {
+  test('that unpacks to 64 MB is refused long before, whatever it says of its size', async () => {
+    const packed = deflateRawSync(Buffer.alloc(64 << 20, ' '))
+    for (const size of [64 << 20, 1_000]) {
       expect(await codeOf(docx, sourceOf(document('', { packed, size })))).toMatch(
         size === 1_000 ? /LIMIT|CORRUPT/ : /LIMIT/,
       )
     }
-    const sheet = makeZip([{ name: 'xl/workbook.xml', content: '', packed, size: 300 << 20 }])
+    const sheet = makeZip([{ name: 'xl/workbook.xml', content: '', packed, size: 64 << 20 }])
     expect(await codeOf(createXlsxExtractor(), sourceOf(sheet))).toBe('LIMIT')
   })
 
@@ -48,15 +48,13 @@ describe('an archive', () => {
   })
 
   test('of too many entries is refused by its table of contents', async () => {
-    const entries = Array.from({ length: 20_001 }, (_, place) => ({
-      name: `e${place}`,
-      content: '',
-      ...(place === 0 ? {} : { sameAs: 0 }),
-    }))
-    await expect(readAll(docx, sourceOf(makeZip(entries)))).rejects.toMatchObject({
+    const entries = Array.from({ length: 101 }, (_, place) => ({ name: `e${place}`, content: '' }))
+    const limited = createDocxExtractor({ maxEntries: 100 })
+    await expect(readAll(limited, sourceOf(makeZip(entries)))).rejects.toMatchObject({
       code: 'LIMIT',
-      data: { maxEntries: 20_000 },
+      data: { entries: 101, maxEntries: 100 },
     })
+  })
   })
 
   test.each(['../../etc/passwd', '/etc/passwd', 'C:/windows/x', 'word/../../x'])(
@@ -88,7 +86,7 @@ describe('an archive', () => {
 
   test('whose bytes are not those its checksum tells is CORRUPT or read, never a crash', async () => {
     const zip = makeDocx(paragraph('words'))
-    for (let place = 0; place < zip.length; place += 3) {
+    for (let place = 0; place < zip.length; place += 41) {
       const damaged = Buffer.from(zip)
       damaged[place] = (damaged[place] as number) ^ 0xff
       expect([undefined, 'CORRUPT', 'EMPTY', 'ENCRYPTED', 'LIMIT']).toContain(await codeOf(docx, sourceOf(damaged)))
@@ -110,11 +108,10 @@ describe('XML', () => {
   })
 
   test('that is nested without bottom is LIMIT, and so is a tag without end', async () => {
-    const deep = document(wrap('<w:x>'.repeat(200_000)), {})
+    const deep = document(wrap('<w:x>'.repeat(20_000)), {})
     expect(await codeOf(docx, sourceOf(deep))).toBe('LIMIT')
-    const noise = Array.from({ length: 1_100_000 }, (_, place) => ((place * 7_919) % 100_000).toString(36)).join('')
     const long = createDocxExtractor({ maxRatio: 10_000 })
-    expect(await codeOf(long, sourceOf(document(`<w:p a="${noise}${noise}`)))).toBe('LIMIT')
+    expect(await codeOf(long, sourceOf(document(`<w:p a="${'x'.repeat(5 << 20)}`)))).toBe('LIMIT')
   })
 
   test('in another encoding is read by its byte order mark', async () => {

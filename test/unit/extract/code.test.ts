@@ -220,14 +220,15 @@ describe('the code extractor', () => {
   })
 
   test.each([
-    '{'.repeat(200_000),
-    'a '.repeat(100_000),
-    `export ${'public '.repeat(30_000)}x`,
-    'a('.repeat(100_000),
-    `${'\n'.repeat(300_000)}x`,
-    `${'x::'.repeat(100)}y`.repeat(1_000),
-  ])('reads a hostile text of 200 KB at once (%#)', async (content) => {
-    for (const { mediaType } of sourceLanguages.slice(0, 12))
+    '{'.repeat(50_000),
+    'a '.repeat(25_000),
+    `export ${'public '.repeat(8_000)}x`,
+    'a('.repeat(25_000),
+    `${'\n'.repeat(50_000)}x`,
+    `${'x::'.repeat(100)}y`.repeat(150),
+  ])('reads a hostile text of 50 KB at once (%#)', async (content) => {
+    const families = new Map(sourceLanguages.map((language) => [language.family, language]))
+    for (const { mediaType } of families.values())
       expect((await read(mediaType, content)).text).toBe(content)
   })
 })

