@@ -6,6 +6,7 @@ import { createMemoryCache } from '../../../src/cache/memory.js'
 import {
   type AnswerEvent,
   type Cache,
+  type DocumentInput,
   type Llm,
   type Prompt,
   type QueryOptions,
@@ -50,7 +51,7 @@ function createModel(id = 'model') {
   return { model, asked }
 }
 
-async function createRag(options: UltraFastRAGOptions = {}, inputs = documents) {
+async function createRag(options: UltraFastRAGOptions = {}, inputs: readonly DocumentInput[] = documents) {
   const rag = new UltraFastRAG({ embedder: createFakeEmbedder(), ...options })
   open.push(rag)
   // One after the other: equal scores are in the order of the commits.
