@@ -422,9 +422,9 @@ export class Engine {
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
     const { llm, results } = this.#parts
-    const { semantic } = results
+    const { recent, semantic } = results
     const answers = await results.answers()
-    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, semantic }
+    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, recent, semantic }
   }
 
   #answerOptions(options: QueryOptions) {

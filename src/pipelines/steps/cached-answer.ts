@@ -5,7 +5,7 @@ import { sha256Hex } from '../../util/hash.js'
 import type { SharedIteration } from '../../util/shared-iteration.js'
 import { type CitedPart, citationOf, createCitationParser } from './cite.js'
 import { shownText } from './pack.js'
-import type { ResultCache } from './result-cache.js'
+import type { Kept, ResultCache } from './result-cache.js'
 
 /** What answering looks answers up with; `compose` provides it. */
 export interface AnswerCaching {
@@ -45,8 +45,8 @@ export interface AnswerAsked {
   /** Gives the model, and waits for its turn. */
   readonly llm: () => Promise<Llm>
   readonly now: () => number
-  /** Told where the answer comes from before its first part. */
-  readonly onLookup: (cache: 'hit' | 'miss') => void
+  /** Told before the first part of the answer where it comes from: what was found in the cache, or `undefined`. */
+  readonly onLookup: (found: Kept<KeptAnswer> | undefined) => void
 }
 
 /** Raised when answers are kept, or citations found, otherwise. */
@@ -79,9 +79,9 @@ export async function* answerThroughCache(
   const key = answerKey(asked, caching)
   const found = await readKept(key, asked.sources, caching)
   signal?.throwIfAborted()
-  onLookup(found === undefined ? 'miss' : 'hit')
+  onLookup(found?.kept)
   if (found !== undefined) {
-    yield* found
+    yield* found.parts
     return
   }
   async function* writeAndKeep(stop: AbortSignal): AsyncGenerator<AnswerPart, void, undefined> {
@@ -105,22 +105,24 @@ export async function* answerThroughCache(
 }
 
 /** The parts of the answer to a prompt that would be made of these, where there is one; nothing is written. */
-export function findKeptAnswer(
+export async function findKeptAnswer(
   asked: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
   caching: AnswerCaching,
 ): Promise<AnswerPart[] | undefined> {
-  return readKept(answerKey(asked, caching), asked.sources, caching)
+  return (await readKept(answerKey(asked, caching), asked.sources, caching))?.parts
 }
 
 async function readKept(
   key: string,
   sources: readonly Source[],
   { results }: AnswerCaching,
-): Promise<AnswerPart[] | undefined> {
+): Promise<{ readonly kept: Kept<KeptAnswer>; readonly parts: AnswerPart[] } | undefined> {
   const kept = await results.get(key)
-  const found = kept && readAgain(kept, sources)
-  if (kept !== undefined && found === undefined) results.drop(key)
-  return found
+  if (kept === undefined) return undefined
+  const parts = partsOf(kept.value, sources)
+  if (parts !== undefined) return { kept, parts }
+  results.drop(key)
+  return undefined
 }
 
 /**
@@ -159,7 +161,7 @@ function toKept({ marker, position, span }: Citation, sources: readonly Source[]
 }
 
 /** The parts of an answer; `undefined` where it cites what its sources do not have. */
-function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
+export function partsOf({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
   const read: AnswerPart[] = []
   for (const part of parts) {
     if (typeof part === 'string') {
@@ -171,7 +173,8 @@ function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]):
     if (source === undefined || start > end || end > shownText(source).text.length) return undefined
     read.push({ type: 'citation', citation: citationOf(source, { start: from, end: to }, { start, end }) })
   }
-  return [...read, { type: 'end', invented }]
+  read.push({ type: 'end', invented })
+  return read
 }
 
 /** What somebody else wrote under the key of an answer is none. */
