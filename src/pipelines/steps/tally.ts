@@ -1,9 +1,9 @@
 import type { IngestProgress } from '../../core/events.js'
-import type { EmbeddingFailure, IngestFailure, IngestReport } from '../ingest.js'
+import type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from '../ingest.js'
 import type { DocumentOutcome } from './write-document.js'
 
-/** Documents with chunks that could not be embedded that a report names. */
-const maxEmbeddingFailures = 100
+/** Documents with chunks that could not be embedded, or enriched, that a report names. */
+const maxNamed = 100
 
 /** The running totals that progress and report are made of. */
 export class Tally {
@@ -11,12 +11,14 @@ export class Tally {
   readonly #began: number
   readonly #failed: IngestFailure[] = []
   readonly #embeddingFailures: EmbeddingFailure[] = []
+  readonly #enrichmentFailures: EnrichmentFailure[] = []
   total = 0
   discovering = true
   #committed = 0
   #unchanged = 0
   #chunks = 0
   #unembedded = 0
+  #unenriched = 0
   #pages = 0
   #bytes = 0
 
@@ -26,13 +28,17 @@ export class Tally {
   }
 
   add(outcome: DocumentOutcome): IngestProgress {
-    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, unembedded } = outcome
+    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, unembedded, unenriched } = outcome
     if (stage === 'committed') this.#committed++
     else if (stage === 'unchanged') this.#unchanged++
     else if (error !== undefined) this.#failed.push({ source, error })
     if (unembedded !== undefined) {
       this.#unembedded += unembedded.chunks
-      if (this.#embeddingFailures.length < maxEmbeddingFailures) this.#embeddingFailures.push({ source, ...unembedded })
+      if (this.#embeddingFailures.length < maxNamed) this.#embeddingFailures.push({ source, ...unembedded })
+    }
+    if (unenriched !== undefined) {
+      this.#unenriched += unenriched.chunks
+      if (this.#enrichmentFailures.length < maxNamed) this.#enrichmentFailures.push({ source, ...unenriched })
     }
     this.#chunks += chunks
     this.#pages += pages
@@ -50,6 +56,7 @@ export class Tally {
       unchanged: this.#unchanged,
       chunks: this.#chunks,
       unembedded: this.#unembedded,
+      unenriched: this.#unenriched,
       pages: this.#pages,
       bytes: this.#bytes,
       elapsedMs,
@@ -67,6 +74,8 @@ export class Tally {
       failed: this.#failed,
       unembedded: this.#unembedded,
       embeddingFailures: this.#embeddingFailures,
+      unenriched: this.#unenriched,
+      enrichmentFailures: this.#enrichmentFailures,
       durationMs: this.#now() - this.#began,
     }
   }

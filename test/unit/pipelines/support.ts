@@ -42,6 +42,7 @@ export function pipelineOf(options: {
     prepare: (request) => prepareLines(request, { linesPerPiece, turnsPerPiece, preparing }),
     preparation: 'lines/1',
     passages: embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now }),
+    enrichment: undefined,
     maxTextLength: 0,
     limits,
     lastWrites: new Map(),
