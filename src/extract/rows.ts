@@ -5,6 +5,8 @@ const longRowUnits = 1_000
 /** Rows that are looked at to find the names of the columns. */
 const headRows = 10
 const maxNameUnits = 100
+/** Longer headers, in all, are not repeated with every row. */
+const maxNamesUnits = 16 * 1024
 
 /** Whether a table begins with the names of its columns; `auto` looks. */
 export type HeaderChoice = 'auto' | boolean
@@ -79,7 +81,8 @@ function isNames(row: readonly string[]): boolean {
   const sound = names.every(
     (name) => name.length <= maxNameUnits && /\p{L}/u.test(name) && !/^\d[\d\s.,:/TZ+-]*$/.test(name),
   )
-  return sound && new Set(names).size === names.length
+  const units = names.reduce((sum, { length }) => sum + length, 0)
+  return sound && units <= maxNamesUnits && new Set(names).size === names.length
 }
 
 /** One line, single spaces. */

@@ -1,6 +1,9 @@
+import { RagError } from '../core/errors.js'
 import type { CellFormats } from './xlsx-formats.js'
 import { attribute, type XmlAttributes, type XmlHandler } from './xml.js'
 
+/** Empty cells between others, over a whole sheet; more of them is a sheet made to keep its reader busy. */
+const maxGaps = 50_000_000
 /** Columns of a sheet at most, as in Excel. */
 const maxColumns = 16_384
 /** A cell longer than Excel allows (32,767) by far is cut, so that a row stays bounded. */
@@ -18,8 +21,11 @@ export class SheetRows implements XmlHandler {
   #value = ''
   #isValue = false
   #readings = 0
+  #gaps = 0
+  readonly #name: string
 
-  constructor(strings: readonly string[], formats: CellFormats) {
+  constructor(strings: readonly string[], formats: CellFormats, name: string) {
+    this.#name = name
     this.#strings = strings
     this.#formats = formats
   }
@@ -57,6 +63,8 @@ export class SheetRows implements XmlHandler {
   #endCell(): void {
     const text = this.#shown().trim()
     if (text !== '' && this.#column < maxColumns) {
+      this.#gaps += this.#column - this.#row.length
+      if (this.#gaps > maxGaps) throw tooManyGaps(this.#name)
       while (this.#row.length < this.#column) this.#row.push('')
       this.#row[this.#column] = text
     }
@@ -72,6 +80,13 @@ export class SheetRows implements XmlHandler {
     if (this.#type !== 'n' || value === '') return value
     return this.#formats.show(value, this.#format)
   }
+}
+
+function tooManyGaps(name: string): RagError {
+  return new RagError('LIMIT', `"${name}" holds a sheet with more than ${maxGaps} empty cells between others.`, {
+    data: { name, maxGaps },
+    hint: 'Save it as CSV, or remove the empty columns.',
+  })
 }
 
 /** The column, from 0, of a place such as `AB12`. */

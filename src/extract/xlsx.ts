@@ -70,7 +70,7 @@ async function* sheetBlocks(zip: ZipArchive, workbook: Workbook): AsyncGenerator
     const where = { page: place + 1, ...(heading === undefined ? {} : { headings: [heading] }) }
     const rows = new RowWriter(buffer, where, 'auto')
     let isBare = heading !== undefined
-    for await (const row of readXmlInto(zip.text(part), new SheetRows(strings, formats), zip.source)) {
+    for await (const row of readXmlInto(zip.text(part), new SheetRows(strings, formats, zip.source), zip.source)) {
       rows.add(row)
       const blocks = buffer.take()
       // A heading only where something is beneath it.

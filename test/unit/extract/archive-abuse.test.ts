@@ -55,7 +55,6 @@ describe('an archive', () => {
       data: { entries: 101, maxEntries: 100 },
     })
   })
-  })
 
   test.each(['../../etc/passwd', '/etc/passwd', 'C:/windows/x', 'word/../../x'])(
     'with an entry called %s is CORRUPT',

@@ -228,7 +228,6 @@ describe('the code extractor', () => {
     `${'x::'.repeat(100)}y`.repeat(150),
   ])('reads a hostile text of 50 KB at once (%#)', async (content) => {
     const families = new Map(sourceLanguages.map((language) => [language.family, language]))
-    for (const { mediaType } of families.values())
-      expect((await read(mediaType, content)).text).toBe(content)
+    for (const { mediaType } of families.values()) expect((await read(mediaType, content)).text).toBe(content)
   })
 })

@@ -2,18 +2,39 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
+import { createCodeExtractor } from '../../../src/extract/code.js'
+import { createCsvExtractor } from '../../../src/extract/csv.js'
+import { createDocxExtractor } from '../../../src/extract/docx.js'
+import { createEmailExtractor } from '../../../src/extract/email.js'
+import { createEpubExtractor } from '../../../src/extract/epub.js'
 import { createHtmlExtractor } from '../../../src/extract/html.js'
+import { createJsonExtractor } from '../../../src/extract/json.js'
 import { createMarkdownExtractor } from '../../../src/extract/markdown.js'
 import { createPdfExtractor } from '../../../src/extract/pdf.js'
+import { createPptxExtractor } from '../../../src/extract/pptx.js'
 import { sniffMediaType } from '../../../src/extract/sniff.js'
 import { createTextExtractor } from '../../../src/extract/text.js'
-import { findData, type Read, readAll, sourceOf } from './helpers.js'
+import { createXlsxExtractor } from '../../../src/extract/xlsx.js'
+import { codeOf, findData, type Read, readAll, sourceOf } from './helpers.js'
 
 const data = findData()
 if (data === undefined)
   console.warn('skipped: no measuring data beside the checkout (set UFRAG_DATA): real and hostile files')
 
-const extractors = [createTextExtractor(), createMarkdownExtractor(), createHtmlExtractor(), createPdfExtractor()]
+const extractors = [
+  createTextExtractor(),
+  createMarkdownExtractor(),
+  createHtmlExtractor(),
+  createPdfExtractor(),
+  createCodeExtractor(),
+  createCsvExtractor(),
+  createDocxExtractor(),
+  createEmailExtractor(),
+  createEpubExtractor(),
+  createJsonExtractor(),
+  createPptxExtractor(),
+  createXlsxExtractor(),
+]
 
 describe.skipIf(data === undefined)('real and hostile files (measuring data)', () => {
   const folder = data ?? ''
@@ -75,6 +96,46 @@ describe.skipIf(data === undefined)('real and hostile files (measuring data)', (
     expect(await outcomeOf(join(folder, 'pdf/bad', name))).toBe('text')
   })
 
+  test('of Word files all words that mammoth finds are found', async () => {
+    const { default: mammoth } = await import('mammoth')
+    const words = (text: string) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+    for (const file of sample(filesOf('office').filter((name) => name.endsWith('.docx')))) {
+      const theirs = words((await mammoth.extractRawText({ path: file })).value)
+      if (theirs.length === 0) continue
+      const ours = new Map<string, number>()
+      for (const word of words(((await readWith(file)) as Read).text)) ours.set(word, (ours.get(word) ?? 0) + 1)
+      const missing = theirs.filter((word) => {
+        const left = ours.get(word) ?? 0
+        ours.set(word, left - 1)
+        return left <= 0
+      })
+      expect([basename(file), missing]).toEqual([basename(file), []])
+    }
+  })
+
+  test('sound JSON is read and unsound JSON refused, but for NULs, which count as none', async () => {
+    const json = createJsonExtractor()
+    const dropped = ['n_multidigit_number_then_00.json', 'n_string_unescaped_ctrl_char.json']
+    for (const file of filesOf('abuse/json')) {
+      const name = basename(file)
+      const code = await codeOf(json, { ...sourceOf(readFileSync(file)), mediaType: 'application/json' })
+      if (name.startsWith('y_') || dropped.includes(name))
+        expect([name, code]).toEqual([name, code === 'EMPTY' ? code : undefined])
+      else if (name.startsWith('n_'))
+        expect([name, code]).toEqual([name, expect.stringMatching(/^(CORRUPT|EMPTY|LIMIT)$/)])
+    }
+  })
+
+  test.each([
+    ['abuse/docx/bug53475-password-is-pass.docx', 'ENCRYPTED'],
+    ['abuse/docx/truncated62886.docx', 'CORRUPT'],
+    ['office/markitdown-test.xls', 'UNSUPPORTED'],
+    ['office/markitdown-test_files.zip', 'UNSUPPORTED'],
+    ['office/markitdown-random.bin', 'UNSUPPORTED'],
+  ])('%s is %s', async (name, code) => {
+    expect(await outcomeOf(join(folder, name))).toMatchObject({ code })
+  })
+
   test('right-to-left text comes in logical order', async () => {
     const { text } = (await readWith(join(folder, 'pdf/good/pdfjs__ArabicCIDTrueType.pdf'))) as Read
     expect(text).toContain('الخطوط')
@@ -99,8 +160,13 @@ async function outcomeOf(file: string): Promise<unknown> {
 
 function readWith(file: string, password?: string): Promise<Read> {
   const bytes = readFileSync(file)
-  const { mediaType } = sniffMediaType({ name: basename(file), bytes: bytes.subarray(0, 8192) })
+  const { mediaType } = sniffMediaType({
+    name: basename(file),
+    bytes: bytes.subarray(0, 8192),
+    tail: bytes.subarray(-65_536),
+  })
   const extractor = extractors.find(({ mediaTypes }) => mediaTypes.includes(mediaType))
   if (extractor === undefined) throw new Error(`nobody reads ${mediaType}`)
-  return readAll(extractor, sourceOf(bytes, { name: basename(file), ...(password === undefined ? {} : { password }) }))
+  const source = sourceOf(bytes, { name: basename(file), ...(password === undefined ? {} : { password }) })
+  return readAll(extractor, { ...source, mediaType })
 }
