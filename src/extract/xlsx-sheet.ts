@@ -63,7 +63,7 @@ export class SheetRows implements XmlHandler {
   #endCell(): void {
     const text = this.#shown().trim()
     if (text !== '' && this.#column < maxColumns) {
-      this.#gaps += this.#column - this.#row.length
+      this.#gaps += Math.max(0, this.#column - this.#row.length)
       if (this.#gaps > maxGaps) throw tooManyGaps(this.#name)
       while (this.#row.length < this.#column) this.#row.push('')
       this.#row[this.#column] = text
