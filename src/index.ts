@@ -32,6 +32,7 @@ export type { Chunk, Span } from './core/chunk.js'
 export type {
   BinaryDocument,
   ChunkedDocument,
+  DocumentFailure,
   DocumentFields,
   DocumentInput,
   FileDocument,
