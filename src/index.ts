@@ -11,8 +11,9 @@ export type {
   EmbeddingCallOptions,
   EmbeddingStreamBatch,
 } from './compose/embedding-engine.js'
-export type { PrecomputeOptions, RagStats } from './compose/engine.js'
+export type { PrecomputeOptions } from './compose/engine.js'
 export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
+export type { RagStats } from './compose/rag-stats.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'

@@ -1,6 +1,7 @@
 import type { StoredCacheStats } from './compose/caching.js'
 import { catalogue } from './compose/catalogue.js'
-import { Engine, type PrecomputeOptions, type RagStats } from './compose/engine.js'
+import { Engine, type PrecomputeOptions } from './compose/engine.js'
+import type { RagStats } from './compose/rag-stats.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'

@@ -7,24 +7,20 @@ import type { AnswerEvent, IngestProgress } from '../core/events.js'
 import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
-import { buildPrompt } from '../llm/prompt.js'
-import type { MetadataStats } from '../metadata-index/metadata-index.js'
-import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { answerQuestion, collectAnswer } from '../pipelines/answer.js'
 import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
-import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
+import { retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
 import { toDocumentFailure } from '../pipelines/steps/attempts.js'
-import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
-import type { CacheTierReport } from './cache-monitor.js'
 import type { StoredCacheStats } from './caching.js'
 import {
   checkIngestOptions,
@@ -38,46 +34,11 @@ import {
 import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
 import { composeParts, type Parts } from './compose.js'
-import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
-import type { FitReport } from './fitted-leg.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
+import { QueryTools } from './query-tools.js'
 import { readQuestionFile } from './question-file.js'
-
-/** What `stats()` returns. */
-export interface RagStats {
-  readonly namespace: string
-  readonly documents: number
-  readonly chunks: number
-  /** Number of the last committed change. */
-  readonly epoch: number
-  readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
-  /** What the embedder did in this process, for all namespaces together; absent without one, or where it could not be opened. */
-  readonly embedder?: EmbedderReport
-  /** Of every cache that was used in this process, tier by tier. */
-  readonly caches: readonly CacheTierReport[]
-  readonly indexes: {
-    /** `bytes` is what the index holds in memory. */
-    readonly lexical: {
-      readonly chunks: number
-      readonly segments: number
-      readonly bytes: number
-      readonly epoch: number
-    }
-    readonly vector?: {
-      readonly kind: string
-      readonly embedder: string
-      readonly vectors: number
-      readonly segments: number
-      readonly bytes: number
-      readonly epoch: number
-    }
-    /** What an embedder that learns from the documents has learnt; absent with any other. */
-    readonly fit?: FitReport
-    /** What filters are answered from: made by the first filter, a column for each path that filters name. */
-    readonly metadata: MetadataStats
-  }
-}
+import { type RagStats, readStats } from './rag-stats.js'
 
 /** Options of `precompute()`. */
 export interface PrecomputeOptions extends QueryOptions {
@@ -103,17 +64,18 @@ export class Engine {
   readonly #parts: Parts
   readonly #namespaces: Namespaces
   readonly #calls = new Calls(closedError)
-  readonly #recall: RecallMonitor | undefined
+  readonly #tools: QueryTools
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
     this.#config = config
     this.#parts = composeParts(config)
     this.#namespaces = new Namespaces(config, this.#parts)
-    const rate = config.recallSampleRate
-    const recall = rate > 0 ? new RecallMonitor({ rate }) : undefined
-    if (recall !== undefined) this.#parts.tracker.watch('recall', () => recall.gauges())
-    this.#recall = recall
+    this.#tools = new QueryTools({
+      config,
+      parts: this.#parts,
+      call: (name, options, task) => this.#call(name, options, task),
+    })
   }
 
   get tracker() {
@@ -174,7 +136,7 @@ export class Engine {
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
     const checked = this.#checkRetrieval(question, options)
     return this.#call(name, options, async (runtime, signal) => {
-      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime, options))).hits
+      return (await retrieve(question, { ...checked, signal }, await this.#tools.forRetrieval(runtime, options))).hits
     })
   }
 
@@ -188,7 +150,7 @@ export class Engine {
     const checked = { ...options, topK: options.topK ?? this.#config.topK }
     for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
     return this.#call(name, options, async (runtime, signal) =>
-      retrieveMany([...questions], { ...checked, signal }, await this.#retrieveTools(runtime, options)),
+      retrieveMany([...questions], { ...checked, signal }, await this.#tools.forRetrieval(runtime, options)),
     )
   }
 
@@ -197,7 +159,7 @@ export class Engine {
     checkList(questions, 'queryBatch')
     for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
     return this.#call(name, options, async (runtime, signal) => {
-      const tools = await this.#answerTools(runtime, options)
+      const tools = await this.#tools.forAnswers(runtime, options)
       const complete = this.#answerOptions(options)
       return forEachQuestion([...questions], signal, tools, (question, signal, embedded) =>
         collectAnswer(answerQuestion(question, { ...complete, signal }, { ...tools, embedded })),
@@ -213,7 +175,7 @@ export class Engine {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
-        const tools = await this.#answerTools(runtime, options)
+        const tools = await this.#tools.forAnswers(runtime, options)
         for await (const event of answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)) {
           complete = event.type === 'metadata'
           yield event
@@ -235,7 +197,7 @@ export class Engine {
     checkQueryOptions(options)
     checkPrecomputeOptions({ concurrency, onProgress, ttlMs })
     return this.#call(name, options, async (runtime, signal) => {
-      const { answers, ...tools } = await this.#answerTools(runtime, options)
+      const { answers, ...tools } = await this.#tools.forAnswers(runtime, options)
       if (answers === undefined) {
         throw new RagError('BAD_OPTION', 'Nothing would be kept: answers are not cached.', {
           data: { option: 'cacheAnswers' },
@@ -312,7 +274,7 @@ export class Engine {
   tune(name: string, labelled: readonly LabelledQuestion[], options: TuneOptions): Promise<Tuned> {
     checkTuneOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
-      const tools = await this.#retrieveTools(runtime, { rerank: false })
+      const tools = await this.#tools.forRetrieval(runtime, { rerank: false })
       const fuseWith = (weights: Tuned['fusion']['weights']) => catalogue.fusions.weighted({ weights })
       return tune(labelled, { ...options, signal }, { ...tools, fuseWith })
     })
@@ -327,39 +289,7 @@ export class Engine {
   }
 
   stats(name: string): Promise<RagStats> {
-    return this.#call(name, {}, async (runtime) => {
-      const { capabilities, directory, id } = await this.#parts.store()
-      // An embedder that cannot be had is no reason to say nothing of the rest.
-      await runtime.openVectors().catch((error) => {
-        this.#config.logger.warn('The embedder could not be opened.', { error: String(error) })
-      })
-      await runtime.freshenOpen()
-      const { lexical, metadata, vector } = runtime.indexes
-      const { bytes, chunks, segments } = lexical.stats()
-      return {
-        namespace: name,
-        ...runtime.namespace.counts(),
-        epoch: runtime.namespace.epoch(),
-        storage: { id, directory, readOnly: capabilities.readOnly },
-        ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
-        caches: await this.#parts.caches.report(),
-        indexes: {
-          lexical: { chunks, segments, bytes, epoch: lexical.epoch },
-          ...(vector === undefined
-            ? {}
-            : {
-                vector: {
-                  kind: vector.index.id,
-                  embedder: vector.embedder.id,
-                  ...vector.index.stats(),
-                  epoch: vector.index.epoch,
-                },
-              }),
-          ...(runtime.fitted === undefined ? {} : { fit: runtime.fitted.report() }),
-          metadata: metadata.stats(),
-        },
-      }
-    })
+    return this.#call(name, {}, (runtime) => readStats(runtime, this.#config, this.#parts))
   }
 
   warmUp(options: WaitOptions): Promise<void> {
@@ -370,7 +300,7 @@ export class Engine {
       await (await embedder?.())?.warmUp?.({ signal })
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
-      const tools = await this.#retrieveTools(runtime, {})
+      const tools = await this.#tools.forRetrieval(runtime, {})
       await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
@@ -401,56 +331,6 @@ export class Engine {
         return task(runtime, signal)
       }),
     )
-  }
-
-  async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
-    const retrieval = await results.retrieval()
-    const { name } = runtime.namespace
-    return {
-      namespace: runtime.namespace,
-      useIndexes: (task) => runtime.useIndexes(task),
-      adaptive: this.#config.fusion.kind === 'adaptive',
-      addsScores: this.#config.fusion.kind !== 'rrf',
-      freshen: () => runtime.freshen(),
-      fuse: await fuse(),
-      reranking: reranking(rerank),
-      documentWeight: this.#config.lexicalIndex.documentWeight,
-      turn: () => turns.next(),
-      recorder: tracker,
-      logger: this.#config.logger,
-      watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),
-      caching: retrieval && {
-        ...retrieval,
-        // A call of its own keeps the namespace open, and `close()` waits for it.
-        alone: (task, signal) => this.#call(name, { signal }, (_runtime, own) => task(own)),
-      },
-      now,
-    }
-  }
-
-  /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
-  #measureRecall(name: string, searched: VectorSearched): void {
-    const monitor = this.#recall
-    if (monitor?.samples(searched) !== true) return
-    const measure = () =>
-      this.#call(name, {}, (runtime, signal) =>
-        runtime.useIndexes(({ vector }) => monitor.measure(searched, vector?.index, signal)),
-      )
-    setImmediate(() => {
-      measure().catch(() => {
-        // Closed meanwhile, or an index that could not be searched: whoever asks it next is told.
-        monitor.giveUp()
-        this.#parts.tracker.count('recall.failed')
-      })
-    })
-  }
-
-  async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
-    const { llm, results } = this.#parts
-    const { recent, semantic } = results
-    const answers = await results.answers()
-    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, recent, semantic }
   }
 
   #answerOptions(options: QueryOptions) {
