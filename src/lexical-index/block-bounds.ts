@@ -1,10 +1,11 @@
 import type { Blocks } from './blocks.js'
+import { elementsTogether } from './bound-kernel.js'
 import type { Saturation } from './saturation.js'
 
 /** Shorter lists are read whole whenever they are asked for. */
 const leastPostings = 128
 /** A list with fewer postings for each block than this is read whole, too: that costs no more than looking at every block. */
-const postingsPerBlock = 0.25
+const postingsPerBlock = 1 / 12
 /** How far the average length may move until bounds are learnt anew: they grow loose by that much. */
 const mostDrift = 1.05
 /** Blocks whose postings are found by one look-up. */
@@ -77,7 +78,7 @@ export class BlockBounds {
     const { postings, starts, lengths, blocks } = this.#lists
     const end = starts[term + 1] as number
     const count = blocks.starts.length - 1
-    const impacts = new Uint8Array(count)
+    const impacts = new Uint8Array(Math.ceil(count / elementsTogether) * elementsTogether)
     const spans = new Uint32Array(Math.ceil(count / blocksPerSpan) + 1)
     let span = 0
     for (let i = starts[term] as number; i < end; i++) {

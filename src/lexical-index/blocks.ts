@@ -1,7 +1,7 @@
 import type { Segment } from './segment.js'
 
 /** Chunks of a block at most, and windows. More make bounds loose, fewer make more blocks to look at (`bench/hybrid.ts`). */
-export const unitsPerBlock = 8
+export const unitsPerBlock = 4
 
 /** Neighbouring units of a level, bounded as one. */
 export interface Blocks {
