@@ -34,6 +34,17 @@ export function blocksOf(segment: Segment): SegmentBlocks {
   return blocks
 }
 
+/** Bytes of the division of a segment, if it was divided. */
+export function blockBytes(segment: Segment): number {
+  const blocks = blocksOfSegments.get(segment)
+  if (blocks === undefined) return 0
+  const { chunks, windows, windowsOfChunks } = blocks
+  return [chunks.starts, chunks.of, windows.starts, windows.of, windowsOfChunks].reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  )
+}
+
 /** A block follows the bounds of windows, because a document's words go together, and its score counts for all its chunks. */
 function divide(segment: Segment): SegmentBlocks {
   const { windowChunks } = segment

@@ -6,9 +6,11 @@ import { queryTerms } from '../text/query-terms.js'
 import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { createTurns } from '../util/yield.js'
+import { blockBytes } from './blocks.js'
 import { BoundArrays } from './bound-arrays.js'
 import { type Batch, buildSegment } from './build.js'
 import { readSnapshot, type SavedSegment, writeSnapshot } from './files.js'
+import { learntBytes } from './level.js'
 import type { MergeInput } from './merge.js'
 import { type Bm25Weights, searchViews } from './search.js'
 import { type Segment, viewSegment } from './segment.js'
@@ -134,7 +136,10 @@ class Index implements Bm25Index {
         this.#bounds.bytes +
         sum(
           ({ segment, removed }) =>
-            segment.buffer.byteLength + (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
+            segment.buffer.byteLength +
+            blockBytes(segment) +
+            learntBytes(segment) +
+            (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
         ),
     }
   }

@@ -179,6 +179,11 @@ export function unitsOf(view: SegmentView, level: LevelName): Units {
   })
 }
 
+/** Bytes of what searches have learnt of a segment. */
+export function learntBytes(segment: Segment): number {
+  return (boundsOfSegments.chunks.get(segment)?.bytes ?? 0) + (boundsOfSegments.windows.get(segment)?.bytes ?? 0)
+}
+
 function known<Key extends object, Value>(values: WeakMap<Key, Value>, key: Key, make: () => Value): Value {
   let value = values.get(key)
   if (value === undefined) {

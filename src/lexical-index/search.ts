@@ -8,7 +8,7 @@ import { Level } from './level.js'
 import { Pace } from './pace.js'
 import { scoreNumbers } from './score-numbers.js'
 import { type Scales, selectBest } from './select.js'
-import type { LexicalResult } from './types.js'
+import type { LexicalResult, LexicalSearchOptions } from './types.js'
 import type { SegmentView } from './view.js'
 import { weighTerms } from './weigh-terms.js'
 
@@ -25,7 +25,7 @@ export interface SearchPlan extends Bm25Weights {
   readonly terms: ReadonlyMap<string, number>
   readonly topK: number
   readonly allow: RangeSet | undefined
-  readonly alsoScore?: (() => Promise<readonly number[]>) | undefined
+  readonly alsoScore?: LexicalSearchOptions['alsoScore'] | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export async function searchViews(plan: SearchPlan, turns: Turns, arrays: BoundA
   )
   const result = { matches, terms: weighed.known }
   if (plan.alsoScore === undefined) return result
-  const numbers = await plan.alsoScore()
+  const numbers = await plan.alsoScore(matches)
   return { ...result, also: await scoreNumbers(numbers, { ...levels, views, scales }, pace) }
 }
 
