@@ -87,8 +87,10 @@ export function createSafeCache(cache: Cache, options: SafeCacheOptions = {}, cl
 async function withLimit<Result>(call: () => Promise<Result>, limitMs: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
-    const error = new RagError('TIMEOUT', `The cache did not answer within ${limitMs} ms.`, { retryable: true })
-    timer = setTimeout(reject, limitMs, error).unref()
+    // Made when it is needed: an error with its stack takes longer than a look-up in memory.
+    const expire = () =>
+      reject(new RagError('TIMEOUT', `The cache did not answer within ${limitMs} ms.`, { retryable: true }))
+    timer = setTimeout(expire, limitMs).unref()
   })
   try {
     return await Promise.race([call(), limit])

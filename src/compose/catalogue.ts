@@ -3,6 +3,7 @@ import type { KeyvCacheOptions } from '../cache/keyv.js'
 import type { MemoryCacheOptions } from '../cache/memory.js'
 import type { RedisCacheOptions } from '../cache/redis.js'
 import type { Cache } from '../cache/types.js'
+import type { TokenChunkerOptions } from '../chunk/token.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
@@ -58,6 +59,14 @@ export const catalogue = {
       (await import('../chunk/sentence.js')).createSentenceChunker(options),
     'sentence-splitter': async (options: ChunkOptions): Promise<Chunker> =>
       (await import('../chunk/sentence-splitter.js')).createSentenceSplitterChunker(options),
+    recursive: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/recursive.js')).createRecursiveChunker(options),
+    markdown: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/markdown.js')).createMarkdownChunker(options),
+    semantic: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/semantic.js')).createSemanticChunker(options),
+    token: async (options: TokenChunkerOptions): Promise<Chunker> =>
+      (await import('../chunk/token.js')).createTokenChunker(options),
   },
   embedders: {
     hashing: async (options: HashingEmbedderOptions): Promise<Embedder> =>

@@ -151,9 +151,18 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
     language,
   }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
-  const { kind, chunkSize, chunkOverlap, minChunkSize } = chunker
-  const plain: PreparationConfig = { ...common, chunker: { kind, chunkSize, chunkOverlap, minChunkSize } }
+  const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+}
+
+/** What a chunker needs to be made in another thread. */
+async function openChunker(
+  chunker: Exclude<ResolvedConfig['chunker'], { kind: 'instance' }>,
+  config: ResolvedConfig,
+): Promise<PreparationConfig['chunker']> {
+  if (chunker.kind !== 'token') return chunker
+  const { findTokenizer } = await import('./chunk-tokenizer.js')
+  return { ...chunker, ...(await findTokenizer(chunker, config)) }
 }
 
 type StoredEmbedder = Exclude<ResolvedConfig['embedder'], false | { readonly kind: 'latent-semantic' }>

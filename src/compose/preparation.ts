@@ -1,3 +1,4 @@
+import type { TokenChunkerOptions } from '../chunk/token.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { KeywordOptions } from '../enrich/keywords.js'
@@ -29,8 +30,13 @@ export interface ReadingConfig {
 
 /** How documents are read and cut, as plain data that can cross a thread. */
 export interface PreparationConfig extends ReadingConfig {
-  readonly chunker: { readonly kind: keyof Catalogue['chunkers'] } & ChunkOptions
+  readonly chunker: PreparedChunker
 }
+
+/** A chunker by name, with all that it needs. */
+export type PreparedChunker =
+  | ({ readonly kind: Exclude<keyof Catalogue['chunkers'], 'token'> } & ChunkOptions)
+  | ({ readonly kind: 'token' } & TokenChunkerOptions)
 
 /** Reads and cuts documents, wherever that runs. */
 export interface Preparation {
@@ -95,7 +101,9 @@ export async function localEnrichment({
 }
 
 /** The chunker that a configuration names. */
-export function makeChunker({ chunker: { kind, ...sizes } }: PreparationConfig): Promise<Chunker> {
+export function makeChunker({ chunker }: PreparationConfig): Promise<Chunker> {
+  if (chunker.kind === 'token') return catalogue.chunkers.token(chunker)
+  const { kind, ...sizes } = chunker
   return catalogue.chunkers[kind](sizes)
 }
 

@@ -20,6 +20,10 @@ export const adapterOptions = {
   chunkers: {
     sentence: chunkSizes(),
     'sentence-splitter': chunkSizes(),
+    recursive: chunkSizes(),
+    markdown: chunkSizes(),
+    semantic: chunkSizes(),
+    token: { ...chunkSizes(), maxTokens: z.optional(whole(16, 8_192)), tokenizer: z.optional(text) },
   },
   embedders: {
     hashing: { dimensions: z._default(whole(1, 65_536), 256) },

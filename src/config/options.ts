@@ -201,13 +201,32 @@ export interface ExtractorOptions {
   readonly layout?: 'raw'
 }
 
-/** A chunker by name with its sizes; see the options of the same names. */
-export interface ChunkerOptions {
-  readonly kind: AdapterName<'chunkers'>
+/** A chunker by name with what may be set of it. Which to choose: docs/chunking.md. */
+export type ChunkerOptions = SizedChunkerOptions | TokenChunkerOptions
+
+/** Sizes of chunks; see the options of the same names. */
+interface ChunkSizes {
   readonly chunkSize?: number
   readonly chunkOverlap?: number
   readonly minChunkSize?: number
   readonly maxChunksPerPage?: number
+}
+
+/** Cuts by characters. */
+export interface SizedChunkerOptions extends ChunkSizes {
+  readonly kind: Exclude<AdapterName<'chunkers'>, 'token'>
+}
+
+/** Cuts by the tokens of the embedding model. */
+export interface TokenChunkerOptions extends ChunkSizes {
+  readonly kind: 'token'
+  /**
+   * Tokens of what is embedded for a chunk (special tokens, title, headings, text) at most, 16 to 8,192, and no more than the model
+   * sees. Default 128, or what the model sees if that is less. `chunkSize` is then 16 characters for each token, unless it is given.
+   */
+  readonly maxTokens?: number
+  /** Folder with the `tokenizer.json` to count with. Default: that of the embedder, which must be `onnx` or `static` then. */
+  readonly tokenizer?: string
 }
 
 /** Enrichers that can be chosen by their name alone. */

@@ -1,3 +1,4 @@
+export { type BullmqQueueOptions, createBullmqQueue } from './bullmq.js'
 export { createInProcessQueue, type InProcessQueueOptions } from './in-process.js'
 export type {
   ActiveJob,
