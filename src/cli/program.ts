@@ -14,6 +14,7 @@ import { query } from './commands/query.js'
 import { reindex } from './commands/reindex.js'
 import { remove } from './commands/remove.js'
 import { stats } from './commands/stats.js'
+import { watch } from './commands/watch.js'
 import {
   type CliEnvironment,
   type Command,
@@ -73,6 +74,11 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--retry', 'try again what was left out because it had failed three times')
     .option('--verify <how>', 'tell unchanged files by their "stamp" (size, time, inode) or by their "hash"')
     .action(act(ingest))
+  program
+    .command('watch <folder>')
+    .description('store a folder, and follow what changes in it until Ctrl-C')
+    .option('--poll <milliseconds>', 'look at the files so often: for network file systems, which do not tell')
+    .action(act(watch))
   program
     .command('query <question>')
     .description('answer a question from the stored documents')
