@@ -173,6 +173,7 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
       calls.push(['pull', model, quantization, revision])
       return pulled
     },
+    openQueue: async () => Promise.reject(new Error('no queue')),
     distill: async (teacher, { signal: _signal, onProgress: _onProgress, corpus, ...options }) => {
       const texts: string[] = []
       for await (const text of corpus ?? []) texts.push(text)
