@@ -5,7 +5,7 @@ import type { RagStats } from './compose/rag-stats.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'
-import type { DocumentInput, StoredDocument } from './core/document.js'
+import type { DocumentFailure, DocumentInput, StoredDocument } from './core/document.js'
 import { RagError } from './core/errors.js'
 import type { AnswerEvent, IngestProgress } from './core/events.js'
 import type { Filter } from './core/filter.js'
@@ -26,6 +26,17 @@ export interface IngestOptions extends WaitOptions {
    * reads it. For file systems and tools that change a file and keep all three.
    */
   readonly verify?: Verify
+  /**
+   * Tries files again that were left out because they had failed three times. A file that has changed, and one that is read with other
+   * options, is tried without being asked. Default `false`; `ingestDocument()` always tries.
+   */
+  readonly retry?: boolean
+  /**
+   * Removes, at the end and once, the documents whose files are gone from the folders among the inputs. Documents from elsewhere stay: from
+   * memory, from other folders, and under ids of their own. Nothing is removed when anything could not be listed. Default `false`.
+   * A disk that is not mounted may leave an empty folder behind: then everything is gone.
+   */
+  readonly sync?: boolean
 }
 
 /** Which documents `remove()` removes. */
@@ -48,7 +59,7 @@ export class RagNamespace {
    * with a known id replaces the old one. Rejects with the `RagError` that says why it cannot be read.
    */
   async ingestDocument(input: DocumentInput, options: WaitOptions = {}): Promise<IngestReport> {
-    const report = await this.ingest([input], options)
+    const report = await this.ingest([input], { ...options, retry: true })
     const failure = report.failed[0]
     if (failure !== undefined && report.documents + report.unchanged === 0) throw failure.error
     return report
@@ -131,6 +142,14 @@ export class RagNamespace {
   /** Lists documents in the order of their ids. */
   documents(options: { readonly filter?: Filter } = {}): AsyncGenerator<StoredDocument, void, undefined> {
     return this.engine.documents(this.name, options)
+  }
+
+  /**
+   * Lists the documents whose last attempt failed, the newest first. What is ingested or removed is no longer among them. Documents without
+   * an id that failed before their content was known are not either.
+   */
+  failures(): AsyncGenerator<DocumentFailure, void, undefined> {
+    return this.engine.failures(this.name)
   }
 
   /**

@@ -1,7 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
+import { Breaker } from '../util/breaker.js'
 import { type Clock, systemClock } from '../util/clock.js'
-import { Breaker } from './breaker.js'
 import type { Cache } from './types.js'
 
 /** Options of {@link createSafeCache}. */

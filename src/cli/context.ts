@@ -22,7 +22,7 @@ export const exitCodes = {
 /** What the commands need of one namespace. */
 export type CliDocuments = Pick<
   RagNamespace,
-  'ingest' | 'query' | 'retrieve' | 'stream' | 'documents' | 'remove' | 'reindex' | 'stats'
+  'ingest' | 'query' | 'retrieve' | 'stream' | 'documents' | 'failures' | 'remove' | 'reindex' | 'stats'
 >
 
 /** What the commands need of the facade. */

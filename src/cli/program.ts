@@ -69,6 +69,8 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
   program
     .command('ingest <inputs...>')
     .description('store files, folders and globs')
+    .option('--sync', 'remove documents whose files are gone from the folders')
+    .option('--retry', 'try again what was left out because it had failed three times')
     .option('--verify <how>', 'tell unchanged files by their "stamp" (size, time, inode) or by their "hash"')
     .action(act(ingest))
   program
@@ -77,7 +79,11 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
     .action(act(query))
-  program.command('documents').description('list the stored documents').action(act(documents))
+  program
+    .command('documents')
+    .description('list the stored documents')
+    .option('--failed', 'list those whose last attempt failed instead')
+    .action(act(documents))
   program.command('remove <ids...>').description('remove documents by id').action(act(remove))
   program
     .command('reindex')

@@ -10,10 +10,12 @@ import { nearest } from '../util/nearest.js'
 
 /** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
 const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
-const ingestKeys: Record<keyof WaitOptions | 'onProgress' | 'verify', true> = {
+const ingestKeys: Record<keyof IngestCall, true> = {
   ...waitKeys,
   onProgress: true,
   verify: true,
+  retry: true,
+  sync: true,
 }
 const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
 const listKeys: Record<'filter', true> = { filter: true }
@@ -43,11 +45,21 @@ export function checkListOptions(options: object): void {
   checkKeys(options, listKeys)
 }
 
-export function checkIngestOptions(
-  options: WaitOptions & { readonly onProgress?: unknown; readonly verify?: unknown },
-): void {
+/** Options of `ingest()`, before they were checked. */
+interface IngestCall extends WaitOptions {
+  readonly onProgress?: unknown
+  readonly verify?: unknown
+  readonly retry?: unknown
+  readonly sync?: unknown
+}
+
+export function checkIngestOptions(options: IngestCall): void {
   checkWaitOptions(options, ingestKeys)
   const { onProgress, verify } = options
+  for (const flag of ['retry', 'sync'] as const) {
+    if (options[flag] === undefined || typeof options[flag] === 'boolean') continue
+    throw new RagError('BAD_OPTION', `${flag} is neither true nor false.`, { data: { option: flag } })
+  }
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new RagError('BAD_OPTION', 'onProgress is not a function.')
   }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions, QueryResult } from '../core/answer.js'
-import type { DocumentInput, StoredDocument } from '../core/document.js'
+import type { DocumentFailure, DocumentInput, StoredDocument } from '../core/document.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, IngestProgress } from '../core/events.js'
 import type { Filter } from '../core/filter.js'
@@ -14,6 +14,7 @@ import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
+import { toDocumentFailure } from '../pipelines/steps/attempts.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import type { DocumentRecord } from '../store/types.js'
@@ -49,6 +50,14 @@ export interface PrecomputeOptions extends QueryOptions {
   readonly ttlMs?: number
 }
 
+/** Options of one ingest. */
+export interface IngestCallOptions extends WaitOptions {
+  readonly onProgress?: (progress: IngestProgress) => void
+  readonly verify?: Verify
+  readonly retry?: boolean
+  readonly sync?: boolean
+}
+
 /** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
 export class Engine {
   readonly #config: ResolvedConfig
@@ -76,25 +85,29 @@ export class Engine {
   ingest(
     name: string,
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
-    options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void; readonly verify?: Verify },
+    options: IngestCallOptions,
   ): Promise<IngestReport> {
     checkIngestOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
       if (this.#parts.embedder !== undefined) await runtime.freshen()
-      const { limits, passages, preparation, tracker } = this.#parts
+      const { enrichment: openEnrichment, limits, passages, preparation, tracker } = this.#parts
       const { fingerprint, prepare } = await preparation()
-      const { language, logger, maxTextLength, root } = this.#config
+      const enrichment = await openEnrichment()
+      const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
+      const { retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
-          { language, root, exclude, signal, verify: options.verify ?? 'stamp' },
+          { language, root, exclude, signal, verify, retry, sync },
           {
             namespace: runtime.namespace,
             prepare,
-            preparation: fingerprint,
+            preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
+            enrichment: enrichment?.tools,
+            readingLimits: `${callLimits.maxFileBytes}/${callLimits.pageTimeoutMs}`,
             passages: await passages(),
             maxTextLength,
             limits,
@@ -110,7 +123,8 @@ export class Engine {
             const next = await run.next()
             if (next.done === true) return next.value
             // Awaited, so that an async function that fails ends the run as well, instead of the process.
-            await abortable(Promise.resolve(options.onProgress?.(next.value)), signal)
+            const told: unknown = options.onProgress?.(next.value)
+            if (told !== undefined) await abortable(Promise.resolve(told), signal)
           }
         } finally {
           await run.return(undefined as never) // Ended already, unless onProgress threw.
@@ -236,6 +250,20 @@ export class Engine {
       for (const document of runtime.namespace.list()) {
         await pause()
         if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
+        if (this.#calls.ended) throw closedError()
+      }
+    } finally {
+      this.#namespaces.release(name)
+    }
+  }
+
+  async *failures(name: string): AsyncGenerator<DocumentFailure, void, undefined> {
+    const runtime = await this.#namespaces.acquire(name)
+    try {
+      const pause = createPause(this.#parts.turns)
+      for (const failure of runtime.namespace.failures()) {
+        await pause()
+        yield toDocumentFailure(failure)
         if (this.#calls.ended) throw closedError()
       }
     } finally {

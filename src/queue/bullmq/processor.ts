@@ -150,7 +150,7 @@ class BullmqProcessor implements JobProcessor {
 
   #track(job: Job<Payload, JobResult>, token: string): Promise<JobResult> {
     const run = this.#run(job, token)
-    const ended = run.then(
+    const ended: Promise<unknown> = run.then(
       () => this.#runs.delete(ended),
       () => this.#runs.delete(ended),
     )

@@ -38,7 +38,16 @@ const events: AnswerEvent[] = [
   { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
-const report = { ...stored, failed: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
+const report = {
+  ...stored,
+  failed: [],
+  quarantined: [],
+  unembedded: 0,
+  embeddingFailures: [],
+  unenriched: 0,
+  enrichmentFailures: [],
+  durationMs: 1500,
+}
 
 const pulled = {
   model: 'acme/tiny',
@@ -94,6 +103,11 @@ function fakeRag(parts: Partial<CliRag> = {}) {
           contentHash: '',
         }
       }
+    },
+    failures: async function* () {
+      const failure = { source: 'bad.pdf', code: 'CORRUPT', message: 'It is damaged.', failedAt: 0 }
+      yield { ...failure, id: 'bad.pdf', attempts: 3, quarantined: true }
+      yield { ...failure, id: 'new.pdf', attempts: 1, quarantined: false }
     },
     remove: async () => 1,
     reindex: async () => {
@@ -200,7 +214,16 @@ describe('ufrag ingest', () => {
 
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
     const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
-    const rest = { unchanged: 0, unembedded: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
+    const rest = {
+      unchanged: 0,
+      quarantined: 0,
+      removed: 0,
+      unembedded: 0,
+      unenriched: 0,
+      pages: 0,
+      bytes: 0,
+      chunksPerSecond: 3,
+    }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
       for (const elapsedMs of [10, 1999, 2001, 2100, 3999, 4500]) {
@@ -210,6 +233,32 @@ describe('ufrag ingest', () => {
     }
     const { err } = await run(['ingest', 'x'], { rag, calls })
     expect(err.trim().split('\n')).toEqual(['2.001 of 9+ documents, 5 chunks', '4.5 of 9+ documents, 5 chunks'])
+  })
+
+  it('passes on what is to be tried again and removed, and tells what was left out', async () => {
+    const { rag, calls } = fakeRag()
+    rag.ingest = async (_, options) => {
+      calls.push([options?.retry, options?.sync])
+      const left = { id: 'b', source: 'b', code: 'CORRUPT', message: '', attempts: 3, quarantined: true, failedAt: 0 }
+      return { ...report, synced: false, quarantined: options?.retry ? [] : [left] }
+    }
+    const { err, exitCode } = await run(['ingest', 'x', '--sync'], { rag, calls })
+    expect(err).toMatch(/1 left out.*documents --failed.*--retry/)
+    expect(err).toMatch(/Nothing was removed/)
+    expect(exitCode).toBe(0)
+    expect((await run(['ingest', 'x', '--retry'], { rag, calls })).err).not.toMatch(/left out/)
+    expect(calls.filter(([first]) => first !== 'close')).toEqual([
+      [undefined, true],
+      [true, undefined],
+    ])
+  })
+
+  it('lists documents that failed', async () => {
+    expect((await run(['documents', '--failed'])).out).toBe(
+      'bad.pdf\t3 quarantined\tCORRUPT\tIt is damaged.\nnew.pdf\t1\tCORRUPT\tIt is damaged.\n',
+    )
+    const [first] = (await run(['documents', '--failed', '--json'])).out.split('\n')
+    expect(JSON.parse(first ?? '')).toMatchObject({ id: 'bad.pdf', attempts: 3, quarantined: true })
   })
 
   it('ends with 130 and closes when interrupted', async () => {
