@@ -95,6 +95,7 @@ export type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport }
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
 export type { PrecomputeProgress, PrecomputeReport } from './pipelines/precompute.js'
 export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
+export type { FolderWatch, WatchEvent, WatchOptions } from './pipelines/watch.js'
 export type {
   RerankCandidate,
   RerankedMatch,

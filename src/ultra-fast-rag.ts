@@ -16,6 +16,7 @@ import type { IngestReport } from './pipelines/ingest.js'
 import type { PrecomputeReport } from './pipelines/precompute.js'
 import type { Verify } from './pipelines/steps/write-document.js'
 import type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
+import type { FolderWatch, WatchOptions } from './pipelines/watch.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
@@ -76,6 +77,18 @@ export class RagNamespace {
     options: IngestOptions = {},
   ): Promise<IngestReport> {
     return this.engine.ingest(this.name, toList(inputs), options)
+  }
+
+  /**
+   * Keeps the documents in step with a folder: ingests it with `sync`, then follows what is added, changed, renamed and removed in it, as files
+   * settle. Resolves when the folder is ingested. Ends with `close()` of the watch or of the whole. Rejects with `NOT_FOUND` when there is no
+   * such folder, and like `ingest()`.
+   *
+   * @example
+   * await using watch = await rag.watch('docs/', { onEvent: (event) => console.log(event.type) })
+   */
+  async watch(folder: string, options: WatchOptions = {}): Promise<FolderWatch> {
+    return this.engine.watch(this.name, folder, options)
   }
 
   /** The best passages for a question, best first. */

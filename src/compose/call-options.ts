@@ -5,6 +5,8 @@ import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions
 import { expandLimits } from '../pipelines/steps/expand.js'
 import { maxReranked } from '../pipelines/steps/rerank.js'
 import type { TuneOptions } from '../pipelines/tune.js'
+import type { WatchOptions } from '../pipelines/watch.js'
+import { longestTimerMs } from '../util/abort.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
 
@@ -16,6 +18,14 @@ const ingestKeys: Record<keyof IngestCall, true> = {
   verify: true,
   retry: true,
   sync: true,
+}
+const watchKeys: Record<keyof WatchOptions, true> = {
+  signal: true,
+  settleMs: true,
+  rescanMs: true,
+  pollMs: true,
+  onEvent: true,
+  onProgress: true,
 }
 const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
 const listKeys: Record<'filter', true> = { filter: true }
@@ -65,6 +75,21 @@ export function checkIngestOptions(options: IngestCall): void {
   }
   if (verify === undefined || verify === 'stamp' || verify === 'hash') return
   throw new RagError('BAD_OPTION', "verify is neither 'stamp' nor 'hash'.")
+}
+
+export function checkWatchOptions(folder: unknown, options: WatchOptions): void {
+  if (typeof folder !== 'string' || folder === '') {
+    throw new RagError('BAD_INPUT', 'watch() takes the path of a folder; "." is the whole root folder.')
+  }
+  checkWaitOptions(options, watchKeys)
+  const { onEvent, onProgress, pollMs, rescanMs, settleMs } = options
+  checkCount('settleMs', settleMs, 100, 3_600_000)
+  checkCount('rescanMs', rescanMs, 0, longestTimerMs)
+  checkCount('pollMs', pollMs, 0, 3_600_000)
+  for (const [option, value] of Object.entries({ onEvent, onProgress })) {
+    if (value === undefined || typeof value === 'function') continue
+    throw new RagError('BAD_OPTION', `${option} is not a function.`, { data: { option } })
+  }
 }
 
 export function checkTuneOptions(options: TuneOptions): void {

@@ -8,17 +8,21 @@ import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
 import { answerQuestion, collectAnswer } from '../pipelines/answer.js'
-import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
+import { type GonePaths, type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
 import { toDocumentFailure } from '../pipelines/steps/attempts.js'
+import { isLeftOutOf } from '../pipelines/steps/discover.js'
+import { observeFolder } from '../pipelines/steps/observe-folder.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
+import { type FolderWatch, type WatchOptions, watchFolder } from '../pipelines/watch.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
+import { systemClock } from '../util/clock.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
 import type { StoredCacheStats } from './caching.js'
@@ -30,6 +34,7 @@ import {
   checkQuestion,
   checkTuneOptions,
   checkWaitOptions,
+  checkWatchOptions,
 } from './call-options.js'
 import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
@@ -88,6 +93,14 @@ export class Engine {
     options: IngestCallOptions,
   ): Promise<IngestReport> {
     checkIngestOptions(options)
+    return this.#ingest(name, inputs, options)
+  }
+
+  #ingest(
+    name: string,
+    inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
+    options: IngestCallOptions & { readonly gone?: GonePaths },
+  ): Promise<IngestReport> {
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
@@ -96,12 +109,12 @@ export class Engine {
       const { fingerprint, prepare } = await preparation()
       const enrichment = await openEnrichment()
       const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
-      const { retry = false, sync = false, verify = 'stamp' } = options
+      const { gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
-          { language, root, exclude, signal, verify, retry, sync },
+          { language, root, exclude, signal, verify, retry, sync, ...(gone === undefined ? {} : { gone }) },
           {
             namespace: runtime.namespace,
             prepare,
@@ -130,6 +143,33 @@ export class Engine {
           await run.return(undefined as never) // Ended already, unless onProgress threw.
         }
       }, signal)
+    })
+  }
+
+  /** Resolves when the first look at the folder is done; the watch itself goes on until it, or all of this, is closed. */
+  watch(name: string, folder: string, options: WatchOptions): Promise<FolderWatch> {
+    checkWatchOptions(folder, options)
+    return new Promise((resolveWatch, reject) => {
+      const { signal } = options
+      this.#calls
+        .run(signal === undefined ? {} : { signal }, async (signal) => {
+          const path = resolve(this.#config.root, folder)
+          const { directory } = await this.#parts.store()
+          const watch = await watchFolder(
+            path,
+            { ...options, signal },
+            {
+              ingest: (inputs, call) => this.#ingest(name, inputs, call),
+              observe: observeFolder,
+              ignores: (inside) => isLeftOutOf(path, inside, directory),
+              clock: systemClock,
+              logger: this.#config.logger,
+            },
+          )
+          resolveWatch(watch)
+          await watch.closed
+        })
+        .catch(reject) // What ends a watch that is under way is no error.
     })
   }
 

@@ -163,6 +163,13 @@ function noFile(id: string): RagError {
   })
 }
 
+/** Whether a walk of a folder leaves out an absolute path in it: hidden ones, `node_modules`, and what is in them. */
+export function isLeftOutOf(folder: string, path: string, exclude: string | undefined): boolean {
+  if (exclude !== undefined && (path === exclude || path.startsWith(exclude + sep))) return true
+  const inside = relative(folder, path).split(sep)
+  return inside.some((name) => (name.startsWith('.') && name !== '' && name !== '..') || skippedFolders.has(name))
+}
+
 /** What tells an unchanged file without reading it. */
 export function fileStamp(found: Stats): FileStamp {
   return { size: found.size, mtimeMs: found.mtimeMs, inode: found.ino, seenAt: Date.now() }

@@ -104,6 +104,15 @@ function fakeRag(parts: Partial<CliRag> = {}) {
         }
       }
     },
+    watch: async (folder, options) => {
+      options?.onEvent?.({ type: 'scanned', report })
+      options?.onEvent?.({ type: 'error', error: new RagError('LIMIT', 'Too many.', { hint: 'Raise it.' }) })
+      const failed = [{ source: 'a.pdf', error: new RagError('CORRUPT', 'Damaged.') }]
+      options?.onEvent?.({ type: 'updated', report: { ...report, removed: 1, failed } })
+      calls.push(['watch', folder, options?.pollMs])
+      const close = async () => {}
+      return { folder, report, closed: Promise.resolve(), close, [Symbol.asyncDispose]: close }
+    },
     failures: async function* () {
       const failure = { source: 'bad.pdf', code: 'CORRUPT', message: 'It is damaged.', failedAt: 0 }
       yield { ...failure, id: 'bad.pdf', attempts: 3, quarantined: true }
@@ -164,6 +173,7 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
       calls.push(['pull', model, quantization, revision])
       return pulled
     },
+    openQueue: async () => Promise.reject(new Error('no queue')),
     distill: async (teacher, { signal: _signal, onProgress: _onProgress, corpus, ...options }) => {
       const texts: string[] = []
       for await (const text of corpus ?? []) texts.push(text)
@@ -251,6 +261,21 @@ describe('ufrag ingest', () => {
       [undefined, true],
       [true, undefined],
     ])
+  })
+
+  it('follows a folder, and tells what changes', async () => {
+    const { calls, err, exitCode, out } = await run(['watch', 'docs', '--poll', '500'])
+    expect(out).toBe('2 stored, 1 unchanged, 0 removed, 0 failed; 9 chunks\n2 stored, 1 removed, 1 failed; 9 chunks\n')
+    expect(err).toBe('Too many.\n  Raise it.\na.pdf: Damaged.\nWatching docs; Ctrl-C ends.\n')
+    expect(exitCode).toBe(0)
+    expect(calls).toEqual([['watch', 'docs', 500], ['close']])
+    const lines = (await run(['watch', 'docs', '--json'])).out.trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { type: 'scanned', report: { documents: 2 } },
+      { type: 'error', error: { code: 'LIMIT' } },
+      { type: 'updated', report: { failed: [{ source: 'a.pdf', error: { code: 'CORRUPT' } }] } },
+    ])
+    expect((await run(['watch', 'docs', '--poll', 'often'])).exitCode).toBe(2)
   })
 
   it('lists documents that failed', async () => {
