@@ -55,8 +55,7 @@ export interface UltraFastRAGOptions {
 
   /**
    * What is added to passages before they are embedded and indexed, and never shown: one enricher or a list, by name, with options, as a
-   * function of yours, or ready-made (it stays yours to close). Default: the preset's (`'headings'`; `kaggle`: `'headings'` and
-   * `'keywords'`). `false`: nothing, not even title and headings. See docs/enrichment.md for what each costs and gains.
+   * function of yours, or ready-made (it stays yours to close). Default: the preset's (`'headings'`). `false`: nothing, not even title and headings. See docs/enrichment.md for what each costs and gains.
    */
   readonly enrich?: false | EnricherChoice | readonly EnricherChoice[]
   /**
@@ -252,7 +251,7 @@ export interface HeadingsEnricherOptions {
   readonly kind: 'headings'
 }
 
-/** Keywords of each passage, found by counting. No model. */
+/** Keywords of the part of the document around a passage that it does not have itself, found by counting. No model. */
 export interface KeywordsEnricherOptions {
   readonly kind: 'keywords'
   /** Keywords of a passage at most, 1 to 20. Default 5. */

@@ -14,12 +14,16 @@ const usualKeywords = 5
 const phraseWords = 3
 /** Passages looked at together: those of one part of a document are fewer. */
 const batchSize = 4_096
+/** Passages read between two turns of the event loop, where there is no thread of its own. */
+const passagesPerTurn = 8
 
 /**
- * Finds the keywords of each passage by counting: no model, a few microseconds a word. Candidates are runs of words between stop words
- * and punctuation, as in RAKE (Rose et al. 2010); a word weighs its frequency in the passage times its inverse document frequency among
- * the passages it is given with (Spärck Jones 1972), a candidate the sum of its words. What is best is taken first, and what says nothing
- * beyond those taken already is left out. Throws `BAD_OPTION` for a number out of range.
+ * Adds to each passage the keywords of the part of the document it is given with, as far as it does not have them itself: what the
+ * others speak of again and again. It counts, without a model, in time linear in the text. Candidates are runs of words between stop words
+ * and punctuation, as in RAKE (Rose et al. 2010); a word weighs as much as there are passages that have it (significance by frequency:
+ * Luhn 1958), two at least, and a candidate the mean of its words. Throws `BAD_OPTION` for a number out of range.
+ *
+ * A passage's own keywords, in the same way, were measured and are worse than nothing: see docs/enrichment.md.
  */
 export function createKeywordEnricher({ maxKeywords = usualKeywords }: KeywordOptions = {}): Enricher {
   if (!Number.isInteger(maxKeywords) || maxKeywords < 1 || maxKeywords > 20) {
@@ -33,13 +37,13 @@ export function createKeywordEnricher({ maxKeywords = usualKeywords }: KeywordOp
     async enrich(passages, { signal }) {
       signal?.throwIfAborted()
       const read: (readonly Phrase[])[] = []
-      for (const { language, text } of passages) read.push(phrasesOf(text, await analyzerFor(language)))
-      const rarity = rarityAmong(read)
-      const lines = read.map((phrases) => {
-        const keywords = bestOf(phrases, rarity, maxKeywords)
-        return keywords.length === 0 ? [] : [keywords.join(', ')]
-      })
-      return { lines, failed: [] }
+      for (const { language, text } of passages) {
+        read.push(phrasesOf(text, await analyzerFor(language)))
+        if (read.length % passagesPerTurn === 0) await new Promise(setImmediate)
+        signal?.throwIfAborted()
+      }
+      const keywords = keywordsOf(read)
+      return { lines: read.map((own) => missingLine(own, keywords, maxKeywords)), failed: [] }
     },
     async close() {},
   }
@@ -92,34 +96,44 @@ function phrasesOf(text: string, analyzer: Analyzer): Phrase[] {
   return phrases
 }
 
-/** Inverse document frequency of a stem, ln(1 + (N - n + 0.5) / (n + 0.5)). */
-function rarityAmong(passages: readonly (readonly Phrase[])[]): (stem: string) => number {
-  const counts = new Map<string, number>()
-  for (const phrases of passages) {
-    for (const stem of new Set(phrases.flatMap(({ stems }) => stems))) counts.set(stem, (counts.get(stem) ?? 0) + 1)
-  }
-  return (stem) => {
-    const count = counts.get(stem) ?? 0
-    return Math.log(1 + (passages.length - count + 0.5) / (count + 0.5))
-  }
-}
+/** Keywords that are looked at for a passage: it may have many of them itself. */
+const mostKeywords = 100
 
 /** The weightiest phrases, each with a word that none before it has; of equal ones the first in the text. */
-function bestOf(phrases: readonly Phrase[], rarity: (stem: string) => number, most: number): string[] {
-  const frequency = new Map<string, number>()
-  for (const { stems } of phrases) for (const stem of stems) frequency.set(stem, (frequency.get(stem) ?? 0) + 1)
-  const weigh = ({ stems }: Phrase): number =>
-    [...new Set(stems)].reduce((sum, stem) => sum + (frequency.get(stem) ?? 0) * rarity(stem), 0)
-  const ranked = phrases
-    .map((phrase, place) => ({ phrase, place, weight: weigh(phrase) }))
-    .sort((a, b) => b.weight - a.weight || a.place - b.place)
+function keywordsOf(passages: readonly (readonly Phrase[])[]): Phrase[] {
+  const passagesWith = new Map<string, number>()
+  for (const phrases of passages) {
+    for (const stem of new Set(phrases.flatMap(({ stems }) => stems)))
+      passagesWith.set(stem, (passagesWith.get(stem) ?? 0) + 1)
+  }
+  const weigh = ({ stems }: Phrase): number => {
+    const counts = stems.map((stem) => passagesWith.get(stem) ?? 0)
+    return counts.some((count) => count < 2) ? 0 : counts.reduce((sum, count) => sum + count, 0) / counts.length
+  }
+  const different = new Map<string, Phrase>()
+  for (const phrase of passages.flat()) {
+    const words = phrase.stems.join(' ')
+    // The first of those with the same words stands for all.
+    if (!different.has(words)) different.set(words, phrase)
+  }
+  const ranked = [...different.values()]
+    .map((phrase) => ({ phrase, weight: weigh(phrase) }))
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight)
   const taken = new Set<string>()
-  const best: string[] = []
+  const keywords: Phrase[] = []
   for (const { phrase } of ranked) {
-    if (best.length === most) break
+    if (keywords.length === mostKeywords) break
     if (phrase.stems.every((stem) => taken.has(stem))) continue
     for (const stem of phrase.stems) taken.add(stem)
-    best.push(phrase.text)
+    keywords.push(phrase)
   }
-  return best
+  return keywords
+}
+
+/** The first keywords that have no word in common with a passage, as a line of their own. */
+function missingLine(own: readonly Phrase[], keywords: readonly Phrase[], most: number): string[] {
+  const stems = new Set(own.flatMap((phrase) => phrase.stems))
+  const missing = keywords.filter((keyword) => !keyword.stems.some((stem) => stems.has(stem))).slice(0, most)
+  return missing.length === 0 ? [] : [missing.map(({ text }) => text).join(', ')]
 }

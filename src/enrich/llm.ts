@@ -58,8 +58,10 @@ export function createLlmEnricher(task: LlmTask, { buildPrompt, llm, model }: Ll
   }
 }
 
-function sourcesOf(passage: EnrichPassage, { sources }: LlmTask): PromptSource[] {
-  const { headings, language, title } = passage
+function sourcesOf(passage: EnrichPassage, { reads, sources }: LlmTask): PromptSource[] {
+  const title = reads.includes('title') ? passage.title : ''
+  const headings = reads.includes('headings') ? passage.headings : []
+  const language = reads.includes('language') ? passage.language : ''
   return sources(passage)
     .filter((text) => text.trim() !== '')
     .map((text, place) => ({

@@ -1,4 +1,5 @@
 import type { Cache } from '../cache/types.js'
+import { followSignal } from '../util/abort.js'
 import { sha256Hex } from '../util/hash.js'
 import { SingleFlight } from '../util/single-flight.js'
 import { stableJson } from '../util/stable-json.js'
@@ -29,35 +30,45 @@ export function createThriftyEnricher(enricher: Enricher, { cache, onLookup }: T
     capabilities,
     async enrich(passages, { signal }) {
       signal?.throwIfAborted()
-      const seen = passages.map((passage) => withoutUnread(passage, reads))
-      const keys = seen.map((passage) => sha256Hex('enrichment', fingerprint, stableJson(passage)))
-      const different = new Map(keys.map((key, place) => [key, seen[place] as EnrichPassage]))
-      const made = await lookUp([...different.keys()])
-      signal?.throwIfAborted()
-      const missing = [...different].filter(([key]) => !made.has(key))
-      onLookup?.({ hits: made.size, misses: missing.length })
-      const failures = new Map<string, unknown>()
-      await Promise.all(
-        batchesOf(missing, capabilities.batchSize).map(async (batch) => {
-          try {
-            const { lines, failed } = await ask(batch, signal)
-            const errors = new Map(failed.map(({ index, error }) => [index, error]))
-            for (const [place, [key]] of batch.entries()) {
-              if (errors.has(place)) failures.set(key, errors.get(place))
-              else made.set(key, lines[place] as readonly string[])
-            }
-          } catch (error) {
-            signal?.throwIfAborted()
-            for (const [key] of batch) failures.set(key, error)
-          }
-        }),
-      )
-      return {
-        lines: keys.map((key) => made.get(key) ?? []),
-        failed: keys.flatMap((key, index) => (failures.has(key) ? [{ index, error: failures.get(key) }] : [])),
+      // Each call listens, and there may be hundreds.
+      const own = followSignal(signal)
+      try {
+        return await enrichOnce(passages, own.signal)
+      } finally {
+        own.dispose()
       }
     },
     close: () => enricher.close(),
+  }
+
+  async function enrichOnce(passages: readonly EnrichPassage[], signal: AbortSignal): Promise<Enrichments> {
+    const seen = passages.map((passage) => withoutUnread(passage, reads))
+    const keys = seen.map((passage) => sha256Hex('enrichment', fingerprint, stableJson(passage)))
+    const different = new Map(keys.map((key, place) => [key, seen[place] as EnrichPassage]))
+    const made = await lookUp([...different.keys()])
+    signal.throwIfAborted()
+    const missing = [...different].filter(([key]) => !made.has(key))
+    onLookup?.({ hits: made.size, misses: missing.length })
+    const failures = new Map<string, unknown>()
+    await Promise.all(
+      batchesOf(missing, capabilities.batchSize).map(async (batch) => {
+        try {
+          const { lines, failed } = await ask(batch, signal)
+          const errors = new Map(failed.map(({ index, error }) => [index, error]))
+          for (const [place, [key]] of batch.entries()) {
+            if (errors.has(place)) failures.set(key, errors.get(place))
+            else made.set(key, lines[place] as readonly string[])
+          }
+        } catch (error) {
+          signal.throwIfAborted()
+          for (const [key] of batch) failures.set(key, error)
+        }
+      }),
+    )
+    return {
+      lines: keys.map((key) => made.get(key) ?? []),
+      failed: keys.flatMap((key, index) => (failures.has(key) ? [{ index, error: failures.get(key) }] : [])),
+    }
   }
 
   async function lookUp(keys: readonly string[]): Promise<Map<string, readonly string[]>> {
@@ -71,7 +82,7 @@ export function createThriftyEnricher(enricher: Enricher, { cache, onLookup }: T
     return found
   }
 
-  async function ask(batch: readonly Keyed[], signal: AbortSignal | undefined): Promise<Enrichments> {
+  async function ask(batch: readonly Keyed[], signal: AbortSignal): Promise<Enrichments> {
     const name = sha256Hex(...batch.map(([key]) => key))
     const { value } = await flights.run(
       name,

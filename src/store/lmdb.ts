@@ -19,6 +19,7 @@ import type {
   DocumentRecord,
   DocumentWriter,
   FailedDocument,
+  FileStamp,
   Store,
   StoreCapabilities,
   StoreNamespace,
@@ -414,6 +415,19 @@ class LmdbNamespace implements StoreNamespace {
         text += textWithin(this.#reader.piece(environment, document, place), start, end)
       }
       return text
+    })
+  }
+
+  async confirm({ generation, id: documentId }: DocumentRecord, file?: FileStamp): Promise<void> {
+    await this.#writable().request<'confirm'>({ kind: 'confirm', namespace: this.name, documentId, generation, file })
+  }
+
+  failure(documentId: string): FailedDocument | undefined {
+    const id = idBytes(documentId)
+    return this.#reader.latest((environment) => {
+      const namespace = id && this.#rowIn(environment)
+      const row = namespace && getBytes(environment, keys.failure(namespace.id, id))
+      return row && rows.failure(row).failure
     })
   }
 

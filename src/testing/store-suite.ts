@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
-import type { Changes, DocumentRecord, NewDocument, Store, StoreNamespace } from '../store/types.js'
+import type { Changes, DocumentRecord, NewDocument, NewFailure, Store, StoreNamespace } from '../store/types.js'
 import { hasCode, itWith, type NotApplicable, type RegisterTest, randomNumbers, rejectsWith } from './support.js'
 
 /** How the suite gets its stores. */
@@ -267,6 +267,71 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     assert.equal(namespace.get('a')?.id, 'a')
   })
 
+  withStore('counts the attempts that failed the same way, of the same file', async (_store, namespace) => {
+    const file = { size: 3, mtimeMs: 1_000.5, inode: 7, seenAt: 2_000 }
+    const fail = async (failure: Partial<NewFailure>) => {
+      await namespace
+        .begin('a')
+        .abort({ code: 'CORRUPT', message: 'Damaged.', source: 'x/a', file, tried: 'once', ...failure })
+      return namespace.failure('a')
+    }
+    assert.equal(namespace.failure('a'), undefined)
+    const { failedAt, ...first } = (await fail({})) ?? {}
+    assert.deepEqual(first, {
+      documentId: 'a',
+      code: 'CORRUPT',
+      message: 'Damaged.',
+      source: 'x/a',
+      file,
+      tried: 'once',
+      attempts: 1,
+    })
+    assert.equal(typeof failedAt, 'number')
+    assert.equal((await fail({ code: 'EMPTY', file: { ...file, seenAt: 3_000 } }))?.attempts, 2)
+    assert.deepEqual((await fail({ code: 'PROVIDER', blameless: true }))?.attempts, 2)
+    assert.equal(namespace.failure('a')?.code, 'PROVIDER')
+    assert.equal((await fail({ tried: 'otherwise' }))?.attempts, 1)
+    assert.equal((await fail({ tried: 'otherwise', file: { ...file, mtimeMs: 1_001 } }))?.attempts, 1)
+    assert.equal((await fail({ blameless: true }))?.attempts, 0)
+    assert.deepEqual([...namespace.failures()], [namespace.failure('a')])
+    assert.equal(namespace.failure('b'), undefined)
+    assert.equal(namespace.failure(''), undefined)
+  })
+
+  withStore('notes that a version still holds, without a change that a reader sees', async (_store, namespace) => {
+    const sample = sampleDocument('a', { seed: 27 })
+    const file = { size: 1, mtimeMs: 2.5, inode: 3, seenAt: 4 }
+    const { record: replaced } = await put(namespace, { ...sample, document: { ...sample.document, file } })
+    const next = sampleDocument('a', { seed: 28, dimensions: 4 })
+    const { record } = await put(namespace, { ...next, document: { ...next.document, file } })
+    await put(namespace, sampleDocument('b', { seed: 29 }))
+    await namespace.begin('a').abort({ code: 'EMPTY', message: 'Nothing in it.' })
+    const changes = listed(namespace.changes(0))
+
+    await namespace.confirm(replaced, { ...file, size: 9 })
+    assert.deepEqual(namespace.get('a'), record, 'a version that was replaced is not confirmed')
+    assert.equal(namespace.failure('a'), undefined)
+    await namespace.confirm(record)
+    assert.deepEqual(namespace.get('a'), record)
+    const touched = { ...file, mtimeMs: 5 }
+    await namespace.confirm(record, touched)
+    const confirmed = { ...record, file: touched }
+    assert.deepEqual(namespace.get('a'), confirmed)
+    assert.deepEqual([...namespace.list()][0], confirmed)
+    assert.equal(namespace.epoch(), 3)
+    assert.deepEqual(
+      listed(namespace.changes(0))?.added.map(({ id }) => id),
+      changes?.added.map(({ id }) => id),
+    )
+    assert.deepEqual(namespace.locate(record.base), confirmed)
+    assert.deepEqual([...namespace.pieces(record)], [...namespace.pieces(confirmed)])
+    assertWhole(namespace, confirmed, next)
+    assert.equal(await namespace.remove(['a']), 1)
+    await namespace.confirm(confirmed, touched)
+    assert.equal(namespace.get('a'), undefined)
+    assert.deepEqual(namespace.counts().documents, 1)
+  })
+
   withStore('collapses what cancelled out in its changes', async (_store, namespace) => {
     const { record: a } = await put(namespace, sampleDocument('a', { seed: 18 }))
     const { record: b } = await put(namespace, sampleDocument('b', { seed: 19, chunksPerPiece: 3 }))
@@ -360,12 +425,14 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       () => namespace.locate(0),
       () => namespace.chunks([0]),
       () => namespace.text('a', 0, 1),
+      () => namespace.failure('a'),
       () => [...namespace.failures()],
       () => store.namespaces(),
     ]) {
       assert.throws(call, hasCode('CLOSED'))
     }
     await rejectsWith(namespace.remove(['a']), 'CLOSED')
+    await rejectsWith(namespace.confirm(record), 'CLOSED')
     await rejectsWith(writer.commit(sampleDocument('b', { seed: 23 }).document), 'CLOSED')
     await rejectsWith(store.acquireMaintenance(), 'CLOSED')
     await writer.abort()

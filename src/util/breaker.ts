@@ -9,6 +9,9 @@ export interface BreakerOptions {
   readonly mostMs: number
 }
 
+/** Milliseconds between two looks at how the call that was let through fares. */
+const probeMs = 50
+
 /**
  * Keeps calls from a service that does not answer: after some failures in a row nobody is let through for a while, then one, whose
  * fate decides for the others (the circuit breaker of Nygard, Release It!, 2007).
@@ -37,9 +40,14 @@ export class Breaker {
     return Math.max(0, this.#clock.now() - this.#openedAt)
   }
 
-  /** Milliseconds until a call may try again, at least 1: one that tries now may be in nobody's way. */
+  /** Whether a call that was let through decides for the others just now. */
+  get isProbing(): boolean {
+    return this.#probing
+  }
+
+  /** Milliseconds until a call may try; while one does, a while after which to look again. */
   get waitMs(): number {
-    return Math.max(1, Math.ceil(this.#openUntil - this.#clock.now()))
+    return Math.max(probeMs, Math.ceil(this.#openUntil - this.#clock.now()))
   }
 
   /** Whether a call may go through now. Whoever is let through tells how it went. */

@@ -147,7 +147,7 @@ export class RemoteCaller {
     if (circuit === undefined) return
     const { breaker, patienceMs } = circuit
     while (!breaker.admit()) {
-      if (breaker.openForMs >= patienceMs)
+      if (breaker.openForMs >= patienceMs && !breaker.isProbing)
         throw new CallFailure({ kind: 'unavailable', again: false, reason: 'circuit_open', afterMs: 0 })
       await clock.sleep(breaker.waitMs, signal)
     }

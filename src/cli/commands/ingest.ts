@@ -4,18 +4,30 @@ import { type CliDocuments, type Command, describeError, errorData, exitCodes } 
 import { type ProgressView, showProgress } from '../progress.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
-export const ingest: Command<Pick<IngestOptions, 'verify'>> = (context, inputs, { verify }) =>
+export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> = (context, inputs, options) =>
   context.withRag(async (rag) => {
     const progress = await showProgress(context, view)
     try {
       const report = await rag.ingest(inputs, {
         signal: context.environment.signal,
         onProgress: progress.update,
-        ...(verify === undefined ? {} : { verify }),
+        ...options,
       })
       progress.stop()
-      const { documents, unchanged, removed, chunks, failed, unembedded, embeddingFailures, durationMs } = report
-      const { unenriched, enrichmentFailures } = report
+      const {
+        documents,
+        unchanged,
+        removed,
+        chunks,
+        failed,
+        quarantined,
+        synced,
+        unembedded,
+        embeddingFailures,
+        unenriched,
+        enrichmentFailures,
+        durationMs,
+      } = report
       const { embedder } = await rag.stats()
       if (context.json) {
         const errors = {
@@ -28,6 +40,11 @@ export const ingest: Command<Pick<IngestOptions, 'verify'>> = (context, inputs, 
         for (const { source, error } of failed) context.note(`${source}: ${describeError(error)}`)
         for (const { source, chunks, error } of embeddingFailures)
           context.note(`${source}: ${chunks} chunks without vector: ${describeError(error)}`)
+        if (quarantined.length > 0)
+          context.note(
+            `${quarantined.length} left out, as they failed before: "ufrag documents --failed" lists them, --retry tries again.`,
+          )
+        if (synced === false) context.note('Nothing was removed: not everything could be listed.')
         if (unembedded > 0)
           context.note(`${unembedded} chunks could not be embedded; they are found by their words alone.`)
         for (const { source, chunks, error } of enrichmentFailures)

@@ -1,4 +1,5 @@
-import type { IngestProgress } from '../../core/events.js'
+import type { DocumentFailure } from '../../core/document.js'
+import type { IngestProgress, IngestStage } from '../../core/events.js'
 import type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from '../ingest.js'
 import type { DocumentOutcome } from './write-document.js'
 
@@ -10,12 +11,18 @@ export class Tally {
   readonly #now: () => number
   readonly #began: number
   readonly #failed: IngestFailure[] = []
+  readonly #quarantined: DocumentFailure[] = []
   readonly #embeddingFailures: EmbeddingFailure[] = []
   readonly #enrichmentFailures: EnrichmentFailure[] = []
   total = 0
   discovering = true
+  /** Whether everything that was named could be listed. */
+  complete = true
+  /** See `IngestReport.synced`. */
+  synced: boolean | undefined
   #committed = 0
   #unchanged = 0
+  #removed = 0
   #chunks = 0
   #unembedded = 0
   #unenriched = 0
@@ -28,9 +35,10 @@ export class Tally {
   }
 
   add(outcome: DocumentOutcome): IngestProgress {
-    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, unembedded, unenriched } = outcome
+    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, quarantined, unembedded, unenriched } = outcome
     if (stage === 'committed') this.#committed++
     else if (stage === 'unchanged') this.#unchanged++
+    else if (quarantined !== undefined) this.#quarantined.push(quarantined)
     else if (error !== undefined) this.#failed.push({ source, error })
     if (unembedded !== undefined) {
       this.#unembedded += unembedded.chunks
@@ -43,7 +51,17 @@ export class Tally {
     this.#chunks += chunks
     this.#pages += pages
     this.#bytes += bytes
-    const documentsDone = this.#committed + this.#unchanged + this.#failed.length
+    return this.#progress(stage, source)
+  }
+
+  /** A document was removed. */
+  remove(source: string): IngestProgress {
+    this.#removed++
+    return this.#progress('removed', source)
+  }
+
+  #progress(stage: IngestStage, source: string): IngestProgress {
+    const documentsDone = this.#committed + this.#unchanged + this.#quarantined.length + this.#failed.length
     const elapsedMs = this.#now() - this.#began
     const left = this.total - documentsDone
     return {
@@ -54,6 +72,8 @@ export class Tally {
       discovering: this.discovering,
       failed: this.#failed.length,
       unchanged: this.#unchanged,
+      quarantined: this.#quarantined.length,
+      removed: this.#removed,
       chunks: this.#chunks,
       unembedded: this.#unembedded,
       unenriched: this.#unenriched,
@@ -61,7 +81,7 @@ export class Tally {
       bytes: this.#bytes,
       elapsedMs,
       chunksPerSecond: elapsedMs > 0 ? (this.#chunks * 1000) / elapsedMs : 0,
-      ...(this.discovering ? {} : { remainingMs: (elapsedMs / documentsDone) * left }),
+      ...(this.discovering || documentsDone === 0 ? {} : { remainingMs: (elapsedMs / documentsDone) * left }),
     }
   }
 
@@ -69,9 +89,11 @@ export class Tally {
     return {
       documents: this.#committed,
       unchanged: this.#unchanged,
-      removed: 0,
+      removed: this.#removed,
+      ...(this.synced === undefined ? {} : { synced: this.synced }),
       chunks: this.#chunks,
       failed: this.#failed,
+      quarantined: this.#quarantined,
       unembedded: this.#unembedded,
       embeddingFailures: this.#embeddingFailures,
       unenriched: this.#unenriched,

@@ -16,7 +16,7 @@ const connectMs = 2_000
 const silenceMs = 20_000
 
 /** The package, on first use. */
-export async function loadBullmq() {
+export async function loadBullmq(): Promise<typeof import('bullmq')> {
   return importOptional('bullmq', () => import('bullmq'), 'npm i bullmq@5')
 }
 

@@ -40,8 +40,10 @@ export interface ProcessorTools {
 const busyMs = 100
 /** Milliseconds between two reports of a job's progress. */
 const progressMs = 250
-/** Milliseconds that stopped handlers and connections may take to end before nobody waits any more. */
-const stopMs = 3_000
+/** Milliseconds that stopped handlers may take to end before nobody waits any more. */
+const stopMs = 5_000
+/** Milliseconds that a server may take to hear how the last jobs ended, and to say goodbye. */
+const goodbyeMs = 1_500
 /** Milliseconds that a worker leaves a server alone which refuses to write. */
 const refusedMs = 1_000
 
@@ -304,8 +306,8 @@ class BullmqProcessor implements JobProcessor {
     })
     await this.#within(Promise.all(this.#runs), waitMs)
     for (const { stop } of this.#running.values()) stop('given-back')
-    await this.#within(closing, stopMs)
-    await this.#within(Promise.all(this.#after), stopMs)
+    await this.#within(Promise.all(this.#runs), stopMs)
+    await this.#within(Promise.all([closing, ...this.#after]), goodbyeMs)
     await disconnect(worker)
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { type ChunkerOptions, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
+import type { ChunkerOptions } from '../../../src/config/options.js'
+import { UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { openTokenizer } from '../../../src/models/tokenizer.js'
 import { staticModelFolder } from '../../fixtures/models/static-model-folder.js'
 

@@ -241,13 +241,14 @@ describe('enrichment', () => {
   })
 
   it('adds keywords where documents are prepared, in worker threads, and with a chunker of the caller', async () => {
-    const text = 'The lighthouse keeper climbs. The lighthouse keeper rests. It was late.'
+    const text = 'The lighthouse is old.\n\nIt was late.\n\nThe lighthouse is tall.'
     const chunker = {
-      id: 'whole',
-      fingerprint: 'whole/1',
-      chunk: ({ text }: { readonly text: string }) => [{ start: 0, end: text.trimEnd().length }],
+      id: 'lines',
+      fingerprint: 'lines/1',
+      chunk: ({ text }: { readonly text: string }) =>
+        [...text.matchAll(/\S.*/g)].map(({ 0: line, index }) => ({ start: index, end: index + line.length })),
     }
-    for (const options of [{}, { chunker }]) {
+    for (const options of [{ chunkSize: 25 }, { chunker }]) {
       const embedded: string[] = []
       const fake = createFakeEmbedder()
       const embedder = {
@@ -257,9 +258,9 @@ describe('enrichment', () => {
           return fake.embed(texts, o)
         },
       }
-      const rag = openRag({ ...options, embedder, enrich: [{ kind: 'keywords', maxKeywords: 1 }] })
+      const rag = openRag({ ...options, embedder, enrich: 'keywords' })
       await rag.ingest([{ id: 'a', text }])
-      expect(embedded).toEqual([`lighthouse keeper climbs\n${text}`])
+      expect(embedded).toEqual(['The lighthouse is old.', 'lighthouse\nIt was late.', 'The lighthouse is tall.'])
     }
   })
 
@@ -287,6 +288,28 @@ describe('enrichment', () => {
         expect(await rag.retrieve('pharology')).toHaveLength(1)
       },
     )
+  })
+
+  it('ends with an abort while a function waits for ever, and tells what an error of ours says is to be done', async () => {
+    for (const local of [true, false]) {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const waits = () => {
+        setImmediate(() => controller.abort(reason))
+        return new Promise<never>(() => {})
+      }
+      const stuck = openRag({ enrich: { kind: 'function', enrich: waits, local } })
+      const ingesting = stuck.ingest([markdown('a', ['tower'])], { signal: controller.signal })
+      await expect(ingesting).rejects.toBe(reason)
+    }
+    const missing = new RagError('MISSING_PEER', 'Not there.', { hint: 'Run: npm i x' })
+    const rag = openRag({
+      enrich: () => {
+        throw missing
+      },
+    })
+    const { enrichmentFailures } = await rag.ingest([markdown('a', ['tower'])])
+    expect(enrichmentFailures[0]?.error).toMatchObject({ hint: 'Run: npm i x', data: { reason: 'MISSING_PEER' } })
   })
 
   it('survives an enricher that keeps none of its promises', async () => {

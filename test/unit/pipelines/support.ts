@@ -41,6 +41,7 @@ export function pipelineOf(options: {
     namespace,
     prepare: (request) => prepareLines(request, { linesPerPiece, turnsPerPiece, preparing }),
     preparation: 'lines/1',
+    readingLimits: '',
     passages: embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now }),
     enrichment: undefined,
     maxTextLength: 0,
