@@ -1,4 +1,5 @@
 import { RagError } from '../core/errors.js'
+import { abortable } from '../util/abort.js'
 import type { EnrichContext, Enricher, Enrichments } from './types.js'
 
 /** Lines kept of one passage, and characters of all of them: what is added must not drown what is there. */
@@ -8,7 +9,7 @@ const contexts: ReadonlySet<unknown> = new Set<EnrichContext>(['title', 'heading
 /**
  * Believes nothing of an enricher: its capabilities and its answers are checked before anybody stores them. Lines are brought into one
  * form, and are at most 20 of 2,000 characters together for a passage; a list of another length, or of something else than lines, is
- * `BAD_INPUT`. `close()` does nothing: the enricher belongs to whoever made it.
+ * `BAD_INPUT`. An abort ends the call at once, even when the enricher does not listen. `close()` does nothing: the enricher belongs to whoever made it.
  */
 export function createCheckedEnricher(enricher: Enricher): Enricher {
   const { id, fingerprint } = enricher
@@ -17,7 +18,8 @@ export function createCheckedEnricher(enricher: Enricher): Enricher {
     fingerprint,
     capabilities: checkedCapabilities(enricher.capabilities),
     async enrich(passages, options) {
-      return checked(await enricher.enrich(passages, options), passages.length, id)
+      const enriching = (async () => enricher.enrich(passages, options))()
+      return checked(await abortable(enriching, options.signal), passages.length, id)
     },
     async close() {},
   }

@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
+import { RagError } from '../core/errors.js'
 import { abortable } from '../util/abort.js'
 import { Breaker } from '../util/breaker.js'
 import { CallWindow } from '../util/call-window.js'
 import { type Clock, systemClock } from '../util/clock.js'
 import { estimateTokens } from '../util/estimate-tokens.js'
-import { CallFailure, describeFault, type FaultKind, faultError } from '../util/fault.js'
+import { CallFailure, describeFault, type Fault, type FaultKind, faultError } from '../util/fault.js'
 import { LatencyWatch } from '../util/latency-watch.js'
 import { type CallLimits, RemoteCaller } from '../util/remote-caller.js'
 import type { Enricher, Enrichments, EnrichPassage } from './types.js'
@@ -101,12 +102,19 @@ function callOnce(
       isUrgent: false,
       signal,
       run: async (signal) => ({ result: await enricher.enrich(passages, { signal }), tokens: undefined }),
-      describe: (error, date) => describeFault(error, { endpoint: { secrets: [] }, texts, quote: false, date }),
+      describe: (error, date) => describe(error, texts, date),
     })
     .catch((error) => {
       if (!(error instanceof CallFailure)) throw error
       throw faultError(error.fault, { noun: 'enricher', name: enricher.id, data: { enricher: enricher.id }, hints })
     })
+}
+
+function describe(error: unknown, texts: readonly string[], date: number): Fault {
+  const fault = describeFault(error, { endpoint: { secrets: [] }, texts, quote: false, date })
+  // What an error of ours says is to be done is more than a service could say.
+  if (!RagError.isInstance(error) || error.retryable || error.hint === undefined) return fault
+  return { ...fault, hint: error.hint }
 }
 
 const hints: Readonly<Record<FaultKind, string>> = {

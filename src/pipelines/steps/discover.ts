@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
-import { basename, join, resolve, sep } from 'node:path'
+import { basename, join, relative, resolve, sep } from 'node:path'
 import type { DocumentInput } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'

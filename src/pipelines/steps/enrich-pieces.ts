@@ -1,5 +1,6 @@
 import { decodePiece, encodePiece, type Piece, type PieceChunk, pieceChunkText } from '../../core/piece.js'
 import type { Enricher, EnrichPassage } from '../../enrich/types.js'
+import type { Recorder } from '../../performance/types.js'
 import { Gate } from '../../util/gate.js'
 import { readAhead } from '../../util/read-ahead.js'
 import type { PreparedDocument, PreparedPiece } from './prepare.js'
@@ -15,6 +16,13 @@ export interface EnrichTools {
 export interface EnrichedDocument {
   readonly title: string
   readonly language: string
+}
+
+export interface EnrichPiecesOptions {
+  readonly unenriched: Unenriched
+  readonly signal: AbortSignal
+  readonly recorder: Recorder
+  readonly now: () => number
 }
 
 /** Bytes of pieces whose enrichment is under way: some five thousand passages wait for their calls at most. */
@@ -47,9 +55,9 @@ export class Unenriched {
 export async function* enrichPieces(
   pieces: AsyncIterable<PreparedPiece>,
   document: EnrichedDocument,
-  options: EnrichTools & { readonly unenriched: Unenriched; readonly signal: AbortSignal },
+  options: EnrichTools & EnrichPiecesOptions,
 ): AsyncGenerator<PreparedPiece> {
-  const { enrichers, room, signal, unenriched } = options
+  const { enrichers, now, recorder, room, signal, unenriched } = options
   let beginning: string | undefined
 
   async function* begin() {
@@ -59,7 +67,11 @@ export async function* enrichPieces(
       const piece = decodePiece(prepared.bytes)
       beginning ??= piece.text.slice(0, beginningCharacters)
       const facts = { ...document, beginning }
-      const result = enrichPiece(piece, facts, enrichers, signal).finally(() => room.leave(weight))
+      const began = now()
+      const result = enrichPiece(piece, facts, enrichers, signal).finally(() => {
+        room.leave(weight)
+        recorder.stage('ingest.enrich', now() - began)
+      })
       result.catch(() => {}) // Thrown where its turn comes; until then nobody waits for it.
       yield { prepared, weight, result }
     }

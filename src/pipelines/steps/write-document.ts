@@ -275,11 +275,11 @@ function enrich(
   pieces: AsyncGenerator<PreparedPiece>,
   { language, title }: PreparedOpening,
   { own, unenriched, ...options }: VersionOptions & { readonly unenriched: Unenriched },
-  { enrichment }: WriteDocumentTools,
+  { enrichment, now, recorder }: WriteDocumentTools,
 ): AsyncGenerator<PreparedPiece> {
   if (enrichment === undefined) return pieces
   const document = { title, language: language ?? options.language }
-  return enrichPieces(pieces, document, { ...enrichment, unenriched, signal: own.signal })
+  return enrichPieces(pieces, document, { ...enrichment, unenriched, signal: own.signal, recorder, now })
 }
 
 const nothingPrepared: PreparedSummary = { characters: 0, pages: 0, chunks: 0 }

@@ -290,6 +290,28 @@ describe('enrichment', () => {
     )
   })
 
+  it('ends with an abort while a function waits for ever, and tells what an error of ours says is to be done', async () => {
+    for (const local of [true, false]) {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const waits = () => {
+        setImmediate(() => controller.abort(reason))
+        return new Promise<never>(() => {})
+      }
+      const stuck = openRag({ enrich: { kind: 'function', enrich: waits, local } })
+      const ingesting = stuck.ingest([markdown('a', ['tower'])], { signal: controller.signal })
+      await expect(ingesting).rejects.toBe(reason)
+    }
+    const missing = new RagError('MISSING_PEER', 'Not there.', { hint: 'Run: npm i x' })
+    const rag = openRag({
+      enrich: () => {
+        throw missing
+      },
+    })
+    const { enrichmentFailures } = await rag.ingest([markdown('a', ['tower'])])
+    expect(enrichmentFailures[0]?.error).toMatchObject({ hint: 'Run: npm i x', data: { reason: 'MISSING_PEER' } })
+  })
+
   it('survives an enricher that keeps none of its promises', async () => {
     const fail = (enrich: () => unknown) => ({
       id: 'bad',
