@@ -104,7 +104,12 @@ describe('recent answers', () => {
   it('hold until the earlier of their two expiries', async () => {
     const { recent, time } = createRecent()
     const { tools } = createTools()
-    const lives = { none: {}, ranking: { ranking: 10 }, answer: { answer: 10 }, both: { ranking: 20, answer: 10 } }
+    const lives: Readonly<Record<string, Parameters<typeof answerOf>[1]>> = {
+      none: {},
+      ranking: { ranking: 10 },
+      answer: { answer: 10 },
+      both: { ranking: 20, answer: 10 },
+    }
     for (const [key, life] of Object.entries(lives)) recent.keep(key, answerOf(key, life))
     const found = async () => {
       const all = await Promise.all(Object.keys(lives).map((key) => recent.recall(key, tools)))
