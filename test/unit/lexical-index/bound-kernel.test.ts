@@ -7,7 +7,7 @@ import { wasm } from '../../../src/util/wasm.js'
 /** A memory for these sizes with the kernel, and one without. */
 function bothMemories(sizes: readonly number[]): BoundMemory[] {
   const withKernel = createBoundMemory(sizes)
-  const broken = vi.spyOn(wasm, 'Memory').mockImplementation(function refuse() {
+  const broken = vi.spyOn(wasm, 'Memory').mockImplementation(() => {
     throw new RangeError('no memory')
   })
   const plain = createBoundMemory(sizes)
