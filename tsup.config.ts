@@ -9,6 +9,7 @@ export default defineConfig({
     index: 'src/index.ts',
     testing: 'src/testing/index.ts',
     eval: 'src/eval/index.ts',
+    queue: 'src/queue/index.ts',
     cli: 'src/cli/main.ts',
     'prepare.worker': 'src/compose/prepare.worker.ts',
     'lexical.worker': 'src/lexical-index/lexical.worker.ts',
@@ -32,6 +33,13 @@ export default defineConfig({
   external: ['usearch'],
   removeNodeProtocol: false,
   sourcemap: true,
-  dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts', eval: 'src/eval/index.ts' } },
+  dts: {
+    entry: {
+      index: 'src/index.ts',
+      testing: 'src/testing/index.ts',
+      eval: 'src/eval/index.ts',
+      queue: 'src/queue/index.ts',
+    },
+  },
   clean: true,
 })

@@ -72,7 +72,7 @@ const bench: Bench = async ({ quick, data, log, table, child }) => {
           'blocked',
         ])
       }
-      for (const kind of (round === 0 ? ['f16', 'i8', 'f32'] : ['f16']) as Kind[]) {
+      for (const kind of (round === 0 ? ['i8', 'f16', 'f32'] : ['i8']) as Kind[]) {
         const built = await build(join(folder, `${kind}-${round}`), smallRows, { dimensions, kind })
         const found = await ask(built.index, questions, dimensions)
         await built.index.persist()
@@ -85,7 +85,7 @@ const bench: Bench = async ({ quick, data, log, table, child }) => {
           queriesFile: files.queriesFile,
           dimensions,
         })
-        if (kind === 'f16') ours.push({ ...built, ...held })
+        if (kind === 'i8') ours.push({ ...built, ...held })
         if (round > 0) continue
         lines.push([
           `usearch ${kind}`,
@@ -100,14 +100,14 @@ const bench: Bench = async ({ quick, data, log, table, child }) => {
     }
     table([heading, ...lines])
 
-    const big = await build(join(folder, 'large'), rows, { dimensions, kind: 'f16' })
+    const big = await build(join(folder, 'large'), rows, { dimensions, kind: 'i8' })
     const exact = await ask(big.index, questions, dimensions, true)
     const found = await ask(big.index, questions, dimensions)
     const recall10 = recallOf(found.found, exact.found)
     table([
       ['100,000 x 384', 'built in', 'bytes, mapped', 'recall@10', 'p50 ms', 'p95 ms', 'loop p99 / max / run ms'],
       [
-        'usearch f16',
+        'usearch i8',
         seconds(big.buildMs),
         (big.bytes / large).toFixed(0),
         recall10.toFixed(4),

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { readDataset } from '../src/eval/dataset.js'
 import { documentsOf, evaluate } from '../src/eval/evaluate.js'
-import { UltraFastRAG } from '../src/index.js'
 import { createCrossEncoder } from '../src/rerank/cross-encoder/cross-encoder.js'
 import { createMmrReranker } from '../src/rerank/mmr.js'
 import type { RerankCandidate, Reranker } from '../src/rerank/types.js'

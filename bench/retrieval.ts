@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
 import { pairedBootstrap } from '../src/eval/bootstrap.js'
 import { mean, ndcg, recall } from '../src/eval/metrics.js'
-import { UltraFastRAG, type UltraFastRAGOptions } from '../src/index.js'
 import { createBm25Index } from '../src/lexical-index/bm25.js'
 import type { Bench, Metrics } from './lib/bench.js'
 import {

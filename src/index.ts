@@ -74,13 +74,23 @@ export type {
   Reduction,
   WarmUpOptions,
 } from './embed/types.js'
+export type {
+  EnrichContext,
+  EnrichedLines,
+  Enricher,
+  EnricherCapabilities,
+  EnrichFunction,
+  Enrichments,
+  EnrichOptions,
+  EnrichPassage,
+} from './enrich/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
-export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
 export type { PrecomputeProgress, PrecomputeReport } from './pipelines/precompute.js'
 export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'

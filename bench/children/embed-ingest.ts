@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { type LoopDelay, measureLoopDelay } from '../lib/loop-delay.js'
 import { quantile } from '../lib/measure.js'
 

@@ -1,4 +1,4 @@
-import { AsyncEmbedding } from '../../dist/index.js'
+import { AsyncEmbedding } from 'ultrafast-rag'
 import { type LoopDelay, measureLoopDelay } from '../lib/loop-delay.js'
 import { peakResidentBytes } from '../lib/memory.js'
 

@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { createTextGenerator } from '../lib/corpus.js'
 
 /** Fills a store with at least so many chunks; closes it cleanly, or ends without closing, as a crash would. */

@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { measureLoopDelay } from '../lib/loop-delay.js'
 import { anonymousBytes } from '../lib/memory.js'
 

@@ -1,4 +1,4 @@
-import { type Embedder, UltraFastRAG, type UltraFastRAGOptions } from '../../dist/index.js'
+import { type Embedder, UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
 import { type MixedQuestion, mixedDocuments, mixedQuestions } from '../lib/mixed-corpus.js'
 
 export interface MixedStoreTask {

@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 
 /** Opens a store in a process of its own and answers one query; milliseconds from the constructor to the hits. */
 export default async function openStore({

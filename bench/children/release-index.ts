@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { anonymousBytes } from '../lib/memory.js'
 
 /** Opens a store in a process of its own and closes it: what its index says it holds, and what closing gives back. */

@@ -2,7 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Builds the workers that benches start when `dist` is missing or older than the sources. Throws when the build fails. */
+/**
+ * Builds what benches measure, the package as it is imported (`ultrafast-rag`) and its workers, when `dist` is missing or older than the
+ * sources. Throws when the build fails.
+ */
 export function ensureBuilt(root: string): void {
   const sources = [...listFiles(join(root, 'src')), join(root, 'tsup.config.ts'), join(root, 'package.json')]
   const built = listFiles(join(root, 'dist')).filter((path) => path.endsWith('.js'))

@@ -12,6 +12,8 @@ export interface Section {
   readonly text: string
   /** Stretches that are kept whole where the size allows (code fences, tables), ascending and disjoint. */
   readonly whole: readonly SectionSpan[]
+  /** Title and heading path, as they stand before each chunk where it is embedded and indexed. Default: nothing stands there. */
+  readonly context?: string
 }
 
 /** `[start, end)` in UTF-16 code units of the section's text. Never inside a surrogate pair or grapheme cluster. */

@@ -3,13 +3,16 @@ import type { Gauges, PerformanceTracker } from '../performance/tracker.js'
 
 /** What one cache did since it was opened, in this process. */
 export interface CacheTierReport {
-  /** What is kept: `embeddings`, `retrieval` or `answers`. */
+  /** What is kept: `embeddings`, `enrichments`, `retrieval` or `answers`. */
   readonly name: string
-  /** `near`: the memory of this process. `far`: what lies behind it. */
-  readonly tier: 'near' | 'far'
+  /**
+   * `recent`: whole answers as they are given, in this process. `near`: the memory of this process. `far`: what lies behind it. Each is
+   * asked for what the one before it does not have.
+   */
+  readonly tier: 'recent' | 'near' | 'far'
   /** Kind of cache: `memory`, `disk`, `redis` … */
   readonly kind: string
-  /** Keys that were found, and that were not; a far cache is asked for what the near one does not have. */
+  /** Keys that were found, and that were not. */
   readonly hits: number
   readonly misses: number
   /** 0 to 1; 0 before the first look-up. */
@@ -29,7 +32,7 @@ const patienceMs = 500
 interface Watched {
   readonly name: string
   readonly tier: CacheTierReport['tier']
-  readonly cache: Cache
+  readonly cache: Pick<Cache, 'id' | 'stats'>
   hits: number
   misses: number
   reads: number
@@ -49,18 +52,12 @@ export class CacheMonitor {
 
   /** The same cache, counted. */
   watch(name: string, tier: CacheTierReport['tier'], cache: Cache): Cache {
-    const watched: Watched = { name, tier, cache, hits: 0, misses: 0, reads: 0, readMs: 0, size: {} }
-    this.#watched.push(watched)
-    this.#tracker.watch(`cache.${name}.${tier}`, () => toGauges(watched))
+    const count = this.count(name, tier, cache)
     const get: Cache['get'] = async (keys) => {
       const began = performance.now()
       const found = await cache.get(keys)
-      watched.reads++
-      watched.readMs += performance.now() - began
-      for (const hit of found) {
-        if (hit === undefined) watched.misses++
-        else watched.hits++
-      }
+      const hits = found.reduce((sum, hit) => (hit === undefined ? sum : sum + 1), 0)
+      count({ hits, misses: found.length - hits, tookMs: performance.now() - began })
       return found
     }
     // Methods may be private to a class: a proxy of the object would not do.
@@ -77,6 +74,23 @@ export class CacheMonitor {
     }
   }
 
+  /** Reports on something that is told of by calling what this returns, once for each look-up. */
+  count(
+    name: string,
+    tier: CacheTierReport['tier'],
+    cache: Pick<Cache, 'id' | 'stats'>,
+  ): (lookup: { readonly hits: number; readonly misses: number; readonly tookMs: number }) => void {
+    const watched: Watched = { name, tier, cache, hits: 0, misses: 0, reads: 0, readMs: 0, size: {} }
+    this.#watched.push(watched)
+    this.#tracker.watch(`cache.${name}.${tier}`, () => toGauges(watched))
+    return ({ hits, misses, tookMs }) => {
+      watched.hits += hits
+      watched.misses += misses
+      watched.reads++
+      watched.readMs += tookMs
+    }
+  }
+
   /** Of every cache that was opened, in that order. A size that does not come soon is left out. */
   async report(): Promise<CacheTierReport[]> {
     return Promise.all(
@@ -88,7 +102,7 @@ export class CacheMonitor {
   }
 }
 
-async function sizeOf(cache: Cache): Promise<Watched['size']> {
+async function sizeOf(cache: Watched['cache']): Promise<Watched['size']> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, patienceMs, undefined).unref()

@@ -10,7 +10,7 @@ import { CacheMonitor, type CacheTierReport } from './cache-monitor.js'
 import { catalogue } from './catalogue.js'
 
 /** What is kept, each in a memory of its own: a large ingest must not drive questions out of it. */
-export type CacheName = 'embeddings' | 'retrieval' | 'answers'
+export type CacheName = 'embeddings' | 'enrichments' | 'retrieval' | 'answers'
 
 /** The caches of one application, each opened by the first call that needs it. */
 export interface Caches {
@@ -19,6 +19,8 @@ export interface Caches {
    * than asking anybody else.
    */
   open(name: CacheName, options: { readonly far: boolean }): Promise<Cache>
+  /** Adds what stands before a cache: it is reported on, cleared and pruned with the others. Call what it returns once for each look-up. */
+  addRecent(name: CacheName, recent: RecentCache): (lookup: Lookup) => void
   /** What each of them did, tier by tier. */
   report(): Promise<CacheTierReport[]>
   stats(): Promise<StoredCacheStats>
@@ -26,6 +28,19 @@ export interface Caches {
   clear(): Promise<void>
   /** Removes what has expired from every tier, and resolves with how many entries there were. */
   prune(): Promise<number>
+}
+
+/** Copies of what caches hold, in this process. */
+export interface RecentCache {
+  stats(): CacheStats
+  clear(): void
+  /** Removes what has expired. */
+  prune(): void
+}
+
+interface Lookup {
+  readonly found: boolean
+  readonly tookMs: number
 }
 
 /** What a cache holds. Counts are absent where it cannot tell. */
@@ -44,6 +59,7 @@ export function createCaches(
   const monitor = new CacheMonitor(tracker)
   const hasFar = config.cache !== false && config.cache.kind !== 'memory'
   const opened: Cache[] = []
+  const recents: RecentCache[] = []
   const everywhere = async () => (hasFar ? [...opened, await far()] : opened)
   return {
     open: (name, { far: wanted }) =>
@@ -53,6 +69,11 @@ export function createCaches(
         if (!wanted || !hasFar) return near
         return createTieredCache({ near, far: monitor.watch(name, 'far', staysOpen(await far())) })
       })(),
+    addRecent(name, recent) {
+      recents.push(recent)
+      const count = monitor.count(name, 'recent', { id: 'memory', stats: async () => recent.stats() })
+      return ({ found, tookMs }) => count({ hits: found ? 1 : 0, misses: found ? 0 : 1, tookMs })
+    },
     report: () => monitor.report(),
     async stats() {
       if (hasFar) {
@@ -65,10 +86,12 @@ export function createCaches(
       return { kind, entries: sum('entries'), bytes: sum('bytes'), evictions: sum('evictions') }
     },
     async clear() {
+      for (const recent of recents) recent.clear()
       for (const cache of await everywhere()) await cache.clear()
     },
     async prune() {
       let pruned = 0
+      for (const recent of recents) recent.prune()
       for (const cache of await everywhere()) pruned += (await cache.prune?.()) ?? 0
       return pruned
     },

@@ -3,6 +3,7 @@ import type { KeyvCacheOptions } from '../cache/keyv.js'
 import type { MemoryCacheOptions } from '../cache/memory.js'
 import type { RedisCacheOptions } from '../cache/redis.js'
 import type { Cache } from '../cache/types.js'
+import type { TokenChunkerOptions } from '../chunk/token.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import type { AiSdkEmbedderOptions } from '../embed/ai-sdk.js'
 import type { HashingEmbedderOptions } from '../embed/hashing.js'
@@ -11,6 +12,11 @@ import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
 import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
 import type { StaticEmbedderOptions } from '../embed/static.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
+import type { FunctionEnricherOptions } from '../enrich/function.js'
+import type { KeywordOptions } from '../enrich/keywords.js'
+import type { LlmEnricherOptions } from '../enrich/llm.js'
+import type { QuestionsOptions } from '../enrich/questions.js'
+import type { Enricher } from '../enrich/types.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
@@ -53,6 +59,14 @@ export const catalogue = {
       (await import('../chunk/sentence.js')).createSentenceChunker(options),
     'sentence-splitter': async (options: ChunkOptions): Promise<Chunker> =>
       (await import('../chunk/sentence-splitter.js')).createSentenceSplitterChunker(options),
+    recursive: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/recursive.js')).createRecursiveChunker(options),
+    markdown: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/markdown.js')).createMarkdownChunker(options),
+    semantic: async (options: ChunkOptions): Promise<Chunker> =>
+      (await import('../chunk/semantic.js')).createSemanticChunker(options),
+    token: async (options: TokenChunkerOptions): Promise<Chunker> =>
+      (await import('../chunk/token.js')).createTokenChunker(options),
   },
   embedders: {
     hashing: async (options: HashingEmbedderOptions): Promise<Embedder> =>
@@ -118,6 +132,19 @@ export const catalogue = {
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
+  },
+  /** What adds to passages. Title and headings, `headings`, need no code of their own. */
+  enrichers: {
+    keywords: async (options: KeywordOptions): Promise<Enricher> =>
+      (await import('../enrich/keywords.js')).createKeywordEnricher(options),
+    summary: async (options: LlmEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/summary.js')).createSummaryEnricher(options),
+    questions: async (options: QuestionsOptions): Promise<Enricher> =>
+      (await import('../enrich/questions.js')).createQuestionsEnricher(options),
+    context: async (options: LlmEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/context.js')).createContextEnricher(options),
+    function: async (options: FunctionEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/function.js')).createFunctionEnricher(options),
   },
   caches: {
     memory: async (options: MemoryCacheOptions): Promise<Cache> =>

@@ -17,6 +17,7 @@ import { createTurns, type Turns } from '../util/yield.js'
 import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
+import { type Enrichment, openEnrichment } from './enrichment.js'
 import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
@@ -38,6 +39,8 @@ export interface Parts {
   readonly fitter: (() => Promise<EmbedderFitter>) | undefined
   /** The embedder as everything that writes documents shares it; `undefined` without one. */
   readonly passages: () => Promise<PassageEmbedder | undefined>
+  /** Asked about passages before they are embedded; `undefined` when nobody is. */
+  readonly enrichment: () => Promise<Enrichment | undefined>
   readonly fuse: () => Promise<Fuse>
   readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
@@ -97,6 +100,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       const opened = await openChecked?.()
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
+    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
     fuse: memoizeAsync(() => openFusion(config)),
     reranking,
     llm: part(() => openLlm(config)),
@@ -136,12 +140,29 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
 }
 
 async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
-  const { chunker, extractor, limits, maxChunksPerPage, maxWorkers } = config
-  const common = { pdf: extractor.pdf, maxChunksPerPage, maxFileBytes: limits.maxFileBytes }
+  const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
+  const { headings, keywords } = enrichment
+  const common = {
+    pdf: extractor.pdf,
+    maxChunksPerPage,
+    maxFileBytes: limits.maxFileBytes,
+    bare: !headings,
+    keywords,
+    language,
+  }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
-  const { kind, chunkSize, chunkOverlap, minChunkSize } = chunker
-  const plain: PreparationConfig = { ...common, chunker: { kind, chunkSize, chunkOverlap, minChunkSize } }
+  const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+}
+
+/** What a chunker needs to be made in another thread. */
+async function openChunker(
+  chunker: Exclude<ResolvedConfig['chunker'], { kind: 'instance' }>,
+  config: ResolvedConfig,
+): Promise<PreparationConfig['chunker']> {
+  if (chunker.kind !== 'token') return chunker
+  const { findTokenizer } = await import('./chunk-tokenizer.js')
+  return { ...chunker, ...(await findTokenizer(chunker, config)) }
 }
 
 type StoredEmbedder = Exclude<ResolvedConfig['embedder'], false | { readonly kind: 'latent-semantic' }>

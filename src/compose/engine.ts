@@ -143,8 +143,9 @@ export class Engine {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
       if (this.#parts.embedder !== undefined) await runtime.freshen()
-      const { limits, passages, preparation, tracker } = this.#parts
+      const { enrichment: openEnrichment, limits, passages, preparation, tracker } = this.#parts
       const { fingerprint, prepare } = await preparation()
+      const enrichment = await openEnrichment()
       const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
       const { gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
@@ -155,8 +156,9 @@ export class Engine {
           {
             namespace: runtime.namespace,
             prepare,
-            preparation: fingerprint,
             readingLimits: `${callLimits.maxFileBytes}/${callLimits.pageTimeoutMs}`,
+            preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
+            enrichment: enrichment?.tools,
             passages: await passages(),
             maxTextLength,
             limits,
@@ -486,9 +488,9 @@ export class Engine {
 
   async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
     const { llm, results } = this.#parts
-    const { semantic } = results
+    const { recent, semantic } = results
     const answers = await results.answers()
-    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, semantic }
+    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, recent, semantic }
   }
 
   #answerOptions(options: QueryOptions) {

@@ -1,7 +1,10 @@
+import type { TokenChunkerOptions } from '../chunk/token.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import type { KeywordOptions } from '../enrich/keywords.js'
 import { sniffMediaType } from '../extract/sniff.js'
 import type { Extractor } from '../extract/types.js'
+import { enrichPrepared, type LocalEnrichment } from '../pipelines/steps/enrich-pieces.js'
 import {
   type PreparedDocument,
   type PrepareRequest,
@@ -13,8 +16,13 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { type Catalogue, catalogue } from './catalogue.js'
 
-/** How documents are read, as plain data that can cross a thread. */
+/** How documents are read, and what is added to them there, as plain data that can cross a thread. */
 export interface ReadingConfig {
+  /** Title and headings are kept out of what is embedded and indexed. */
+  readonly bare: boolean
+  readonly keywords: false | KeywordOptions
+  /** Of documents that do not tell theirs. */
+  readonly language: string
   readonly pdf: keyof Catalogue['extractors']
   readonly maxChunksPerPage: number
   readonly maxFileBytes: number
@@ -22,8 +30,13 @@ export interface ReadingConfig {
 
 /** How documents are read and cut, as plain data that can cross a thread. */
 export interface PreparationConfig extends ReadingConfig {
-  readonly chunker: { readonly kind: keyof Catalogue['chunkers'] } & ChunkOptions
+  readonly chunker: PreparedChunker
 }
+
+/** A chunker by name, with all that it needs. */
+export type PreparedChunker =
+  | ({ readonly kind: Exclude<keyof Catalogue['chunkers'], 'token'> } & ChunkOptions)
+  | ({ readonly kind: 'token' } & TokenChunkerOptions)
 
 /** Reads and cuts documents, wherever that runs. */
 export interface Preparation {
@@ -55,9 +68,13 @@ export async function pooledPreparation(
 /** Prepares documents on this thread, with a chunker that the caller made and that cannot cross to another. */
 export async function inlinePreparation(config: ReadingConfig, chunker: Chunker): Promise<Preparation> {
   const tools = prepareTools(config, chunker)
+  const enrichment = await localEnrichment(config)
   return {
     fingerprint: await fingerprintOf(config, chunker),
-    prepare: (request, signal) => prepareDocument(request, tools, signal),
+    prepare: (request, signal) => {
+      const document = prepareDocument(request, tools, signal)
+      return enrichment === undefined ? document : enrichPrepared(document, enrichment, signal)
+    },
     close: async () => {},
   }
 }
@@ -73,8 +90,20 @@ export function prepareTools(config: ReadingConfig, chunker: Chunker): PrepareTo
   }
 }
 
+/** What is added to documents where they are prepared; `undefined` when that is nothing. */
+export async function localEnrichment({
+  bare,
+  keywords,
+  language,
+}: ReadingConfig): Promise<LocalEnrichment | undefined> {
+  if (!bare && keywords === false) return undefined
+  return { bare, language, enrichers: keywords === false ? [] : [await catalogue.enrichers.keywords(keywords)] }
+}
+
 /** The chunker that a configuration names. */
-export function makeChunker({ chunker: { kind, ...sizes } }: PreparationConfig): Promise<Chunker> {
+export function makeChunker({ chunker }: PreparationConfig): Promise<Chunker> {
+  if (chunker.kind === 'token') return catalogue.chunkers.token(chunker)
+  const { kind, ...sizes } = chunker
   return catalogue.chunkers[kind](sizes)
 }
 
@@ -101,5 +130,10 @@ function extractorLoaders({ pdf }: ReadingConfig): Readonly<Record<string, Extra
 async function fingerprintOf(config: ReadingConfig, chunker: Chunker): Promise<string> {
   const extractors = await Promise.all(Object.values(extractorLoaders(config)).map((load) => load()))
   const fingerprints = extractors.map(({ fingerprint }) => fingerprint)
-  return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints)
+  const enrichment = await localEnrichment(config)
+  const added =
+    enrichment === undefined
+      ? []
+      : [String(enrichment.bare), ...enrichment.enrichers.map(({ fingerprint }) => fingerprint)]
+  return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints, ...added)
 }

@@ -6,7 +6,9 @@ import type { Recorder } from '../performance/types.js'
 import type { SemanticCaching, SemanticCheck } from '../pipelines/semantic.js'
 import { type AnswerCaching, type AnswerPart, decodeAnswer } from '../pipelines/steps/cached-answer.js'
 import { decodeRanking, type KeptRanking, type RetrievalCaching } from '../pipelines/steps/cached-retrieval.js'
+import { decodeDirectAnswer } from '../pipelines/steps/direct-answer.js'
 import { QuestionMemory } from '../pipelines/steps/question-memory.js'
+import { RecentAnswers } from '../pipelines/steps/recent-answers.js'
 import { createResultCache } from '../pipelines/steps/result-cache.js'
 import type { Store } from '../store/types.js'
 import { sha256Hex } from '../util/hash.js'
@@ -22,6 +24,8 @@ export interface ResultCaching {
   readonly retrieval: () => Promise<Omit<RetrievalCaching, 'alone'> | undefined>
   readonly answers: () => Promise<AnswerCaching | undefined>
   readonly semantic: SemanticCaching | undefined
+  /** Stands before the two of them; absent where one of them is not wanted. */
+  readonly recent: RecentAnswers | undefined
 }
 
 interface ResultCachingTools {
@@ -59,10 +63,40 @@ export function createResultCaching(
         storeId: (await store()).id,
         fingerprint: sha256Hex(modelFingerprint(llm), buildPrompt(samplePrompt).text),
         textOnly: llm.kind !== 'extractive',
+        ...(isRemote(config) && llm.kind === 'instance'
+          ? { direct: { recorder, results: createResultCache({ ...common, cache, decode: decodeDirectAnswer }) } }
+          : {}),
       }
     }),
     semantic: createSemanticCaching(config, { recorder, reranking }),
+    recent: createRecentAnswers(config, { caches, recorder }),
   }
+}
+
+/** Whether to ask the cache takes a round trip to somebody else. */
+function isRemote({ cache }: ResolvedConfig): boolean {
+  return cache !== false && cache.kind !== 'memory' && cache.kind !== 'disk'
+}
+
+/** Answers kept as they are given: what a process is asked again and again. */
+const recentAnswers = { maxEntries: 1_000, maxBytes: 16 << 20 }
+
+function createRecentAnswers(
+  { cache, cacheAnswers, cacheMaxEntries, cacheQueries }: ResolvedConfig,
+  { caches, recorder }: Pick<ResultCachingTools, 'caches' | 'recorder'>,
+): RecentAnswers | undefined {
+  if (cache === false || !cacheAnswers || !cacheQueries) return undefined
+  const { maxBytes, maxEntries: most } = recentAnswers
+  const recent: RecentAnswers = new RecentAnswers({
+    maxBytes,
+    maxEntries: cacheMaxEntries === 0 ? most : Math.min(most, cacheMaxEntries),
+    recorder,
+    now: () => performance.now(),
+    date: Date.now,
+    onLookup: (lookup) => onLookup(lookup),
+  })
+  const onLookup = caches.addRecent('answers', recent)
+  return recent
 }
 
 function createSemanticCaching(

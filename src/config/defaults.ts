@@ -5,9 +5,12 @@ export const defaults = {
   language: 'english',
   perDocument: 3,
   maxContextChars: 4_000,
+  apiTimeoutMs: 60_000,
   cacheTtlMs: 3_600_000,
   semanticCache: { threshold: 0.96, shadow: false, maxQuestions: 2_000 },
   semanticCheck: { from: 0.9, least: 0.9 },
+  /** Tokens of a chunk that is cut by tokens. */
+  chunkTokens: 128,
   /** Their own options have their defaults in `adapter-options.ts`. */
   adapters: { chunker: 'sentence', vectorIndex: 'auto', lexicalIndex: 'bm25', llm: 'extractive' },
   /** Of an embedder that learns from the documents, and of all others. */

@@ -24,6 +24,7 @@ import type {
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
+import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
 import {
   type AdapterNames,
@@ -44,9 +45,10 @@ export interface ResolvedConfig {
   readonly allowUrls: boolean
   readonly language: string
   readonly extractor: { readonly pdf: AdapterName<'extractors'>; readonly layout: 'raw' }
-  readonly chunker: ({ readonly kind: AdapterName<'chunkers'> } & ChunkOptions) | Instance<Chunker>
+  readonly chunker: ResolvedChunker | Instance<Chunker>
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
+  readonly enrichment: ResolvedEnrichment
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly reduction: false | Reduction
   readonly vectorIndex: VectorIndexChoice
@@ -81,6 +83,17 @@ export interface ResolvedConfig {
   readonly limits: Required<LimitOptions>
   readonly logger: Logger
 }
+
+/** A chunker with its sizes. */
+export type ResolvedChunker =
+  | ({ readonly kind: Exclude<AdapterName<'chunkers'>, 'token'> } & ChunkOptions)
+  | ({
+      readonly kind: 'token'
+      /** Absent: 128, or what the model sees. */
+      readonly maxTokens?: number
+      /** Absolute. Absent: that of the embedder. */
+      readonly tokenizer?: string
+    } & ChunkOptions)
 
 /** When two questions mean the same, complete. */
 export interface ResolvedSemanticCache {
@@ -128,8 +141,9 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     allowUrls: given.allowUrls ?? false,
     language: given.language ?? defaults.language,
     extractor: { ...defaults.extractor, ...given.extractor },
-    chunker: resolveChunker(given, preset),
+    chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
+    enrichment: resolveEnrichment(given, preset),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,
@@ -231,10 +245,37 @@ function resolveStorage(given: GivenOptions): ResolvedStorage {
   return { kind: 'lmdb', directory: resolvePath(storage.directory), readOnly: readOnly ?? storage.readOnly ?? false }
 }
 
-function resolveChunker(given: GivenOptions, preset: Preset): ResolvedConfig['chunker'] {
+function resolveChunker(
+  given: GivenOptions,
+  preset: Preset,
+  embedder: ResolvedConfig['embedder'],
+): ResolvedConfig['chunker'] {
   const { chunker } = given
   if (chunker.kind === 'instance') return chunker
-  const size = chunkSize('chunkSize', given) ?? preset.chunkSize
+  if (chunker.kind !== 'token') return { kind: chunker.kind, ...resolveSizes(given, preset) }
+  const { maxTokens, tokenizer } = chunker
+  const hasTokenizer = embedder !== false && (embedder.kind === 'onnx' || embedder.kind === 'static')
+  if (tokenizer === undefined && !hasTokenizer) {
+    contradiction(
+      'chunker.tokenizer',
+      'embedder',
+      'Only "onnx" and "static" have a tokenizer here: give the folder of one, chunker: { kind: "token", tokenizer: "./model" }.',
+    )
+  }
+  return {
+    kind: 'token',
+    // Tokens decide; characters only bound what a text of long tokens may come to.
+    ...resolveSizes(given, { ...preset, chunkSize: charactersPerToken * (maxTokens ?? defaults.chunkTokens) }),
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(tokenizer === undefined ? {} : { tokenizer: resolvePath(tokenizer) }),
+  }
+}
+
+/** Far above what any language takes. */
+const charactersPerToken = 16
+
+function resolveSizes(given: GivenOptions, preset: Preset): ChunkOptions {
+  const size = chunkSize('chunkSize', given) ?? Math.min(preset.chunkSize, 60_000)
   const overlap = chunkSize('chunkOverlap', given)
   const least = chunkSize('minChunkSize', given)
   if (overlap !== undefined && overlap * 2 >= size) {
@@ -252,7 +293,6 @@ function resolveChunker(given: GivenOptions, preset: Preset): ResolvedConfig['ch
     })
   }
   return {
-    kind: chunker.kind,
     chunkSize: size,
     // What the preset says fits its own chunk size; beside a smaller one of the caller it gives way.
     chunkOverlap: overlap ?? Math.min(preset.chunkOverlap, Math.ceil(size / 2) - 1),

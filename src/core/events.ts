@@ -51,6 +51,8 @@ export interface IngestProgress {
   readonly chunks: number
   /** Chunks that could not be embedded so far. */
   readonly unembedded: number
+  /** Chunks that an enricher failed at so far. */
+  readonly unenriched: number
   readonly pages: number
   /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number

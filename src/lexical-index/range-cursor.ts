@@ -18,8 +18,13 @@ export class RangeCursor {
   }
 
   has(number: number): boolean {
+    return this.hasAny(number, number)
+  }
+
+  /** Whether any number from `first` to `last`, both included, is in the set. The next call asks for none before `first`. */
+  hasAny(first: number, last: number): boolean {
     const { starts, ends } = this.#ranges
-    while (this.#place < ends.length && (ends[this.#place] as number) <= number) this.#place++
-    return this.#place < ends.length && (starts[this.#place] as number) <= number
+    while (this.#place < ends.length && (ends[this.#place] as number) <= first) this.#place++
+    return this.#place < ends.length && (starts[this.#place] as number) <= last
   }
 }

@@ -1,44 +1,35 @@
+import { costOfLookingUp, type DocumentScores } from './documents.js'
 import type { Level } from './level.js'
 import type { Pace } from './pace.js'
 import { findBase, type Segment } from './segment.js'
-import type { Levels, Scales } from './select.js'
+import type { Scales } from './select.js'
 import type { LexicalMatch } from './types.js'
 import type { SegmentView } from './view.js'
 
 interface NumberScoring {
   readonly views: readonly SegmentView[]
-  readonly levels: Levels
+  readonly chunks: Level
+  /** Absent when documents do not count. */
+  readonly documents: DocumentScores | undefined
   readonly scales: Scales
 }
-
-/** Postings that finding one in a list costs as much as. */
-const costOfBisecting = 20
 
 /** Scores these chunks as a search would, from their postings alone. Those that are not there, or hold none of the terms, are left out. */
 export async function scoreNumbers(
   numbers: readonly number[],
-  { views, levels, scales }: NumberScoring,
+  { views, chunks, documents, scales }: NumberScoring,
   pace: Pace,
 ): Promise<LexicalMatch[]> {
-  const { chunks, windows } = levels
-  /** Of documents, by base: one may have a thousand windows. */
-  const known = new Map<number, number>()
   const matches: LexicalMatch[] = []
   for (const number of numbers) {
-    if (pace.spend(chunks.termsLeft * costOfBisecting)) await pace.turn()
+    if (pace.spend(chunks.terms * costOfLookingUp)) await pace.turn()
     const found = find(number, views, chunks)
     if (found === undefined) continue
-    if (windows !== undefined && !known.has(found.base)) {
-      let best = 0
-      for (const [view, window] of windowsOf(found, views)) {
-        best = Math.max(best, windows.scoreOf(view, window))
-        if (pace.spend(windows.termsLeft * costOfBisecting)) await pace.turn()
-      }
-      known.set(found.base, scales.window * best)
-    }
-    const documentScore = known.get(found.base) ?? 0
-    if (windows === undefined || documentScore > 0)
-      matches.push({ number, score: found.score * scales.chunk + documentScore })
+    const { view, document, score } = found
+    const documentScore =
+      documents && (documents.score(view, document) ?? (await documents.scoreScattered(view, document)))
+    if (documentScore !== 0)
+      matches.push({ number, score: score * scales.chunk + (documentScore ?? 0) * scales.window })
   }
   return matches
 }
@@ -47,7 +38,6 @@ interface FoundChunk {
   readonly view: number
   /** Its place. */
   readonly document: number
-  readonly base: number
   readonly score: number
 }
 
@@ -57,7 +47,7 @@ function find(number: number, views: readonly SegmentView[], chunks: Level): Fou
     if (document < 0) continue
     const place = placeOf(segment, document, number)
     const score = place < 0 ? 0 : chunks.scoreOf(view, place)
-    if (score > 0) return { view, document, base: segment.bases[document] as number, score }
+    if (score > 0) return { view, document, score }
   }
   return undefined
 }
@@ -74,19 +64,4 @@ function placeOf({ bases, chunkOrdinals, documentWindows, windowChunks }: Segmen
     else high = middle
   }
   return low < end && chunkOrdinals[low] === ordinal ? low : -1
-}
-
-/** The windows of a chunk's document, wherever they lie. */
-function* windowsOf(
-  { view, document, base }: FoundChunk,
-  views: readonly SegmentView[],
-): Generator<readonly [view: number, window: number]> {
-  const isContinued = (views[view] as SegmentView).segment.partial.includes(document)
-  for (const [v, { segment }] of views.entries()) {
-    if (v !== view && !isContinued) continue
-    const own = v === view ? document : findBase(segment.bases, base)
-    if (segment.bases[own] !== base || (v !== view && !segment.partial.includes(own))) continue
-    const end = segment.documentWindows[own + 1] as number
-    for (let window = segment.documentWindows[own] as number; window < end; window++) yield [v, window]
-  }
 }

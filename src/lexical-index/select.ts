@@ -1,17 +1,14 @@
 import type { RangeSet } from '../core/range-set.js'
 import { TopK } from '../util/top-k.js'
-import type { Level, PlaceReader } from './level.js'
+import { BlockScan } from './block-scan.js'
+import { blocksOf, unitsPerBlock } from './blocks.js'
+import { DocumentCursor } from './document-cursor.js'
+import { costOfLookingUp, type DocumentScores } from './documents.js'
+import type { Level } from './level.js'
 import type { Pace } from './pace.js'
 import { RangeCursor } from './range-cursor.js'
-import type { Segment } from './segment.js'
 import type { LexicalResult } from './types.js'
 import type { SegmentView } from './view.js'
-
-export interface Levels {
-  readonly chunks: Level
-  /** Absent when documents do not count. */
-  readonly windows: Level | undefined
-}
 
 /** What makes one score of those of both levels. */
 export interface Scales {
@@ -19,290 +16,120 @@ export interface Scales {
   readonly window: number
 }
 
-interface Selection {
+export interface Selection {
   readonly views: readonly SegmentView[]
   readonly topK: number
   readonly allow: RangeSet | undefined
-  readonly documentWeight: number
-}
-
-export interface Selected {
-  readonly matches: LexicalResult['matches']
-  readonly scales: Scales
-}
-
-/** What a posting that is looked up costs, in postings that are added one after the other. */
-const costOfLookingUp = 12
-
-/**
- * The best chunks, and what their scores were divided by. Where not all terms were added it keeps those that can be among the best, and
- * completes their scores; `undefined` when these are so many that adding the terms costs less.
- */
-export async function selectBest(selection: Selection, levels: Levels, pace: Pace): Promise<Selected | undefined> {
-  const chunks = await openLevel(levels.chunks, pace)
-  const windows = levels.windows && (await openLevel(levels.windows, pace))
-  if (chunks === undefined || (levels.windows !== undefined && windows === undefined)) return undefined
-  const scales = {
-    chunk: reciprocal(chunks.greatest),
-    window: selection.documentWeight * reciprocal(windows?.greatest ?? 0),
-  }
-  const found = { best: new TopK(selection.topK), open: [] as OpenChunks[] }
-  let left = affordable(levels)
-  for (const [view, { segment }] of selection.views.entries()) {
-    const candidates: Candidates = {
-      segment,
-      scales,
-      chunkScores: levels.chunks.scores[view] as Float32Array,
-      greatest: chunks.greatest,
-      tolerance: chunks.greatest * (1e-9 + selection.documentWeight * 1e-15),
-      chunkRest: chunks.rests[view] as number,
-      windowScores: levels.windows?.scores[view],
-      windowRest: windows?.rests[view] ?? 0,
-      allow: selection.allow && new RangeCursor(selection.allow, segment.bases[0] ?? 0),
-    }
-    const open: OpenChunks = { view, places: [], documents: [], ceilings: [] }
-    found.open.push(open)
-    for (let from = 0; from < segment.bases.length; from += documentsPerStep) {
-      const to = Math.min(segment.bases.length, from + documentsPerStep)
-      const before = open.places.length
-      offerDocuments(candidates, { from, to }, found.best, open)
-      left -= open.places.length - before
-      if (left < 0) return undefined
-      if (pace.spend(chunkPlace(segment, to) - chunkPlace(segment, from))) await pace.turn()
-    }
-  }
-  return { matches: await complete(found, { ...selection, levels, scales }, pace), scales }
-}
-
-/** A level with what its scores may still gain, by view, and the greatest there will be. */
-interface OpenLevel {
-  readonly rests: Float64Array
-  readonly greatest: number
-}
-
-async function openLevel(level: Level, pace: Pace): Promise<OpenLevel | undefined> {
-  const rests = new Float64Array(level.units.length)
-  if (level.isComplete) return { rests, greatest: level.greatest }
-  for (let view = 0; view < rests.length; view++) {
-    rests[view] = level.rest(view)
-    // The first time it looks at all of them.
-    if (pace.spend(level.postingsLeft / rests.length)) await pace.turn()
-  }
-  let { greatest } = level
-  let left = affordable({ chunks: level, windows: undefined })
-  for (const [view, scores] of level.scores.entries()) {
-    // Whatever is below cannot become the greatest.
-    const floor = level.greatest - (rests[view] as number)
-    const places = placesFrom(scores, floor, left)
-    left -= places.length
-    if (left < 0) return undefined
-    const reader = places.length === 0 ? undefined : level.reader(view)
-    for (const place of places) {
-      greatest = Math.max(greatest, level.complete(reader as PlaceReader, place))
-      if (pace.spend(costOfLookingUp)) await pace.turn()
-    }
-    if (pace.spend(scores.length)) await pace.turn()
-  }
-  return { rests, greatest }
-}
-
-/** Places looked at by one call: see `postingsPerStep`. */
-const placesPerStep = 4_096
-
-/** The places whose score is not below `floor`, at least one more than `limit` if there are so many. */
-function placesFrom(scores: Float32Array, floor: number, limit: number): number[] {
-  const places: number[] = []
-  for (let from = 0; from < scores.length && places.length <= limit; from += placesPerStep)
-    collectPlaces(scores, { from, to: Math.min(scores.length, from + placesPerStep), floor }, places)
-  return places
-}
-
-function collectPlaces(
-  scores: Float32Array,
-  { from, to, floor }: { readonly from: number; readonly to: number; readonly floor: number },
-  places: number[],
-): void {
-  for (let place = from; place < to; place++) if ((scores[place] as number) >= floor) places.push(place)
-}
-
-/** Chunks that may be completed before that costs as much as adding the terms that are left. */
-function affordable({ chunks, windows }: Levels): number {
-  const postings = chunks.postingsLeft + (windows?.postingsLeft ?? 0)
-  const lookUps = chunks.termsLeft + (windows?.termsLeft ?? 0)
-  return lookUps === 0 ? Number.POSITIVE_INFINITY : postings / (lookUps * costOfLookingUp)
-}
-
-/** Chunks of a view that can be among the best when their scores are whole. */
-interface OpenChunks {
-  readonly view: number
-  readonly places: number[]
-  readonly documents: number[]
-  /** The score they have at most. */
-  readonly ceilings: number[]
-}
-
-interface Candidates {
-  readonly segment: Segment
-  readonly scales: Scales
-  readonly chunkScores: Float32Array
-  /** Of a chunk, in any view. */
-  readonly greatest: number
-  /** What rounding may add to a chunk's score when the comparison is turned round. */
-  readonly tolerance: number
-  /** What a chunk's score may still gain. */
-  readonly chunkRest: number
+  readonly chunks: Level
   /** Absent when documents do not count. */
-  readonly windowScores: Float32Array | undefined
-  readonly windowRest: number
-  readonly allow: RangeCursor | undefined
+  readonly documents: DocumentScores | undefined
+  readonly scales: Scales
+  /** What a unit of a block scores at most, by view and block; zeros for documents that do not count. */
+  readonly chunkBounds: readonly Float32Array[]
+  readonly windowBounds: readonly Float32Array[]
 }
 
-/** Documents looked at by one call: see `postingsPerStep`. */
-const documentsPerStep = 1_024
-
-/** Documents, and chunks, of which one look at the greatest scores may tell that none is good enough. */
-const documentsPerBlock = 16
-const chunksPerBlock = 512
+/** Where more chunks are wanted, looking for the most promising blocks first does not pay. */
+const mostPromising = 512
 
 /**
- * Offers the chunks of some documents that hold any of the terms: to `best` with the score they have at least, and, where it may still gain,
- * to `open`.
+ * The best chunks. The most promising blocks are scored first (the order of BMP: Mallia, Suel and Tonellotto, SIGIR 2024); what it then takes to be
+ * among the best keeps nearly all others from being looked at.
  */
-function offerDocuments(
-  candidates: Candidates,
-  { from, to }: { readonly from: number; readonly to: number },
-  best: TopK,
-  open: OpenChunks,
-): void {
-  const { segment, scales, chunkScores, chunkRest, windowScores, windowRest, greatest, tolerance, allow } = candidates
-  const { bases, chunkOrdinals } = segment
-  const isOpen = chunkRest > 0 || windowRest > 0
-  const isDocumentScored = windowScores !== undefined
-  let { threshold } = best
-  let blockEnd = from
-  let end = chunkPlace(segment, from)
-  for (let d = from; d < to; d++) {
-    if (d === blockEnd) {
-      blockEnd = Math.min(to, d + documentsPerBlock)
-      if (chunkPlace(segment, blockEnd) - end > chunksPerBlock) blockEnd = d + 1
-      else if (ceilingOf(candidates, d, blockEnd) < threshold) {
-        d = blockEnd - 1
-        end = chunkPlace(segment, blockEnd)
-        continue
-      }
-    }
-    const start = end
-    end = chunkPlace(segment, d + 1)
-    let least = 0
-    let most = 0
-    if (windowScores !== undefined) {
-      const score = bestWindow(segment, windowScores, d)
-      least = scales.window * score
-      most = scales.window * (score + windowRest)
-      // Whatever a chunk holds, its window holds.
-      if (most === 0) continue
-    }
-    const base = bases[d] as number
-    // Nearly all chunks fail here, so this is one comparison each.
-    let bar = (threshold - most) / scales.chunk - chunkRest - tolerance
-    if (bar > greatest) continue
-    for (let c = start; c < end; c++) {
-      const score = chunkScores[c] as number
-      if (score < bar || (score === 0 && chunkRest === 0)) continue
-      const ceiling = (score + chunkRest) * scales.chunk + most
-      if (ceiling < threshold) continue
-      const number = base + (chunkOrdinals[c] as number)
-      if (allow !== undefined && !allow.has(number)) continue
-      if (isOpen) {
-        open.places.push(c)
-        open.documents.push(d)
-        open.ceilings.push(ceiling)
-      }
-      // A chunk may hold none of the terms that were added; whether it holds any is not known yet.
-      if (score === 0 || (isDocumentScored && least === 0)) continue
-      best.push(score * scales.chunk + least, number)
-      threshold = best.threshold
-      bar = (threshold - most) / scales.chunk - chunkRest - tolerance
-    }
+export async function selectBest(selection: Selection, pace: Pace): Promise<LexicalResult['matches']> {
+  if (selection.topK === 0) return []
+  const best = new TopK(selection.topK)
+  const promising = await promisingBlocks(selection, pace)
+  for (const [view, blocks] of promising.entries()) await offerBlocks(selection, { view, blocks, best }, pace)
+  for (const [view, seen] of promising.entries()) {
+    const scan = scanOf(selection, view)
+    await offerBlocks(selection, { view, blocks: blocksInReach(scan, best, seen), best }, pace)
+    if (pace.spend(scan.count)) await pace.turn()
+  }
+  return best.drain()
+}
+
+/** The blocks of the highest bounds, by view, ascending: as many as chunks are wanted. */
+async function promisingBlocks(selection: Selection, pace: Pace): Promise<readonly (readonly number[])[]> {
+  const blocks = selection.views.map((): number[] => [])
+  if (selection.topK > mostPromising) return blocks
+  const highest = new TopK(selection.topK)
+  for (const view of blocks.keys()) {
+    const scan = scanOf(selection, view)
+    for (
+      let block = scan.next(0, highest.threshold);
+      block < scan.count;
+      block = scan.next(block + 1, highest.threshold)
+    )
+      highest.push(scan.boundOf(block), view * blocksPerView + block)
+    if (pace.spend(scan.count)) await pace.turn()
+  }
+  for (const { number } of highest.drain()) blocks[Math.floor(number / blocksPerView)]?.push(number % blocksPerView)
+  return blocks.map((own) => own.sort((a, b) => a - b))
+}
+
+/** More than a view can have, for numbers of blocks of all views. */
+const blocksPerView = 2 ** 32
+
+/** The blocks that may hold a chunk which is good enough, as `best` fills up, less those that were seen. */
+function* blocksInReach(scan: BlockScan, best: TopK, seen: readonly number[]): Generator<number> {
+  let place = 0
+  for (let block = scan.next(0, best.threshold); block < scan.count; block = scan.next(block + 1, best.threshold)) {
+    while (place < seen.length && (seen[place] as number) < block) place++
+    if (seen[place] !== block) yield block
   }
 }
 
-/** No chunk of these documents has more. */
-function ceilingOf(
-  { segment, scales, chunkScores, chunkRest, windowScores, windowRest }: Candidates,
-  from: number,
-  to: number,
-): number {
-  const chunk = greatestIn(chunkScores, chunkPlace(segment, from), chunkPlace(segment, to))
-  const ceiling = (chunk + chunkRest) * scales.chunk
-  if (windowScores === undefined) return ceiling
-  const { documentWindows } = segment
-  const window = greatestIn(windowScores, documentWindows[from] as number, documentWindows[to] as number)
-  return ceiling + scales.window * (window + windowRest)
+interface Offering {
+  readonly view: number
+  /** Ascending. */
+  readonly blocks: Iterable<number>
+  readonly best: TopK
 }
 
-function greatestIn(scores: Float32Array, from: number, to: number): number {
-  let greatest = 0
-  for (let place = from; place < to; place++) {
-    const score = scores[place] as number
-    if (score > greatest) greatest = score
-  }
-  return greatest
-}
-
-/** The best chunks, with their whole scores. */
-async function complete(
-  { best, open }: { readonly best: TopK; readonly open: readonly OpenChunks[] },
-  { views, topK, levels, scales }: Selection & { readonly levels: Levels; readonly scales: Scales },
-  pace: Pace,
-): Promise<LexicalResult['matches']> {
-  if (levels.chunks.isComplete && levels.windows?.isComplete !== false) return best.drain()
-  const { threshold } = best
-  const complete = new TopK(topK)
-  for (const { view, places, documents, ceilings } of open) {
-    const { segment } = views[view] as SegmentView
-    if (ceilings.every((ceiling) => ceiling < threshold)) continue
-    const chunkReader = levels.chunks.reader(view)
-    const windowReader = levels.windows?.reader(view)
+/** Scores the chunks of blocks and offers them to `best`. */
+async function offerBlocks(selection: Selection, { view, blocks, best }: Offering, pace: Pace): Promise<void> {
+  const { chunks, documents, scales, allow } = selection
+  const { segment } = selection.views[view] as SegmentView
+  const { starts } = blocksOf(segment).chunks
+  const scan = scanOf(selection, view)
+  const cursor = new DocumentCursor(segment)
+  const allowed = cursorOf(allow, segment)
+  const scores = new Float32Array(unitsPerBlock)
+  for (const block of blocks) {
+    const start = starts[block] as number
+    const end = starts[block + 1] as number
+    const greatest = chunks.score(view, start, end, scores)
+    if (pace.spend(chunks.terms * costOfLookingUp)) await pace.turn()
+    const documentBound = scan.documentBoundOf(block)
+    if (greatest * scales.chunk + documentBound < best.threshold) continue
     let document = -1
     let documentScore = 0
-    for (let i = 0; i < places.length; i++) {
-      if ((ceilings[i] as number) < threshold) continue
-      const place = places[i] as number
-      if (windowReader !== undefined && documents[i] !== document) {
-        document = documents[i] as number
-        documentScore = scales.window * completeDocument(segment, levels.windows as Level, windowReader, document)
+    for (let chunk = start; chunk < end; chunk++) {
+      const score = (scores[chunk - start] as number) * scales.chunk
+      if (score === 0 || score + documentBound < best.threshold) continue
+      const number = cursor.numberOf(chunk)
+      if (allowed?.has(number) === false) continue
+      if (documents !== undefined && cursor.documentOf(chunk) !== document) {
+        document = cursor.documentOf(chunk)
+        documentScore = documents.score(view, document) ?? (await documents.scoreScattered(view, document))
+        if (pace.spend(chunks.terms * costOfLookingUp)) await pace.turn()
       }
-      const score = levels.chunks.complete(chunkReader, place)
-      if (score === 0 || (windowReader !== undefined && documentScore === 0)) continue
-      const base = segment.bases[documents[i] as number] as number
-      complete.push(score * scales.chunk + documentScore, base + (segment.chunkOrdinals[place] as number))
-      if (pace.spend(costOfLookingUp)) await pace.turn()
+      if (documents === undefined || documentScore > 0) best.push(score + documentScore * scales.window, number)
     }
   }
-  return complete.drain()
 }
 
-function completeDocument(segment: Segment, windows: Level, reader: PlaceReader, document: number): number {
-  const end = segment.documentWindows[document + 1] as number
-  let best = 0
-  for (let w = segment.documentWindows[document] as number; w < end; w++)
-    best = Math.max(best, windows.complete(reader, w))
-  return best
+function scanOf({ views, chunkBounds, windowBounds, scales, allow }: Selection, view: number): BlockScan {
+  const { segment } = views[view] as SegmentView
+  return new BlockScan(segment, {
+    chunkBounds: chunkBounds[view] as Float32Array,
+    windowBounds: windowBounds[view] as Float32Array,
+    scales,
+    allow: cursorOf(allow, segment),
+  })
 }
 
-function chunkPlace(segment: Segment, document: number): number {
-  return segment.windowChunks[segment.documentWindows[document] as number] as number
-}
-
-function reciprocal(value: number): number {
-  return value === 0 ? 0 : 1 / value
-}
-
-export function bestWindow({ documentWindows }: Segment, scores: Float32Array, document: number): number {
-  const end = documentWindows[document + 1] as number
-  let best = 0
-  for (let w = documentWindows[document] as number; w < end; w++)
-    if ((scores[w] as number) > best) best = scores[w] as number
-  return best
+function cursorOf(allow: RangeSet | undefined, segment: SegmentView['segment']): RangeCursor | undefined {
+  return allow && new RangeCursor(allow, segment.bases[0] ?? 0)
 }

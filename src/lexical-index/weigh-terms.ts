@@ -31,7 +31,7 @@ interface Question {
 
 /**
  * Weighs the terms of a question by what is there in all segments. Both levels have them in one order, by what an occurrence in a chunk is worth at
- * most: the long lists of common words come last, where a search may do without them.
+ * most.
  */
 export async function weighTerms({ views, terms, k1, b, documentWeight }: Question, pace: Pace): Promise<WeighedTerms> {
   const chunks = levelOf(views, 'chunks', { k1, b })
@@ -41,6 +41,7 @@ export async function weighTerms({ views, terms, k1, b, documentWeight }: Questi
     const bytes = Buffer.from(term)
     const places = views.map(({ segment }) => findTerm(segment, bytes))
     const scaleOf = (idf: number) => idf * repeated * (k1 + 1)
+    if (pace.spend(uncountedPostings(chunks.units, places))) await pace.turn()
     const documentFrequency = frequency(chunks.units, places)
     const idf = inverseFrequency(chunks.count, documentFrequency)
     weighed.push({
@@ -51,7 +52,6 @@ export async function weighTerms({ views, terms, k1, b, documentWeight }: Questi
         places,
       },
     })
-    if (pace.spend(removedPostings(chunks.units, places))) await pace.turn()
   }
   const known = weighed.map(({ known }) => known)
   // Stable: equal weights stay in the order of the question, so that sums are the same whatever the segments are.
@@ -108,22 +108,33 @@ function frequency(units: readonly Units[], places: readonly number[]): number {
   for (let v = 0; v < places.length; v++) {
     const place = places[v] as number
     if (place < 0) continue
-    const { postings, removed, starts } = units[v] as Units
-    const [from, to] = [starts[place] as number, starts[place + 1] as number]
-    sum += to - from
-    if (removed === undefined) continue
-    for (let i = from; i < to; i++) if (hasBit(removed, (postings[i] as number) >>> 8)) sum--
+    sum += frequencyIn(units[v] as Units, place)
   }
   return sum
 }
 
-/** Postings that were looked at one by one. */
-function removedPostings(units: readonly Units[], places: readonly number[]): number {
+/** Lists that are counted once for a view; shorter ones are counted for each question. */
+const rememberedPostings = 128
+
+function frequencyIn({ postings, removed, starts, frequencies }: Units, term: number): number {
+  const [from, to] = [starts[term] as number, starts[term + 1] as number]
+  if (removed === undefined) return to - from
+  const known = frequencies.get(term)
+  if (known !== undefined) return known
+  let frequency = to - from
+  for (let i = from; i < to; i++) if (hasBit(removed, (postings[i] as number) >>> 8)) frequency--
+  if (to - from >= rememberedPostings) frequencies.set(term, frequency)
+  return frequency
+}
+
+/** Postings that have to be looked at one by one. */
+function uncountedPostings(units: readonly Units[], places: readonly number[]): number {
   let sum = 0
   for (let v = 0; v < places.length; v++) {
     const place = places[v] as number
-    const { removed, starts } = units[v] as Units
-    if (place >= 0 && removed !== undefined) sum += (starts[place + 1] as number) - (starts[place] as number)
+    const { removed, starts, frequencies } = units[v] as Units
+    if (place >= 0 && removed !== undefined && !frequencies.has(place))
+      sum += (starts[place + 1] as number) - (starts[place] as number)
   }
   return sum
 }

@@ -18,11 +18,15 @@ import {
   type AnswerCaching,
   type AnswerPart,
   answerThroughCache,
+  type KeptAnswer,
   writeAnswer,
 } from './steps/cached-answer.js'
 import type { CitedPart } from './steps/cite.js'
+import { askAhead } from './steps/direct-answer.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
+import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
+import type { Kept } from './steps/result-cache.js'
 
 /** What answering works with; `compose` provides it. */
 export interface AnswerTools extends RetrieveTools {
@@ -36,6 +40,8 @@ export interface AnswerTools extends RetrieveTools {
   readonly answers: AnswerCaching | undefined
   /** Absent: only the same question has the same answer. */
   readonly semantic: SemanticCaching | undefined
+  /** Absent where ranking or answer are not kept. */
+  readonly recent: RecentAnswers | undefined
 }
 
 /** Options of {@link answerQuestion}. */
@@ -53,12 +59,21 @@ export async function* answerQuestion(
   }
   const clock = new StageClock(tools)
   yield clock.begin('retrieve')
+  const { recent } = tools
+  const recentlyAsked = typeof question === 'string' ? recentKey(text, options, tools) : undefined
+  const recalled = recentlyAsked === undefined ? undefined : await recent?.recall(recentlyAsked, tools)
+  options.signal?.throwIfAborted()
+  if (recalled !== undefined) {
+    yield* replay({ ...recalled, cache: { retrieval: 'hit', answer: 'hit' } }, clock, tools)
+    return
+  }
   const looked = await findTwin(text, options, tools)
   if (looked?.twin !== undefined && looked.isServed) {
-    yield* replay(looked.twin, clock, tools)
+    yield* replay(toReplay(looked.twin), clock, tools)
     return
   }
 
+  const ahead = recentlyAsked === undefined ? undefined : await askAhead(recentlyAsked, tools)
   let startReranking = () => {}
   const reranking = new Promise<'begins'>((resolve) => {
     startReranking = () => resolve('begins')
@@ -67,15 +82,17 @@ export async function* answerQuestion(
   // Awaited below, unless the reader leaves at the stage in between.
   ranking.catch(() => {})
   if ((await Promise.race([ranking, reranking])) === 'begins') yield clock.begin('rerank')
-  const { cache: retrieval, ranked, terms } = await ranking
+  const { cache: retrieval, kept, ranked, terms } = await ranking
 
   yield clock.begin('pack')
   const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
+  // What is kept must not change with what the reader does to his own.
+  const own = kept === undefined || recent === undefined ? undefined : copySources(sources)
   yield { type: 'sources', sources }
 
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'off' }
+  const progress: Progress = { answered: false, invented: 0, answer: 'off', kept: undefined }
   if (sources.length > 0) {
     const asked: AnswerAsked = {
       question: text,
@@ -90,8 +107,10 @@ export async function* answerQuestion(
         return model
       },
       now: tools.now,
+      ahead,
       onLookup: (found) => {
-        progress.answer = found
+        progress.answer = found === undefined ? 'miss' : 'hit'
+        progress.kept = found
       },
     }
     const { answers } = tools
@@ -103,22 +122,35 @@ export async function* answerQuestion(
   if (progress.answered) looked?.remember()
   const semantic = looked?.twin && shadowOf(looked.twin)
   const { answer } = progress
+  if (recentlyAsked !== undefined && kept !== undefined && own !== undefined && progress.kept !== undefined) {
+    const { state } = kept
+    recent?.keep(recentlyAsked, { state, sources: own, hits: hits.length, ranking: kept, answer: progress.kept })
+  }
   yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
 }
 
+/** An answer that is there already. */
+interface Replay extends RecalledAnswer {
+  readonly cache: CacheReport
+}
+
 /** The answer to an earlier question that means the same. */
+function toReplay({ parts, retrieval, similarity, sources }: Twin): Replay {
+  const semantic = { similarity, served: true }
+  return { sources, hits: sources.length, parts, cache: { retrieval, answer: 'hit', semantic } }
+}
+
 async function* replay(
-  { parts, retrieval, similarity, sources }: Twin,
+  { cache, hits, parts, sources }: Replay,
   clock: StageClock,
   tools: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
   yield clock.begin('pack')
   yield { type: 'sources', sources }
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'hit' }
+  const progress: Progress = { answered: false, invented: 0, answer: 'hit', kept: undefined }
   yield* observed(parts, progress)
-  const semantic = { similarity, served: true }
-  yield await lastEvent(progress, sources.length, { retrieval, answer: 'hit', semantic }, clock, tools)
+  yield await lastEvent(progress, hits, cache, clock, tools)
 }
 
 /** What is known of an answer when it is complete. */
@@ -126,6 +158,8 @@ interface Progress {
   answered: boolean
   invented: number
   answer: CacheReport['answer']
+  /** The answer as it was found in the cache. */
+  kept: Kept<KeptAnswer> | undefined
 }
 
 async function* observed(

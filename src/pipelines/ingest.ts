@@ -46,6 +46,13 @@ export interface IngestReport {
   readonly unembedded: number
   /** The documents these chunks are of, at most 100. */
   readonly embeddingFailures: readonly EmbeddingFailure[]
+  /**
+   * Chunks that are stored without something that an enricher was to add, because it failed. It is asked again, about these alone, when
+   * their document is ingested again.
+   */
+  readonly unenriched: number
+  /** The documents these chunks are of, at most 100. */
+  readonly enrichmentFailures: readonly EnrichmentFailure[]
   readonly durationMs: number
 }
 
@@ -62,6 +69,15 @@ export interface EmbeddingFailure {
   /** How many of its chunks. */
   readonly chunks: number
   /** Why the first of them could not. */
+  readonly error: RagError
+}
+
+/** A document that was stored with chunks that an enricher failed at. */
+export interface EnrichmentFailure {
+  readonly source: string
+  /** How many of its chunks. */
+  readonly chunks: number
+  /** Why the first of them misses something. */
   readonly error: RagError
 }
 
@@ -140,7 +156,7 @@ export async function* ingestDocuments(
     run.dispose()
   }
   const report = tally.report()
-  warnOfUnembedded(report, tools.logger)
+  warn(report, tools.logger)
   return report
 }
 
@@ -219,14 +235,12 @@ function weigh(item: Discovered): number {
 }
 
 /** What a number in a report does not tell an operator who reads no reports. */
-function warnOfUnembedded({ embeddingFailures, unembedded }: IngestReport, logger: Logger): void {
-  const first = embeddingFailures[0]
-  if (first === undefined) return
-  logger.warn(`${unembedded} chunks were not embedded: they are found by their words alone.`, {
-    chunks: unembedded,
-    code: first.error.code,
-    reason: first.error.message,
-  })
+function warn({ embeddingFailures, enrichmentFailures, unembedded, unenriched }: IngestReport, logger: Logger): void {
+  const tell = (message: string, chunks: number, first: EmbeddingFailure | undefined): void => {
+    if (first !== undefined) logger.warn(message, { chunks, code: first.error.code, reason: first.error.message })
+  }
+  tell(`${unembedded} chunks were not embedded: they are found by their words alone.`, unembedded, embeddingFailures[0])
+  tell(`${unenriched} chunks were not enriched: they are found by their text alone.`, unenriched, enrichmentFailures[0])
 }
 
 async function* countDiscovered(items: AsyncIterable<Discovered>, tally: Tally): AsyncGenerator<Discovered> {

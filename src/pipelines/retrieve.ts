@@ -7,7 +7,12 @@ import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
 import type { NamespaceIndexes } from './catch-up.js'
 import { allowFor } from './steps/allow.js'
-import { type RankedHits, type RetrievalCaching, rankThroughCache } from './steps/cached-retrieval.js'
+import {
+  type RankedHits,
+  type RankedThroughCache,
+  type RetrievalCaching,
+  rankThroughCache,
+} from './steps/cached-retrieval.js'
 import { expandHits } from './steps/expand.js'
 import { hydrate } from './steps/hydrate.js'
 import { queryVector, textOf } from './steps/question-vector.js'
@@ -94,13 +99,16 @@ export async function retrieve(question: Question, options: RetrieveOptions, too
   return { hits, terms }
 }
 
+/** A ranking, and what the cache had to do with it. */
+type Found = RankedThroughCache | (RankedHits & { readonly cache: 'off'; readonly kept?: undefined })
+
 /** {@link retrieve} without the text around hits. `onRerank` is told when the search is done, where the reranker begins. */
 export async function findRanked(
   question: Question,
   options: RetrieveOptions,
   tools: RetrieveTools,
   onRerank?: () => void,
-): Promise<RankedHits & { readonly cache: 'hit' | 'miss' | 'off' }> {
+): Promise<Found> {
   const compute = async (signal: AbortSignal | undefined): Promise<RankedHits> => {
     const own = signal === undefined ? options : { ...options, signal }
     const found = await findHits((await tools.embedded?.()) ?? question, own, tools)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Chunk } from '../core/chunk.js'
 import type { Piece } from '../core/piece.js'
 import { addFailure } from './failures.js'
-import { chunkOf, readPiece, textWithin, versionGone } from './pieces.js'
+import { chunkOf, RecentlyRead, readPiece, textWithin, versionGone } from './pieces.js'
 import type {
   Changes,
   DocumentRecord,
@@ -30,13 +30,14 @@ class MemoryStore implements Store {
   readonly capabilities: StoreCapabilities = { persistent: false, shared: false, readOnly: false }
   readonly directory = undefined
   readonly #namespaces = new Map<string, MemoryNamespace>()
+  readonly #decoded = new RecentlyRead<Piece>(maxPieceBytes)
   #maintained = false
   #closed = false
 
   namespace(name: string): StoreNamespace {
     const known = this.#namespaces.get(name)
     if (known !== undefined) return known
-    const made = new MemoryNamespace(name, () => this.#requireOpen())
+    const made = new MemoryNamespace(name, { requireOpen: () => this.#requireOpen(), decoded: this.#decoded })
     this.#namespaces.set(name, made)
     return made
   }
@@ -87,6 +88,8 @@ interface Removal {
   readonly addedAt: number
 }
 
+/** Bytes of pieces, before they were decoded, that are kept at hand. */
+const maxPieceBytes = 4 << 20
 /** Removals that `changes()` remembers. A reader further behind starts from nothing. */
 const maxRemovals = 65_536
 /** One counter for all: generations are unique in the process. */
@@ -101,6 +104,8 @@ class MemoryNamespace implements StoreNamespace {
   #removals: Removal[] = []
   #logStart = 0
   readonly #pieces = new WeakMap<DocumentRecord, readonly StoredPiece[]>()
+  /** Of all namespaces: generations are unique in the process. */
+  readonly #decoded: RecentlyRead<Piece>
   readonly #failures = new Map<string, FailedDocument>()
   /** Ids in order; forgotten when a document comes or goes. */
   #sorted: readonly string[] | undefined
@@ -108,9 +113,13 @@ class MemoryNamespace implements StoreNamespace {
   #nextNumber = 0
   #chunks = 0
 
-  constructor(name: string, requireOpen: () => void) {
+  constructor(
+    name: string,
+    { requireOpen, decoded }: { readonly requireOpen: () => void; readonly decoded: RecentlyRead<Piece> },
+  ) {
     this.name = name
     this.#requireOpen = requireOpen
+    this.#decoded = decoded
   }
 
   epoch(): number {
@@ -205,16 +214,18 @@ class MemoryNamespace implements StoreNamespace {
 
   chunks(numbers: readonly number[]): (Chunk | undefined)[] {
     this.#requireOpen()
-    const read = new Map<StoredPiece, Piece>()
     return numbers.map((number) => {
       const version = this.#versionOf(number)
       if (version === undefined) return undefined
       const { record, pieces } = version
       const ordinal = number - record.base
-      const stored = pieces[firstWhere(pieces, ({ firstOrdinal }) => firstOrdinal > ordinal) - 1]
+      const place = firstWhere(pieces, ({ firstOrdinal }) => firstOrdinal > ordinal) - 1
+      const stored = pieces[place]
       if (stored === undefined) return undefined
-      const piece = read.get(stored) ?? readPiece(record, stored.bytes)
-      read.set(stored, piece)
+      const piece = this.#decoded.get(`${record.generation}/${place}`, () => ({
+        value: readPiece(record, stored.bytes),
+        bytes: stored.bytes.length,
+      }))
       return chunkOf(record, piece, ordinal)
     })
   }

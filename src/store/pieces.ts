@@ -1,6 +1,8 @@
 import type { Chunk } from '../core/chunk.js'
 import { RagError } from '../core/errors.js'
 import { decodePiece, type Piece, pieceChunkText } from '../core/piece.js'
+import { copyJson } from '../util/copy-json.js'
+import { RecentlyUsed } from '../util/recently-used.js'
 import type { DocumentRecord } from './types.js'
 
 /** Decodes stored bytes; bytes that are no piece mean that the store is damaged. */
@@ -17,25 +19,18 @@ export function readPiece(document: DocumentRecord, bytes: Uint8Array): Piece {
  * for a hit, then for the text around it. Versions never change, so nothing is ever stale; the key is generation and place.
  */
 export class RecentlyRead<Value> {
-  readonly #maxBytes: number
-  readonly #entries = new Map<string, { readonly value: Value; readonly bytes: number }>()
-  #bytes = 0
+  readonly #entries: RecentlyUsed<Value>
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+    this.#entries = new RecentlyUsed({ maxBytes })
   }
 
   get(key: string, read: () => { readonly value: Value; readonly bytes: number }): Value {
-    const entry = this.#entries.get(key) ?? read()
-    if (this.#entries.delete(key)) this.#bytes -= entry.bytes
-    this.#entries.set(key, entry)
-    this.#bytes += entry.bytes
-    for (const [oldest, { bytes }] of this.#entries) {
-      if (this.#bytes <= this.#maxBytes || oldest === key) break
-      this.#entries.delete(oldest)
-      this.#bytes -= bytes
-    }
-    return entry.value
+    const known = this.#entries.get(key)
+    if (known !== undefined) return known
+    const { value, bytes } = read()
+    this.#entries.set(key, value, bytes)
+    return value
   }
 }
 
@@ -48,12 +43,12 @@ export function chunkOf(document: DocumentRecord, piece: Piece, ordinal: number)
     documentId: document.id,
     ordinal,
     text: pieceChunkText(piece, chunk),
-    // Copies: the piece may be read again from memory.
+    // Copies, as of the headings and the metadata: the piece, and the document, may be read again from memory.
     span: { ...chunk.span },
     title: document.title,
     headings: [...chunk.headings],
     language: document.language,
-    metadata: chunk.metadata === undefined ? document.metadata : { ...document.metadata, ...chunk.metadata },
+    metadata: copyJson({ ...document.metadata, ...chunk.metadata }),
   }
 }
 

@@ -92,7 +92,11 @@ export interface StoreNamespace {
 export interface Changes {
   /** The epoch this brings a reader to. */
   readonly epoch: number
-  readonly added: readonly DocumentRecord[]
+  /**
+   * Read as it is walked through, so that a long list neither blocks nor is held: what is replaced or removed before its turn is left out, and
+   * is among the changes since {@link Changes.epoch}.
+   */
+  readonly added: Iterable<DocumentRecord>
   /** Number ranges `[start, end)` that are no longer current and were current at `since` (or may have been). */
   readonly removed: readonly (readonly [start: number, end: number])[]
 }

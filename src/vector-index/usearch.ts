@@ -17,8 +17,8 @@ export interface HnswOptions {
 /** Options of {@link createUsearchIndex}. */
 export interface UsearchIndexOptions extends VectorIndexOptions, HnswOptions {
   /**
-   * How the graph keeps its vectors: `'f16'` (default), two bytes a value; `'f32'`, four, for nothing measurable; `'i8'`, one, for about the
-   * same recall at 1.3 times the search. Whatever is found is scored with the full vectors, which lie in a file beside it.
+   * How the graph keeps its vectors: `'i8'` (default), a byte a value, scaled to what the vectors hold; `'f16'`, two, and `'f32'`, four, for
+   * slower building and searching at the same recall. Whatever is found is scored with the full vectors, which lie in a file beside it.
    */
   readonly quantization?: GraphOptions['quantization']
   readonly sizes?: Partial<SegmentSizes>
@@ -37,7 +37,7 @@ export async function createUsearchIndex(options: UsearchIndexOptions): Promise<
 }
 
 export function usearchGraph({
-  quantization = 'f16',
+  quantization = 'i8',
   M = hnswDefaults.M,
   efConstruction = hnswDefaults.efConstruction,
   efSearch,

@@ -109,7 +109,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/(?:cli|http|queue|eval)\//,
     // The doctor tells where models are looked for.
-    may: [core, util, facade, /^src\/config\//, /^src\/eval\//, catalogue, /^src\/models\/places\.ts$/],
+    may: [core, util, facade, /^src\/config\//, /^src\/(?:eval|queue)\//, catalogue, /^src\/models\/places\.ts$/],
     why: 'what stands on the facade uses the facade',
   },
 ]
@@ -138,6 +138,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   '@huggingface/hub': { in: /^src\/models\//, optional: true },
   ai: { in: /^src\/embed\/ai-sdk/, optional: true },
   openai: { in: /^src\/embed\/openai-compatible/, optional: true },
+  bullmq: { in: /^src\/queue\/bullmq/, optional: true },
   'sentence-splitter': { in: /^src\/chunk\/sentence-splitter\.ts$/, optional: true },
 }
 

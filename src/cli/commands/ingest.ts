@@ -26,9 +26,14 @@ export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> =
         embeddingFailures,
         durationMs,
       } = report
+      const { unenriched, enrichmentFailures } = report
       const { embedder } = await rag.stats()
       if (context.json) {
-        const errors = { failed: withErrorData(failed), embeddingFailures: withErrorData(embeddingFailures) }
+        const errors = {
+          failed: withErrorData(failed),
+          embeddingFailures: withErrorData(embeddingFailures),
+          enrichmentFailures: withErrorData(enrichmentFailures),
+        }
         context.data({ ...report, ...errors, ...(embedder === undefined ? {} : { embedder }) })
       } else {
         for (const { source, error } of failed) context.note(`${source}: ${describeError(error)}`)
@@ -41,6 +46,10 @@ export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> =
         if (synced === false) context.note('Nothing was removed: not everything could be listed.')
         if (unembedded > 0)
           context.note(`${unembedded} chunks could not be embedded; they are found by their words alone.`)
+        for (const { source, chunks, error } of enrichmentFailures)
+          context.note(`${source}: ${chunks} chunks not enriched: ${describeError(error)}`)
+        if (unenriched > 0)
+          context.note(`${unenriched} chunks could not be enriched; ingest again to have them tried again.`)
         const counts = [
           `${documents} stored`,
           `${unchanged} unchanged`,

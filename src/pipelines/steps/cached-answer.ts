@@ -4,8 +4,9 @@ import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
 import { sha256Hex } from '../../util/hash.js'
 import type { SharedIteration } from '../../util/shared-iteration.js'
 import { type CitedPart, citationOf, createCitationParser } from './cite.js'
+import type { AskedAhead, DirectAnswers } from './direct-answer.js'
 import { shownText } from './pack.js'
-import type { ResultCache } from './result-cache.js'
+import type { Kept, ResultCache } from './result-cache.js'
 
 /** What answering looks answers up with; `compose` provides it. */
 export interface AnswerCaching {
@@ -19,6 +20,8 @@ export interface AnswerCaching {
   readonly textOnly: boolean
   /** Milliseconds what is found now is kept. Absent: as usual. */
   readonly ttlMs?: number
+  /** Absent where it costs little to ask one thing after the other. */
+  readonly direct?: DirectAnswers
 }
 
 /** A part of an answer; the last one tells how many citations were invented. */
@@ -45,8 +48,10 @@ export interface AnswerAsked {
   /** Gives the model, and waits for its turn. */
   readonly llm: () => Promise<Llm>
   readonly now: () => number
-  /** Told where the answer comes from before its first part. */
-  readonly onLookup: (cache: 'hit' | 'miss') => void
+  /** Absent: it was not asked for before its sources were known. */
+  readonly ahead: AskedAhead | undefined
+  /** Told before the first part of the answer where it comes from: what was found in the cache, or `undefined`. */
+  readonly onLookup: (found: Kept<KeptAnswer> | undefined) => void
 }
 
 /** Raised when answers are kept, or citations found, otherwise. */
@@ -75,13 +80,13 @@ export async function* answerThroughCache(
   asked: AnswerAsked,
   caching: AnswerCaching,
 ): AsyncGenerator<AnswerPart, void, undefined> {
-  const { now, onLookup, signal } = asked
+  const { ahead, now, onLookup, signal } = asked
   const key = answerKey(asked, caching)
-  const found = await readKept(key, asked.sources, caching)
+  const found = await readKept(key, asked.sources, caching, ahead)
   signal?.throwIfAborted()
-  onLookup(found === undefined ? 'miss' : 'hit')
+  onLookup(found?.kept)
   if (found !== undefined) {
-    yield* found
+    yield* found.parts
     return
   }
   async function* writeAndKeep(stop: AbortSignal): AsyncGenerator<AnswerPart, void, undefined> {
@@ -92,8 +97,10 @@ export async function* answerThroughCache(
       else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
       else {
         const { results, ttlMs } = caching
-        const life = ttlMs === undefined ? {} : { ttlMs }
-        results.keep(key, { parts, invented: part.invented }, { costMs: now() - began, ...life })
+        const lifetime = { costMs: now() - began, ...(ttlMs === undefined ? {} : { ttlMs }) }
+        const answer = { parts, invented: part.invented }
+        results.keep(key, answer, lifetime)
+        ahead?.keep(key, answer, lifetime)
       }
       yield part
     }
@@ -105,22 +112,29 @@ export async function* answerThroughCache(
 }
 
 /** The parts of the answer to a prompt that would be made of these, where there is one; nothing is written. */
-export function findKeptAnswer(
+export async function findKeptAnswer(
   asked: Pick<AnswerAsked, 'namespace' | 'question' | 'sources' | 'terms'>,
   caching: AnswerCaching,
 ): Promise<AnswerPart[] | undefined> {
-  return readKept(answerKey(asked, caching), asked.sources, caching)
+  return (await readKept(answerKey(asked, caching), asked.sources, caching))?.parts
 }
 
 async function readKept(
   key: string,
   sources: readonly Source[],
   { results }: AnswerCaching,
-): Promise<AnswerPart[] | undefined> {
-  const kept = await results.get(key)
-  const found = kept && readAgain(kept, sources)
-  if (kept !== undefined && found === undefined) results.drop(key)
-  return found
+  ahead?: AskedAhead,
+): Promise<{ readonly kept: Kept<KeptAnswer>; readonly parts: AnswerPart[] } | undefined> {
+  const direct = await ahead?.find(key)
+  const kept = direct ?? (await results.get(key))
+  if (kept === undefined) return undefined
+  const parts = partsOf(kept.value, sources)
+  if (parts === undefined) {
+    results.drop(key)
+    return undefined
+  }
+  if (direct === undefined) ahead?.keep(key, kept.value, kept)
+  return { kept, parts }
 }
 
 /**
@@ -159,7 +173,7 @@ function toKept({ marker, position, span }: Citation, sources: readonly Source[]
 }
 
 /** The parts of an answer; `undefined` where it cites what its sources do not have. */
-function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
+export function partsOf({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
   const read: AnswerPart[] = []
   for (const part of parts) {
     if (typeof part === 'string') {
@@ -171,7 +185,8 @@ function readAgain({ parts, invented }: KeptAnswer, sources: readonly Source[]):
     if (source === undefined || start > end || end > shownText(source).text.length) return undefined
     read.push({ type: 'citation', citation: citationOf(source, { start: from, end: to }, { start, end }) })
   }
-  return [...read, { type: 'end', invented }]
+  read.push({ type: 'end', invented })
+  return read
 }
 
 /** What somebody else wrote under the key of an answer is none. */

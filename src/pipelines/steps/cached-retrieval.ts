@@ -6,7 +6,7 @@ import { sha256Hex } from '../../util/hash.js'
 import type { SingleFlight } from '../../util/single-flight.js'
 import { stableJson } from '../../util/stable-json.js'
 import type { NumberedHit, RetrieveTools } from '../retrieve.js'
-import type { ResultCache } from './result-cache.js'
+import type { Lifetime, ResultCache } from './result-cache.js'
 
 /** What retrieval looks results up with; `compose` provides it. */
 export interface RetrievalCaching {
@@ -24,6 +24,13 @@ export interface RetrievalCaching {
 export interface RankedHits {
   readonly ranked: readonly NumberedHit[]
   readonly terms: readonly QueryTerm[]
+}
+
+/** What became of a ranking in the cache. */
+export type RankedThroughCache = RankedHits & {
+  readonly cache: 'hit' | 'miss'
+  /** Of one that was found: how long it holds, and the state it is of (see {@link readState}). */
+  readonly kept?: Lifetime & { readonly state: string }
 }
 
 /** A ranking as it is kept: hits by number and content, so that what it finds again is what was found. */
@@ -54,26 +61,29 @@ export async function rankThroughCache(
   caching: RetrievalCaching,
   tools: RetrieveTools,
   compute: (signal: AbortSignal | undefined) => Promise<RankedHits>,
-): Promise<RankedHits & { readonly cache: 'hit' | 'miss' }> {
+): Promise<RankedThroughCache> {
   const { signal } = asked.options
   await tools.freshen()
   await tools.turn()
   signal?.throwIfAborted()
-  const key = await rankingKey(asked, caching, tools)
+  const state = await readState(tools)
   // Documents are coming in: what is found now is true for this moment only.
-  if (key === undefined) return { ...(await compute(signal)), cache: 'miss' }
+  if (state === undefined) return { ...(await compute(signal)), cache: 'miss' }
+  const key = rankingKey(asked, state, caching, tools)
   const kept = await caching.results.get(key)
   signal?.throwIfAborted()
-  const found = kept && readAgain(kept, tools.namespace)
-  if (found !== undefined) return { ...found, cache: 'hit' }
-  if (kept !== undefined) caching.results.drop(key)
+  if (kept !== undefined) {
+    const found = readAgain(kept.value, tools.namespace)
+    if (found !== undefined) return { ...found, cache: 'hit', kept: { ...kept, state } }
+    caching.results.drop(key)
+  }
 
   let own: RankedHits | undefined
   const run = async (signal: AbortSignal): Promise<KeptRanking> => {
     const began = tools.now()
     own = await compute(signal)
     const ranking = toKept(own)
-    const isSame = (await rankingKey(asked, caching, tools)) === key
+    const isSame = (await readState(tools)) === state
     if (isSame && isComplete(own, tools)) caching.results.keep(key, ranking, { costMs: tools.now() - began })
     return ranking
   }
@@ -84,30 +94,38 @@ export async function rankThroughCache(
 }
 
 /**
- * Every field is preceded by its length: no two questions share a key. `undefined` while the indexes do not all stand where the store
- * does, or vectors are being made.
+ * What documents and indexes are at: while it is the same, a search finds the same. `undefined` while the indexes do not all stand where the
+ * store does, or vectors are being made.
  */
-async function rankingKey(
-  { question, options }: RankingAsked,
-  { storeId, fingerprint }: RetrievalCaching,
-  { namespace, reranking, useIndexes }: RetrieveTools,
-): Promise<string | undefined> {
+export async function readState({
+  namespace,
+  useIndexes,
+}: Pick<RetrieveTools, 'namespace' | 'useIndexes'>): Promise<string | undefined> {
   const epoch = namespace.epoch()
   const embedder = await useIndexes(async ({ lexical, vector, vectorsPending }) => {
     if (vectorsPending || lexical.epoch !== epoch) return undefined
     return vector === undefined ? '' : vector.index.epoch === epoch ? vector.embedder.fingerprint : undefined
   })
   if (embedder === undefined) return undefined
-  const text = typeof question === 'string' ? question : question.text
   const { chunks, documents } = namespace.counts()
+  // Of two copies of one folder that went different ways the counts, at least, often differ.
+  return [epoch, namespace.nextNumber(), documents, chunks, embedder].join()
+}
+
+/** Every field is preceded by its length: no two questions share a key. */
+function rankingKey(
+  { question, options }: RankingAsked,
+  state: string,
+  { storeId, fingerprint }: RetrievalCaching,
+  { namespace, reranking }: RetrieveTools,
+): string {
+  const text = typeof question === 'string' ? question : question.text
   return sha256Hex(
     version,
     storeId,
     namespace.name,
-    // Of two copies of one folder that went different ways the counts, at least, often differ.
-    [epoch, namespace.nextNumber(), documents, chunks].join(),
+    state,
     fingerprint,
-    embedder,
     // JSON tells lone surrogates apart, which UTF-8 does not.
     JSON.stringify(text ?? ''),
     searchScope(options, reranking),

@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs'
 import { lstat, opendir, realpath, stat } from 'node:fs/promises'
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { basename, join, relative, resolve, sep } from 'node:path'
 import type { DocumentInput } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
 import { abortableValues } from '../../util/abort.js'
+import { fileId } from '../../util/file-id.js'
 import { problemWith } from './check-input.js'
 
 /** One document to ingest, or the reason why an input is none. */
@@ -56,14 +57,6 @@ export async function* discover(
     else if ('path' in input) yield* discoverFileObject(input, options)
     else yield { kind: 'object', source: `memory:${input.id ?? 'text'}`, input }
   }
-}
-
-/** The document id of a file: its path relative to `root` with `/`; outside of `root`, its absolute path. */
-export function fileId(path: string, root: string): string {
-  const inside = relative(root, path)
-  const isOutside = inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)
-  const id = isOutside ? path : inside
-  return sep === '/' ? id : id.replaceAll(sep, '/')
 }
 
 async function* discoverPath(input: string, options: DiscoverOptions): AsyncGenerator<Discovered> {

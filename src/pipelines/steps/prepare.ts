@@ -111,7 +111,7 @@ export async function* prepareDocument(
   const builder = new PieceBuilder(documentId, title)
   let pages = extraction.pages ?? 0
   const chunksOfPage = { page: 0, count: 0 }
-  for await (const part of sections(extraction.blocks)) {
+  for await (const part of sections(extraction.blocks, title)) {
     signal?.throwIfAborted()
     if (part.page !== undefined) pages = Math.max(pages, part.page)
     const spans = part.section === undefined ? [] : await spansOf(part.section, tools.chunker, signal)
@@ -214,7 +214,7 @@ interface TextPart {
  * Joins blocks of one page under one heading path into sections of bounded size. A heading belongs to the extracted text but to no
  * chunk, since its words are indexed with every chunk below it; one that has nothing below it becomes a chunk of its own.
  */
-async function* sections(blocks: AsyncIterable<Block>): AsyncGenerator<TextPart> {
+async function* sections(blocks: AsyncIterable<Block>, title: string): AsyncGenerator<TextPart> {
   let open: OpenSection | undefined
   let bareHeading: Block | undefined
   for await (const block of blocks) {
@@ -229,7 +229,7 @@ async function* sections(blocks: AsyncIterable<Block>): AsyncGenerator<TextPart>
       open = undefined
       if (bareHeading !== undefined) {
         const hasChild = headings.length > (bareHeading.headings ?? []).length
-        yield headingPart(bareHeading, !hasChild)
+        yield headingPart(bareHeading, { title, asChunk: !hasChild })
       }
       bareHeading = block
       continue
@@ -239,28 +239,33 @@ async function* sections(blocks: AsyncIterable<Block>): AsyncGenerator<TextPart>
         bareHeading = { ...bareHeading, text: bareHeading.text + block.text }
         continue
       }
-      yield headingPart(bareHeading, false)
+      yield headingPart(bareHeading, { title, asChunk: false })
       bareHeading = undefined
     }
-    open ??= new OpenSection(block)
+    open ??= new OpenSection(block, title)
     open.add(block)
   }
   if (open !== undefined) yield open.close()
-  if (bareHeading !== undefined) yield headingPart(bareHeading, true)
+  if (bareHeading !== undefined) yield headingPart(bareHeading, { title, asChunk: true })
 }
 
-function headingPart(block: Block, asChunk: boolean): TextPart {
-  const headings = block.headings ?? []
+function headingPart(
+  block: Block,
+  { asChunk, title }: { readonly asChunk: boolean; readonly title: string },
+): TextPart {
+  const path = block.headings ?? []
   // As a chunk it stands below its parents only: its own words are its text.
+  const headings = asChunk ? path.slice(0, -1) : path
   return {
     text: block.text,
-    section: asChunk ? { text: block.text, whole: [] } : undefined,
-    headings: asChunk ? headings.slice(0, -1) : headings,
+    section: asChunk ? { text: block.text, whole: [], context: indexedText(title, headings, '').trimEnd() } : undefined,
+    headings,
     ...(block.page === undefined ? {} : { page: block.page }),
   }
 }
 
 class OpenSection {
+  readonly #title: string
   readonly #headings: readonly string[]
   readonly #path: string
   readonly #page: number | undefined
@@ -268,7 +273,8 @@ class OpenSection {
   readonly #whole: SectionSpan[] = []
   #length = 0
 
-  constructor(first: Block) {
+  constructor(first: Block, title: string) {
+    this.#title = title
     this.#headings = first.headings ?? []
     this.#path = this.#headings.join('\u0000')
     this.#page = first.page
@@ -292,7 +298,8 @@ class OpenSection {
 
   close(): TextPart {
     const text = this.#texts.join('')
-    const section: Section = { text, whole: this.#whole }
+    const context = indexedText(this.#title, this.#headings, '').trimEnd()
+    const section: Section = { text, whole: this.#whole, context }
     const page = this.#page === undefined ? {} : { page: this.#page }
     return { text, section, headings: this.#headings, ...page }
   }

@@ -2,8 +2,9 @@ import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
 import type { StoreNamespace } from '../../store/types.js'
+import { fileId } from '../../util/file-id.js'
 import { createPause, createTurns } from '../../util/yield.js'
-import { fileId, isVanished } from './discover.js'
+import { isVanished } from './discover.js'
 
 export interface RemoveVanishedOptions {
   readonly namespace: StoreNamespace

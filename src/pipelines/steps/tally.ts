@@ -1,10 +1,10 @@
 import type { DocumentFailure } from '../../core/document.js'
 import type { IngestProgress, IngestStage } from '../../core/events.js'
-import type { EmbeddingFailure, IngestFailure, IngestReport } from '../ingest.js'
+import type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from '../ingest.js'
 import type { DocumentOutcome } from './write-document.js'
 
-/** Documents with chunks that could not be embedded that a report names. */
-const maxEmbeddingFailures = 100
+/** Documents with chunks that could not be embedded, or enriched, that a report names. */
+const maxNamed = 100
 
 /** The running totals that progress and report are made of. */
 export class Tally {
@@ -13,6 +13,7 @@ export class Tally {
   readonly #failed: IngestFailure[] = []
   readonly #quarantined: DocumentFailure[] = []
   readonly #embeddingFailures: EmbeddingFailure[] = []
+  readonly #enrichmentFailures: EnrichmentFailure[] = []
   total = 0
   discovering = true
   /** Whether everything that was named could be listed. */
@@ -24,6 +25,7 @@ export class Tally {
   #removed = 0
   #chunks = 0
   #unembedded = 0
+  #unenriched = 0
   #pages = 0
   #bytes = 0
 
@@ -33,14 +35,18 @@ export class Tally {
   }
 
   add(outcome: DocumentOutcome): IngestProgress {
-    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, quarantined, unembedded } = outcome
+    const { stage, source, chunks = 0, pages = 0, bytes = 0, error, quarantined, unembedded, unenriched } = outcome
     if (stage === 'committed') this.#committed++
     else if (stage === 'unchanged') this.#unchanged++
     else if (quarantined !== undefined) this.#quarantined.push(quarantined)
     else if (error !== undefined) this.#failed.push({ source, error })
     if (unembedded !== undefined) {
       this.#unembedded += unembedded.chunks
-      if (this.#embeddingFailures.length < maxEmbeddingFailures) this.#embeddingFailures.push({ source, ...unembedded })
+      if (this.#embeddingFailures.length < maxNamed) this.#embeddingFailures.push({ source, ...unembedded })
+    }
+    if (unenriched !== undefined) {
+      this.#unenriched += unenriched.chunks
+      if (this.#enrichmentFailures.length < maxNamed) this.#enrichmentFailures.push({ source, ...unenriched })
     }
     this.#chunks += chunks
     this.#pages += pages
@@ -70,6 +76,7 @@ export class Tally {
       removed: this.#removed,
       chunks: this.#chunks,
       unembedded: this.#unembedded,
+      unenriched: this.#unenriched,
       pages: this.#pages,
       bytes: this.#bytes,
       elapsedMs,
@@ -89,6 +96,8 @@ export class Tally {
       quarantined: this.#quarantined,
       unembedded: this.#unembedded,
       embeddingFailures: this.#embeddingFailures,
+      unenriched: this.#unenriched,
+      enrichmentFailures: this.#enrichmentFailures,
       durationMs: this.#now() - this.#began,
     }
   }

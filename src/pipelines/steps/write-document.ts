@@ -8,7 +8,8 @@ import { type FollowingAbort, followSignal } from '../../util/abort.js'
 import { asRagError } from './as-rag-error.js'
 import { endsRun, isLeftOut, liesInDocument, sameFile, toDocumentFailure } from './attempts.js'
 import { createPassageEmbedding } from './embed-passages.js'
-import { pipelineAfter } from './incomplete.js'
+import { type EnrichTools, enrichPieces, Unenriched } from './enrich-pieces.js'
+import { pipelineAfter, pipelineEnriched } from './incomplete.js'
 import { countUnwritten, type Unwritten, type WriteLimits } from './limits.js'
 import type { PassageEmbedder } from './passage-embedder.js'
 import type { DocumentPlan } from './plan-document.js'
@@ -33,7 +34,15 @@ export interface DocumentOutcome {
   /** Why it was left out. */
   readonly quarantined?: DocumentFailure
   /** Chunks that are stored without a vector, and the first reason. */
-  readonly unembedded?: { readonly chunks: number; readonly error: RagError }
+  readonly unembedded?: ChunkFailures
+  /** Chunks that miss what an enricher failed at, and the first reason. */
+  readonly unenriched?: ChunkFailures
+}
+
+/** Chunks that miss something, and the first reason. */
+export interface ChunkFailures {
+  readonly chunks: number
+  readonly error: RagError
 }
 
 /** What tells that a file is unchanged: its size, time of change and inode, or its content. */
@@ -59,6 +68,8 @@ export interface WriteDocumentTools {
   readonly prepare: (request: PrepareRequest, signal: AbortSignal | undefined) => PreparedDocument
   /** Fingerprint of the limits under which documents are read: what was too much for one may not be for another. */
   readonly readingLimits: string
+  /** Asked about every passage before it is embedded. Absent: nobody is. */
+  readonly enrichment: EnrichTools | undefined
   /** Characters of a chunk that are embedded; 0: all. */
   readonly maxTextLength: number
   readonly limits: WriteLimits
@@ -103,11 +114,16 @@ export async function writeDocument(
       if (touched || failure !== undefined) await namespace.confirm(version.same, file)
       return { stage: 'unchanged', source, bytes }
     }
-    const { document, unembedded, writer } = version
+    const { document, unembedded, unenriched, writer } = version
     const began = tools.now()
     const { record, unchanged } = await commit(writer, document, signal)
     recorder.stage('ingest.commit', tools.now() - began)
-    const outcome = { source, bytes, ...(unembedded === undefined ? {} : { unembedded }) }
+    const outcome = {
+      source,
+      bytes,
+      ...(unembedded === undefined ? {} : { unembedded }),
+      ...(unenriched === undefined ? {} : { unenriched }),
+    }
     if (unchanged) return { stage: 'unchanged', ...outcome }
     tools.committed()
     recorder.count('ingest.chunks', record.chunks)
@@ -126,7 +142,8 @@ export async function writeDocument(
 interface WrittenVersion {
   readonly writer: DocumentWriter
   readonly document: NewDocument
-  readonly unembedded: DocumentOutcome['unembedded']
+  readonly unembedded: ChunkFailures | undefined
+  readonly unenriched: ChunkFailures | undefined
 }
 
 /** What is known of a document when it fails. */
@@ -182,7 +199,9 @@ async function writeVersion(
     const writer = namespace.begin(documentId)
     try {
       const prepared = readPieces(preparing, tools)
-      const written = await writePieces(prepared.pieces, {
+      const unenriched = new Unenriched()
+      const pieces = enrich(prepared.pieces, opening, { ...options, unenriched }, tools)
+      const written = await writePieces(pieces, {
         writer,
         limits,
         unwritten,
@@ -192,8 +211,8 @@ async function writeVersion(
         // The documents behind this one must not be tried with an embedder that cannot work.
         stop: (error) => (passages?.isUnusable(error) ? options.endRun(error) : own.abort(error)),
       })
-      const document = toDocument(opening, prepared.summary(), written, options)
-      return { writer, document, unembedded: toUnembedded(written) }
+      const document = toDocument(opening, prepared.summary(), { ...written, unenriched }, options)
+      return { writer, document, unembedded: toUnembedded(written), unenriched: toUnenriched(unenriched) }
     } catch (error) {
       await writer.abort()
       throw error
@@ -251,12 +270,24 @@ function readPieces(
   return { pieces: pieces(), summary: () => summary }
 }
 
+/** The pieces with what enrichers add to them, where there are any. */
+function enrich(
+  pieces: AsyncGenerator<PreparedPiece>,
+  { language, title }: PreparedOpening,
+  { own, unenriched, ...options }: VersionOptions & { readonly unenriched: Unenriched },
+  { enrichment }: WriteDocumentTools,
+): AsyncGenerator<PreparedPiece> {
+  if (enrichment === undefined) return pieces
+  const document = { title, language: language ?? options.language }
+  return enrichPieces(pieces, document, { ...enrichment, unenriched, signal: own.signal })
+}
+
 const nothingPrepared: PreparedSummary = { characters: 0, pages: 0, chunks: 0 }
 
 function toDocument(
   { contentHash, language, mediaType, title }: PreparedOpening,
   summary: PreparedSummary,
-  written: WrittenPieces,
+  written: WrittenPieces & { readonly unenriched: Unenriched },
   { language: defaultLanguage, passages, pipeline, plan, source }: VersionOptions,
 ): NewDocument {
   const { characters, pages } = summary
@@ -268,7 +299,7 @@ function toDocument(
     mediaType,
     language: language ?? defaultLanguage,
     contentHash,
-    pipeline: pipelineAfter(written, summary.chunks, pipeline),
+    pipeline: pipelineAfter(written, summary.chunks, pipelineEnriched(written.unenriched.chunks, pipeline)),
     metadata: plan.fields.metadata,
     ...(plan.file === undefined ? {} : { file: plan.file }),
     ...(hasChunkMetadata(plan.request.source) ? { chunkMetadata: true as const } : {}),
@@ -287,10 +318,17 @@ async function commit(writer: DocumentWriter, document: NewDocument, signal: Abo
   }
 }
 
-function toUnembedded({ failure, unembedded }: WrittenPieces): DocumentOutcome['unembedded'] {
+function toUnembedded({ failure, unembedded }: WrittenPieces): ChunkFailures | undefined {
   if (unembedded === 0) return undefined
   if (RagError.isInstance(failure)) return { chunks: unembedded, error: failure }
   return { chunks: unembedded, error: new RagError('PROVIDER', 'The text was not embedded.', { cause: failure }) }
+}
+
+function toUnenriched({ chunks, failure }: Unenriched): ChunkFailures | undefined {
+  if (chunks === 0) return undefined
+  if (RagError.isInstance(failure)) return { chunks, error: failure }
+  // No cause: what others throw may hold what they were sent.
+  return { chunks, error: new RagError('PROVIDER', 'An enricher failed.', { retryable: true }) }
 }
 
 /** Times of files tell no less apart, on the coarsest file system in use (FAT). */

@@ -18,7 +18,7 @@ export interface GraphOptions {
 /** Candidates of a search at least, and at most when nobody says how many. */
 const fewestCandidates = 64
 const mostCandidates = 512
-/** On latent semantic vectors 64 candidates find 0.997 of the ten nearest of 20,000 rows, 256 find 0.99 of those of 100,000 (`bench/ann.ts`). */
+/** On latent semantic vectors 64 candidates find 0.997 of the ten nearest of 20,000 rows, 250 find 0.99 of those of 100,000 (`bench/ann.ts`). */
 const rowsPerExpansion = 400
 
 /** How many candidates a search looks at: what was chosen, or what keeps the recall as rows become more. */

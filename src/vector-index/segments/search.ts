@@ -38,7 +38,7 @@ export interface SegmentSearch {
 
 /** Found beyond what is wanted, because full vectors may order them otherwise; bytes are coarser than half floats. */
 const overFetch = { f32: 4, f16: 8, i8: 16 }
-const overFetchFactor = { f32: 1, f16: 1, i8: 3 }
+const overFetchFactor = { f32: 1, f16: 1, i8: 2 }
 
 /** Searches segments, which it opens when they are first asked for. Blocks while it computes: for worker threads. */
 export class SegmentSearcher {

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { createSentenceChunker } from '../../../src/chunk/sentence.js'
 import type { ChunkOptions, Section, SectionSpan } from '../../../src/chunk/types.js'
 import { countReads } from '../../lib/count-reads.js'
-import { anyText, hostileTexts } from '../../lib/texts.js'
+import { hostileTexts } from '../../lib/texts.js'
+import { anyOptions, anySection } from './support.js'
 
 const defaults: ChunkOptions = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 }
 
@@ -22,33 +23,6 @@ function spanOf(text: string, part: string): SectionSpan {
   const start = text.indexOf(part)
   return { start, end: start + part.length }
 }
-
-/** A section with stretches to be kept whole at random places between grapheme clusters. */
-const anySection: fc.Arbitrary<Section> = fc
-  .tuple(anyText, fc.array(fc.nat(999), { maxLength: 6 }))
-  .map(([text, places]) => {
-    const clusters = [...new Intl.Segmenter('en').segment(text)].map(({ index }) => index)
-    const borders = [...new Set(places.map((place) => clusters[Math.floor((place / 1_000) * clusters.length)] ?? 0))]
-    borders.sort((a, b) => a - b)
-    const whole: SectionSpan[] = []
-    for (let i = 0; i + 1 < borders.length; i += 2) {
-      whole.push({ start: borders[i] as number, end: borders[i + 1] as number })
-    }
-    return { text, whole }
-  })
-
-/** Overlap and least size as often absent as not. (Whole percents: random doubles are mostly next to 0.) */
-const anyOptions: fc.Arbitrary<ChunkOptions> = fc
-  .record({
-    chunkSize: fc.integer({ min: 20, max: 200 }),
-    overlap: fc.oneof(fc.constant(0), fc.integer({ min: 5, max: 49 })),
-    least: fc.oneof(fc.constant(0), fc.integer({ min: 5, max: 100 })),
-  })
-  .map(({ chunkSize, overlap, least }) => ({
-    chunkSize,
-    chunkOverlap: Math.floor((overlap / 100) * chunkSize),
-    minChunkSize: Math.floor((least / 100) * chunkSize),
-  }))
 
 describe('createSentenceChunker', () => {
   it('packs as many whole sentences into a chunk as fit', () => {

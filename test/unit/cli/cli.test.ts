@@ -38,7 +38,16 @@ const events: AnswerEvent[] = [
   { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
-const report = { ...stored, failed: [], quarantined: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
+const report = {
+  ...stored,
+  failed: [],
+  quarantined: [],
+  unembedded: 0,
+  embeddingFailures: [],
+  unenriched: 0,
+  enrichmentFailures: [],
+  durationMs: 1500,
+}
 
 const pulled = {
   model: 'acme/tiny',
@@ -214,7 +223,16 @@ describe('ufrag ingest', () => {
 
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
     const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
-    const rest = { unchanged: 0, quarantined: 0, removed: 0, unembedded: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
+    const rest = {
+      unchanged: 0,
+      quarantined: 0,
+      removed: 0,
+      unembedded: 0,
+      unenriched: 0,
+      pages: 0,
+      bytes: 0,
+      chunksPerSecond: 3,
+    }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
       for (const elapsedMs of [10, 1999, 2001, 2100, 3999, 4500]) {

@@ -18,6 +18,7 @@ const catalogue = {
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
+  enrichers: names('keywords', 'summary', 'questions', 'context', 'function'),
   caches: names('memory', 'disk', 'redis', 'keyv'),
   stores: names('memory', 'lmdb'),
 }
@@ -39,6 +40,12 @@ describe('resolveConfig', () => {
     expect(resolve()).toEqual({
       preset: 'default',
       profile: undefined,
+      enrichment: {
+        headings: true,
+        keywords: false,
+        asked: [],
+        limits: { maxConcurrency: 5, delayMs: 0, timeoutMs: 60_000 },
+      },
       storage: { kind: 'memory' },
       root: process.cwd(),
       allowUrls: false,

@@ -43,6 +43,7 @@ export function pipelineOf(options: {
     preparation: 'lines/1',
     readingLimits: '',
     passages: embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now }),
+    enrichment: undefined,
     maxTextLength: 0,
     limits,
     lastWrites: new Map(),

@@ -26,6 +26,8 @@ const nothing: IngestReport = {
   quarantined: [],
   unembedded: 0,
   embeddingFailures: [],
+  unenriched: 0,
+  enrichmentFailures: [],
   durationMs: 0,
 }
 

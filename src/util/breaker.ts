@@ -1,4 +1,4 @@
-import type { Clock } from '../util/clock.js'
+import type { Clock } from './clock.js'
 
 /** Options of {@link Breaker}. */
 export interface BreakerOptions {
@@ -19,6 +19,7 @@ export class Breaker {
   #failures = 0
   #waitMs: number
   #openUntil = Number.NEGATIVE_INFINITY
+  #openedAt = Number.POSITIVE_INFINITY
   #probing = false
 
   constructor(options: BreakerOptions, clock: Pick<Clock, 'now'>) {
@@ -31,6 +32,16 @@ export class Breaker {
     return this.#failures >= this.#options.failures
   }
 
+  /** Milliseconds since it opened; 0 while it is shut. */
+  get openForMs(): number {
+    return Math.max(0, this.#clock.now() - this.#openedAt)
+  }
+
+  /** Milliseconds until a call may try again, at least 1: one that tries now may be in nobody's way. */
+  get waitMs(): number {
+    return Math.max(1, Math.ceil(this.#openUntil - this.#clock.now()))
+  }
+
   /** Whether a call may go through now. Whoever is let through tells how it went. */
   admit(): boolean {
     if (!this.isOpen) return true
@@ -41,8 +52,14 @@ export class Breaker {
 
   succeeded(): void {
     this.#failures = 0
+    this.#openedAt = Number.POSITIVE_INFINITY
     this.#probing = false
     this.#waitMs = this.#options.leastMs
+  }
+
+  /** A call that was let through ended without a verdict: somebody stopped it. The next one tries. */
+  abandoned(): void {
+    this.#probing = false
   }
 
   failed(): void {
@@ -50,6 +67,7 @@ export class Breaker {
     this.#failures++
     this.#probing = false
     if (!this.isOpen) return
+    this.#openedAt = Math.min(this.#openedAt, this.#clock.now())
     if (wasProbe) this.#waitMs = Math.min(this.#waitMs * 2, this.#options.mostMs)
     this.#openUntil = this.#clock.now() + this.#waitMs
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { describeFault, type FaultContext } from '../../../../src/embed/remote/fault.js'
+import { describeFault, type FaultContext } from '../../../src/util/fault.js'
 
 const context: FaultContext = {
   endpoint: { secrets: ['topsecret'] },

@@ -1,0 +1,20 @@
+export { type BullmqQueueOptions, createBullmqQueue } from './bullmq.js'
+export { createInProcessQueue, type InProcessQueueOptions } from './in-process.js'
+export type {
+  ActiveJob,
+  EnqueueOptions,
+  GivenBack,
+  JobCounts,
+  JobEvent,
+  JobHandler,
+  JobInput,
+  JobPriority,
+  JobProcessor,
+  JobProgress,
+  JobQueue,
+  JobResult,
+  JobState,
+  JobStatus,
+  ProcessOptions,
+} from './types.js'
+export { createWorker, type QueueWorker, type WorkerOptions } from './worker.js'
