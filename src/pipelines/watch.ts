@@ -250,7 +250,9 @@ class Watch implements FolderWatch {
   #finished(type: 'scanned' | 'updated', report: IngestReport): void {
     const hasChanged = report.documents + report.removed + report.failed.length + report.quarantined.length > 0
     if (type === 'scanned' || hasChanged) this.#tell({ type, report })
-    const passing = [...report.failed, ...report.embeddingFailures].filter(({ error }) => mayPass(error))
+    const passing = [...report.failed, ...report.embeddingFailures, ...report.enrichmentFailures].filter(({ error }) =>
+      mayPass(error),
+    )
     if (passing.length > 0) this.#retryLater()
     else this.#backoffMs = firstBackoffMs
   }
