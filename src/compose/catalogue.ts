@@ -12,6 +12,7 @@ import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
 import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
 import type { StaticEmbedderOptions } from '../embed/static.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
+import type { PdfExtractorOptions } from '../extract/pdf.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
@@ -40,7 +41,8 @@ import type { UsearchIndexOptions } from '../vector-index/usearch.js'
 export const catalogue = {
   /** What reads PDF, by the name of the `extractor.pdf` option. */
   extractors: {
-    pdfium: async (): Promise<Extractor> => (await import('../extract/pdf.js')).createPdfExtractor(),
+    pdfium: async (options: Pick<PdfExtractorOptions, 'layout'>): Promise<Extractor> =>
+      (await import('../extract/pdf.js')).createPdfExtractor(options),
     'pdf-parse': async (): Promise<Extractor> => (await import('../extract/pdf-parse.js')).createPdfParseExtractor(),
   },
   /** What reads everything else, by media type. */

@@ -125,6 +125,7 @@ export class Engine {
       const { fingerprint, prepare } = await preparation()
       const { language, logger, maxTextLength, root } = this.#config
       const { directory: exclude } = await this.#parts.store()
+      const urls = await this.#parts.urls?.()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
@@ -133,6 +134,7 @@ export class Engine {
             namespace: runtime.namespace,
             prepare,
             preparation: fingerprint,
+            urls,
             passages: await passages(),
             maxTextLength,
             limits,

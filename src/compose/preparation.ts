@@ -17,6 +17,7 @@ import { type Catalogue, catalogue } from './catalogue.js'
 /** How documents are read, as plain data that can cross a thread. */
 export interface ReadingConfig {
   readonly pdf: keyof Catalogue['extractors']
+  readonly layout: 'clean' | 'raw'
   readonly maxChunksPerPage: number
   readonly maxFileBytes: number
 }
@@ -101,8 +102,8 @@ function extractorTable(config: ReadingConfig): PrepareTools['extractorFor'] {
   }
 }
 
-function extractorLoaders({ pdf }: ReadingConfig): Readonly<Record<string, ExtractorLoader>> {
-  return { ...catalogue.textExtractors, 'application/pdf': catalogue.extractors[pdf] }
+function extractorLoaders({ layout, pdf }: ReadingConfig): Readonly<Record<string, ExtractorLoader>> {
+  return { ...catalogue.textExtractors, 'application/pdf': () => catalogue.extractors[pdf]({ layout }) }
 }
 
 /** Everything that decides what the same bytes become. */

@@ -45,7 +45,11 @@ export async function searchViews(plan: SearchPlan, turns: Turns, arrays: ScoreA
   const levels: Levels = { chunks, windows, documents: windows && new DocumentScores(views, windows, pace) }
   const sizes = (level: 'chunks' | 'windows') => views.map((view) => blocksOf(view.segment)[level].starts.length - 1)
   const { matches, scales } = await arrays.while([...sizes('chunks'), ...sizes('windows')], (bounds) =>
-    rank(plan, { ...levels, chunkBounds: bounds.slice(0, views.length), windowBounds: bounds.slice(views.length) }, pace),
+    rank(
+      plan,
+      { ...levels, chunkBounds: bounds.slice(0, views.length), windowBounds: bounds.slice(views.length) },
+      pace,
+    ),
   )
   const result = { matches, terms: weighed.known }
   if (plan.alsoScore === undefined) return result

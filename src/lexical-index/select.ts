@@ -50,16 +50,17 @@ export async function selectBest(selection: Selection, pace: Pace): Promise<Lexi
 }
 
 /** The blocks of the highest bounds, by view, ascending: as many as chunks are wanted. */
-async function promisingBlocks(
-  selection: Selection,
-  pace: Pace,
-): Promise<readonly (readonly number[])[]> {
+async function promisingBlocks(selection: Selection, pace: Pace): Promise<readonly (readonly number[])[]> {
   const blocks = selection.views.map((): number[] => [])
   if (selection.topK > mostPromising) return blocks
   const highest = new TopK(selection.topK)
   for (const view of blocks.keys()) {
     const scan = scanOf(selection, view)
-    for (let block = scan.next(0, highest.threshold); block < scan.count; block = scan.next(block + 1, highest.threshold))
+    for (
+      let block = scan.next(0, highest.threshold);
+      block < scan.count;
+      block = scan.next(block + 1, highest.threshold)
+    )
       highest.push(scan.boundOf(block), view * blocksPerView + block)
     if (pace.spend(scan.count)) await pace.turn()
   }

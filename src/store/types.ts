@@ -110,6 +110,8 @@ export interface FileStamp {
   readonly size: number
   readonly mtimeMs: number
   readonly inode: number
+  /** Of a document that was read from the web: what its server tells the version by. Sizes and times say nothing then. */
+  readonly validators?: { readonly etag?: string; readonly lastModified?: string }
 }
 
 /** A document as the pipeline hands it over at commit; the store adds the rest. */

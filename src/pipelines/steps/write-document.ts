@@ -234,6 +234,7 @@ function toUnembedded({ failure, unembedded }: WrittenPieces): DocumentOutcome['
 }
 
 function sameFile(a: FileStamp | undefined, b: FileStamp | undefined): boolean {
+  if (a?.validators !== undefined || b?.validators !== undefined) return false
   return a !== undefined && b !== undefined && a.size === b.size && a.mtimeMs === b.mtimeMs && a.inode === b.inode
 }
 
