@@ -10,6 +10,7 @@ import { modelFolder } from '../test/fixtures/models/model-folder.js'
 import { type RedisServer, startRedis } from '../test/lib/redis-server.js'
 import { readQuestionPairs } from '../test/unit/text/question-pairs.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
+import { measureJointSearch } from './lib/joint-search.js'
 import { quantile } from './lib/measure.js'
 import { measureMicroBatching } from './lib/micro-batching.js'
 
@@ -26,8 +27,8 @@ const questions = Array.from(
 const vectorBytes = 384 * 4
 
 /**
- * What caches save: a question asked again, from memory and through Redis, end to end; vectors by their texts; an unchanged folder; and ten
- * questions that mean the same. A model of the shape of all-MiniLM-L6-v2 with random weights: what it costs does not depend on them.
+ * What caches save: a question asked again, from memory and through Redis, end to end; vectors by their texts; an unchanged folder; questions
+ * and searches in common; and ten questions that mean the same. A model of the shape of all-MiniLM-L6-v2 with random weights: what it costs does not depend on them.
  */
 const bench: Bench = async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-cache-'))
@@ -43,6 +44,7 @@ const bench: Bench = async (context) => {
       ...(await lookUps(folder, context)),
       ...(await unchangedIngest({ ...neural, storage: join(folder, 'store') }, context)),
       ...(await measureMicroBatching(context)),
+      ...(await measureJointSearch(context)),
       ...(await sameMeaning(context)),
       ...guards(context),
     }

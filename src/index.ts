@@ -11,8 +11,9 @@ export type {
   EmbeddingCallOptions,
   EmbeddingStreamBatch,
 } from './compose/embedding-engine.js'
-export type { PrecomputeOptions, RagStats } from './compose/engine.js'
+export type { PrecomputeOptions } from './compose/engine.js'
 export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
+export type { RagStats } from './compose/rag-stats.js'
 export { configFromEnv } from './config/env.js'
 export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'
@@ -32,6 +33,7 @@ export type { Chunk, Span } from './core/chunk.js'
 export type {
   BinaryDocument,
   ChunkedDocument,
+  DocumentFailure,
   DocumentFields,
   DocumentInput,
   FileDocument,
@@ -73,16 +75,27 @@ export type {
   Reduction,
   WarmUpOptions,
 } from './embed/types.js'
+export type {
+  EnrichContext,
+  EnrichedLines,
+  Enricher,
+  EnricherCapabilities,
+  EnrichFunction,
+  Enrichments,
+  EnrichOptions,
+  EnrichPassage,
+} from './enrich/types.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
 export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
-export type { EmbeddingFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
+export type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
 export type { PrecomputeProgress, PrecomputeReport } from './pipelines/precompute.js'
 export type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
+export type { FolderWatch, WatchEvent, WatchOptions } from './pipelines/watch.js'
 export type {
   RerankCandidate,
   RerankedMatch,

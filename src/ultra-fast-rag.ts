@@ -1,10 +1,11 @@
 import type { StoredCacheStats } from './compose/caching.js'
 import { catalogue } from './compose/catalogue.js'
-import { Engine, type PrecomputeOptions, type RagStats } from './compose/engine.js'
+import { Engine, type PrecomputeOptions } from './compose/engine.js'
+import type { RagStats } from './compose/rag-stats.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'
-import type { DocumentInput, StoredDocument } from './core/document.js'
+import type { DocumentFailure, DocumentInput, StoredDocument } from './core/document.js'
 import { RagError } from './core/errors.js'
 import type { AnswerEvent, IngestProgress } from './core/events.js'
 import type { Filter } from './core/filter.js'
@@ -15,6 +16,7 @@ import type { IngestReport } from './pipelines/ingest.js'
 import type { PrecomputeReport } from './pipelines/precompute.js'
 import type { Verify } from './pipelines/steps/write-document.js'
 import type { LabelledQuestion, Tuned, TuneOptions } from './pipelines/tune.js'
+import type { FolderWatch, WatchOptions } from './pipelines/watch.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
@@ -25,6 +27,17 @@ export interface IngestOptions extends WaitOptions {
    * reads it. For file systems and tools that change a file and keep all three.
    */
   readonly verify?: Verify
+  /**
+   * Tries files again that were left out because they had failed three times. A file that has changed, and one that is read with other
+   * options, is tried without being asked. Default `false`; `ingestDocument()` always tries.
+   */
+  readonly retry?: boolean
+  /**
+   * Removes, at the end and once, the documents whose files are gone from the folders among the inputs. Documents from elsewhere stay: from
+   * memory, from other folders, and under ids of their own. Nothing is removed when anything could not be listed. Default `false`.
+   * A disk that is not mounted may leave an empty folder behind: then everything is gone.
+   */
+  readonly sync?: boolean
 }
 
 /** Which documents `remove()` removes. */
@@ -47,7 +60,7 @@ export class RagNamespace {
    * with a known id replaces the old one. Rejects with the `RagError` that says why it cannot be read.
    */
   async ingestDocument(input: DocumentInput, options: WaitOptions = {}): Promise<IngestReport> {
-    const report = await this.ingest([input], options)
+    const report = await this.ingest([input], { ...options, retry: true })
     const failure = report.failed[0]
     if (failure !== undefined && report.documents + report.unchanged === 0) throw failure.error
     return report
@@ -64,6 +77,18 @@ export class RagNamespace {
     options: IngestOptions = {},
   ): Promise<IngestReport> {
     return this.engine.ingest(this.name, toList(inputs), options)
+  }
+
+  /**
+   * Keeps the documents in step with a folder: ingests it with `sync`, then follows what is added, changed, renamed and removed in it, as files
+   * settle. Resolves when the folder is ingested. Ends with `close()` of the watch or of the whole. Rejects with `NOT_FOUND` when there is no
+   * such folder, and like `ingest()`.
+   *
+   * @example
+   * await using watch = await rag.watch('docs/', { onEvent: (event) => console.log(event.type) })
+   */
+  async watch(folder: string, options: WatchOptions = {}): Promise<FolderWatch> {
+    return this.engine.watch(this.name, folder, options)
   }
 
   /** The best passages for a question, best first. */
@@ -130,6 +155,14 @@ export class RagNamespace {
   /** Lists documents in the order of their ids. */
   documents(options: { readonly filter?: Filter } = {}): AsyncGenerator<StoredDocument, void, undefined> {
     return this.engine.documents(this.name, options)
+  }
+
+  /**
+   * Lists the documents whose last attempt failed, the newest first. What is ingested or removed is no longer among them. Documents without
+   * an id that failed before their content was known are not either.
+   */
+  failures(): AsyncGenerator<DocumentFailure, void, undefined> {
+    return this.engine.failures(this.name)
   }
 
   /**

@@ -30,6 +30,28 @@ export function openEntry(key: string, sealed: Uint8Array): CacheHit | undefined
   return { value: sealed.subarray(layout.value), ...(expiresAt === 0 ? {} : { expiresAt }) }
 }
 
+/** What {@link sealEntry} wrapped, unless it has expired by `now`; `'damaged'` for anything else. */
+export function openLiveEntry(key: string, sealed: Uint8Array, now: number): CacheHit | undefined | 'damaged' {
+  const hit = openEntry(key, sealed)
+  if (hit === undefined) return 'damaged'
+  return hit.expiresAt !== undefined && hit.expiresAt <= now ? undefined : hit
+}
+
+/** Entries that have not expired by `now`, each sealed and with the milliseconds it has left: of a key that comes twice only the last, for a server may write them in any order. */
+export function sealEntries(
+  entries: readonly CacheEntry[],
+  now: number,
+): { readonly key: string; readonly sealed: Buffer; readonly ttl?: number }[] {
+  const lastOfEach = new Map(entries.map((entry) => [entry.key, entry]))
+  return [...lastOfEach.values()]
+    .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+    .map((entry) => ({
+      key: entry.key,
+      sealed: Buffer.from(sealEntry(entry).buffer),
+      ...(entry.expiresAt === undefined ? {} : { ttl: Math.ceil(entry.expiresAt - now) }),
+    }))
+}
+
 function checksum(key: string, sealed: Uint8Array): number {
   return crc32(sealed.subarray(layout.expiresAt), crc32(key))
 }

@@ -1,7 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { type Clock, systemClock } from '../util/clock.js'
-import { openEntry, sealEntry } from './envelope.js'
-import type { Cache, CacheEntry, CacheHit } from './types.js'
+import { openLiveEntry, sealEntries } from './envelope.js'
+import type { Cache, CacheHit } from './types.js'
 
 /** What is used of a `Keyv` 5: any of its stores will do. */
 export interface KeyvLike {
@@ -9,7 +9,6 @@ export interface KeyvLike {
   setMany(entries: { key: string; value: string; ttl?: number }[]): Promise<unknown>
   deleteMany(keys: string[]): Promise<unknown>
   clear(): Promise<unknown>
-  disconnect?(): Promise<unknown>
   on?(event: 'error', listener: (error: unknown) => void): unknown
 }
 
@@ -17,23 +16,14 @@ export interface KeyvLike {
 export interface KeyvCacheOptions {
   /** Its namespace is what `clear()` clears. Make it with `throwOnErrors`, or its failures look like misses. */
   readonly keyv: KeyvLike
-  /** Whether `close()` disconnects it. Default false: it is the caller's. */
-  readonly owned?: boolean
-  /** Default `'keyv'`. */
-  readonly id?: string
-  /** Default: shared and persistent, as servers are. */
-  readonly capabilities?: Cache['capabilities']
 }
-
-/** Milliseconds that `close()` waits for a server to say goodbye. */
-const goodbyeMs = 1_000
 
 /**
  * A cache in whatever a Keyv speaks to. Values are sealed (see `envelope.ts`) and travel as base64, so that every store takes them as
  * they are. It waits as long as the Keyv does: put `createSafeCache` around it.
  */
 export function createKeyvCache(options: KeyvCacheOptions, clock: Clock = systemClock): Cache {
-  const { keyv, owned = false, id = 'keyv', capabilities = { shared: true, persistent: true } } = options
+  const { keyv } = options
   // A Keyv tells of failures by an event as well, and an event "error" that nobody hears is thrown.
   keyv.on?.('error', () => {})
   let closed = false
@@ -43,8 +33,8 @@ export function createKeyvCache(options: KeyvCacheOptions, clock: Clock = system
   }
 
   return {
-    id,
-    capabilities,
+    id: 'keyv',
+    capabilities: { shared: true, persistent: true },
     async get(keys) {
       if (keys.length === 0) return []
       const values = await open().getMany([...keys])
@@ -55,14 +45,10 @@ export function createKeyvCache(options: KeyvCacheOptions, clock: Clock = system
       return hits.map((hit) => (hit === 'damaged' ? undefined : hit))
     },
     async set(entries) {
-      const now = clock.date()
-      const rows = [...lastOfEach(entries).values()]
-        .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
-        .map((entry) => ({
-          key: entry.key,
-          value: Buffer.from(sealEntry(entry).buffer).toString('base64'),
-          ...(entry.expiresAt === undefined ? {} : { ttl: Math.ceil(entry.expiresAt - now) }),
-        }))
+      const rows = sealEntries(entries, clock.date()).map(({ sealed, ...row }) => ({
+        ...row,
+        value: sealed.toString('base64'),
+      }))
       if (rows.length > 0) await open().setMany(rows)
     },
     async delete(keys) {
@@ -72,22 +58,13 @@ export function createKeyvCache(options: KeyvCacheOptions, clock: Clock = system
       await open().clear()
     },
     async close() {
-      if (closed) return
+      // The Keyv is its owner's to disconnect.
       closed = true
-      if (owned) await Promise.race([keyv.disconnect?.().catch(() => {}), clock.sleep(goodbyeMs)])
     },
   }
 }
 
 function read(key: string, value: unknown, now: number): CacheHit | undefined | 'damaged' {
   if (value === undefined || value === null) return undefined
-  if (typeof value !== 'string') return 'damaged'
-  const hit = openEntry(key, new Uint8Array(Buffer.from(value, 'base64')))
-  if (hit === undefined) return 'damaged'
-  return hit.expiresAt !== undefined && hit.expiresAt <= now ? undefined : hit
-}
-
-/** A store may write in any order: of a key that comes twice only the last is sent. */
-function lastOfEach(entries: readonly CacheEntry[]): Map<string, CacheEntry> {
-  return new Map(entries.map((entry) => [entry.key, entry]))
+  return typeof value === 'string' ? openLiveEntry(key, new Uint8Array(Buffer.from(value, 'base64')), now) : 'damaged'
 }

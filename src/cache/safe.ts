@@ -1,7 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
+import { Breaker } from '../util/breaker.js'
 import { type Clock, systemClock } from '../util/clock.js'
-import { Breaker } from './breaker.js'
 import type { Cache } from './types.js'
 
 /** Options of {@link createSafeCache}. */
@@ -87,8 +87,10 @@ export function createSafeCache(cache: Cache, options: SafeCacheOptions = {}, cl
 async function withLimit<Result>(call: () => Promise<Result>, limitMs: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
-    const error = new RagError('TIMEOUT', `The cache did not answer within ${limitMs} ms.`, { retryable: true })
-    timer = setTimeout(reject, limitMs, error).unref()
+    // Made when it is needed: an error with its stack takes longer than a look-up in memory.
+    const expire = () =>
+      reject(new RagError('TIMEOUT', `The cache did not answer within ${limitMs} ms.`, { retryable: true }))
+    timer = setTimeout(expire, limitMs).unref()
   })
   try {
     return await Promise.race([call(), limit])

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
 import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
+import type { BullmqQueueOptions, JobQueue } from '../queue/index.js'
 import type { RagNamespace, UltraFastRAG } from '../ultra-fast-rag.js'
 
 /** How a command ended, for the shell. */
@@ -22,7 +23,7 @@ export const exitCodes = {
 /** What the commands need of one namespace. */
 export type CliDocuments = Pick<
   RagNamespace,
-  'ingest' | 'query' | 'retrieve' | 'stream' | 'documents' | 'remove' | 'reindex' | 'stats'
+  'ingest' | 'watch' | 'query' | 'retrieve' | 'stream' | 'documents' | 'failures' | 'remove' | 'reindex' | 'stats'
 >
 
 /** What the commands need of the facade. */
@@ -43,6 +44,8 @@ export interface CliEnvironment {
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
   open(options: UltraFastRAGOptions): Promise<CliRag>
+  /** A queue on a Redis server, for whoever works on it. */
+  openQueue(options: BullmqQueueOptions): Promise<JobQueue>
   /** Fetches a model. */
   pull(model: string, options: PullOptions): Promise<PulledModel>
   /** Makes a static model. */

@@ -21,6 +21,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   signal: controller.signal,
   // Loaded when a command needs it: --help is instant, and doctor works when something else does not.
   open: async (options) => new (await import('../ultra-fast-rag.js')).UltraFastRAG(options),
+  openQueue: async (options) => (await import('../queue/index.js')).createBullmqQueue(options),
   distill: async (teacher, options) => (await import('../index.js')).distillStatic(teacher, options),
   pull: async (model, options) => (await import('../index.js')).pullModel(model, options),
 })

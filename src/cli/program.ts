@@ -14,6 +14,8 @@ import { query } from './commands/query.js'
 import { reindex } from './commands/reindex.js'
 import { remove } from './commands/remove.js'
 import { stats } from './commands/stats.js'
+import { watch } from './commands/watch.js'
+import { worker } from './commands/worker.js'
 import {
   type CliEnvironment,
   type Command,
@@ -69,15 +71,26 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
   program
     .command('ingest <inputs...>')
     .description('store files, folders and globs')
+    .option('--sync', 'remove documents whose files are gone from the folders')
+    .option('--retry', 'try again what was left out because it had failed three times')
     .option('--verify <how>', 'tell unchanged files by their "stamp" (size, time, inode) or by their "hash"')
     .action(act(ingest))
+  program
+    .command('watch <folder>')
+    .description('store a folder, and follow what changes in it until Ctrl-C')
+    .option('--poll <milliseconds>', 'look at the files so often: for network file systems, which do not tell')
+    .action(act(watch))
   program
     .command('query <question>')
     .description('answer a question from the stored documents')
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
     .action(act(query))
-  program.command('documents').description('list the stored documents').action(act(documents))
+  program
+    .command('documents')
+    .description('list the stored documents')
+    .option('--failed', 'list those whose last attempt failed instead')
+    .action(act(documents))
   program.command('remove <ids...>').description('remove documents by id').action(act(remove))
   program
     .command('reindex')
@@ -89,6 +102,17 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .description('what was computed before: tell how much it is, forget it, or remove what has expired')
     .argument('<action>', 'stats, clear or prune')
     .action(act(cache))
+  program
+    .command('worker')
+    .description('ingest what others enqueue on a Redis server, until it is ended; SIGTERM lets it finish what it does')
+    .option(
+      '--redis <url>',
+      'where the queue is (default: UFRAG_REDIS_URL, which other users of the machine do not see)',
+    )
+    .option('--queue <name>', 'name of the queue (default: "ingest")')
+    .option('--concurrency <count>', 'jobs at a time (default: 2)')
+    .option('--wait <seconds>', 'for running jobs, when it is ended; the rest is given back (default: 30)')
+    .action(act(worker))
   program
     .command('pull <model>')
     .description('fetch a model into the hub cache, for use without network')

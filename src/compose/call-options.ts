@@ -5,15 +5,27 @@ import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions
 import { expandLimits } from '../pipelines/steps/expand.js'
 import { maxReranked } from '../pipelines/steps/rerank.js'
 import type { TuneOptions } from '../pipelines/tune.js'
+import type { WatchOptions } from '../pipelines/watch.js'
+import { longestTimerMs } from '../util/abort.js'
 import { compileFilter } from '../util/filter.js'
 import { nearest } from '../util/nearest.js'
 
 /** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
 const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
-const ingestKeys: Record<keyof WaitOptions | 'onProgress' | 'verify', true> = {
+const ingestKeys: Record<keyof IngestCall, true> = {
   ...waitKeys,
   onProgress: true,
   verify: true,
+  retry: true,
+  sync: true,
+}
+const watchKeys: Record<keyof WatchOptions, true> = {
+  signal: true,
+  settleMs: true,
+  rescanMs: true,
+  pollMs: true,
+  onEvent: true,
+  onProgress: true,
 }
 const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
 const listKeys: Record<'filter', true> = { filter: true }
@@ -43,16 +55,41 @@ export function checkListOptions(options: object): void {
   checkKeys(options, listKeys)
 }
 
-export function checkIngestOptions(
-  options: WaitOptions & { readonly onProgress?: unknown; readonly verify?: unknown },
-): void {
+/** Options of `ingest()`, before they were checked. */
+interface IngestCall extends WaitOptions {
+  readonly onProgress?: unknown
+  readonly verify?: unknown
+  readonly retry?: unknown
+  readonly sync?: unknown
+}
+
+export function checkIngestOptions(options: IngestCall): void {
   checkWaitOptions(options, ingestKeys)
   const { onProgress, verify } = options
+  for (const flag of ['retry', 'sync'] as const) {
+    if (options[flag] === undefined || typeof options[flag] === 'boolean') continue
+    throw new RagError('BAD_OPTION', `${flag} is neither true nor false.`, { data: { option: flag } })
+  }
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new RagError('BAD_OPTION', 'onProgress is not a function.')
   }
   if (verify === undefined || verify === 'stamp' || verify === 'hash') return
   throw new RagError('BAD_OPTION', "verify is neither 'stamp' nor 'hash'.")
+}
+
+export function checkWatchOptions(folder: unknown, options: WatchOptions): void {
+  if (typeof folder !== 'string' || folder === '') {
+    throw new RagError('BAD_INPUT', 'watch() takes the path of a folder; "." is the whole root folder.')
+  }
+  checkWaitOptions(options, watchKeys)
+  const { onEvent, onProgress, pollMs, rescanMs, settleMs } = options
+  checkCount('settleMs', settleMs, 100, 3_600_000)
+  checkCount('rescanMs', rescanMs, 0, longestTimerMs)
+  checkCount('pollMs', pollMs, 0, 3_600_000)
+  for (const [option, value] of Object.entries({ onEvent, onProgress })) {
+    if (value === undefined || typeof value === 'function') continue
+    throw new RagError('BAD_OPTION', `${option} is not a function.`, { data: { option } })
+  }
 }
 
 export function checkTuneOptions(options: TuneOptions): void {

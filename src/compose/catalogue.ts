@@ -12,6 +12,11 @@ import type { OnnxEmbedderOptions } from '../embed/onnx/onnx.js'
 import type { OpenAiCompatibleEmbedderOptions } from '../embed/openai-compatible.js'
 import type { StaticEmbedderOptions } from '../embed/static.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
+import type { FunctionEnricherOptions } from '../enrich/function.js'
+import type { KeywordOptions } from '../enrich/keywords.js'
+import type { LlmEnricherOptions } from '../enrich/llm.js'
+import type { QuestionsOptions } from '../enrich/questions.js'
+import type { Enricher } from '../enrich/types.js'
 import type { PdfExtractorOptions } from '../extract/pdf.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
@@ -129,6 +134,19 @@ export const catalogue = {
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
+  },
+  /** What adds to passages. Title and headings, `headings`, need no code of their own. */
+  enrichers: {
+    keywords: async (options: KeywordOptions): Promise<Enricher> =>
+      (await import('../enrich/keywords.js')).createKeywordEnricher(options),
+    summary: async (options: LlmEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/summary.js')).createSummaryEnricher(options),
+    questions: async (options: QuestionsOptions): Promise<Enricher> =>
+      (await import('../enrich/questions.js')).createQuestionsEnricher(options),
+    context: async (options: LlmEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/context.js')).createContextEnricher(options),
+    function: async (options: FunctionEnricherOptions): Promise<Enricher> =>
+      (await import('../enrich/function.js')).createFunctionEnricher(options),
   },
   caches: {
     memory: async (options: MemoryCacheOptions): Promise<Cache> =>

@@ -18,6 +18,7 @@ import { createTurns, type Turns } from '../util/yield.js'
 import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
+import { type Enrichment, openEnrichment } from './enrichment.js'
 import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
@@ -41,6 +42,8 @@ export interface Parts {
   readonly fitter: (() => Promise<EmbedderFitter>) | undefined
   /** The embedder as everything that writes documents shares it; `undefined` without one. */
   readonly passages: () => Promise<PassageEmbedder | undefined>
+  /** Asked about passages before they are embedded; `undefined` when nobody is. */
+  readonly enrichment: () => Promise<Enrichment | undefined>
   readonly fuse: () => Promise<Fuse>
   readonly reranking: ChooseReranking
   readonly llm: () => Promise<Llm>
@@ -101,6 +104,7 @@ export function composeParts(config: ResolvedConfig): Parts {
       const opened = await openChecked?.()
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
     }),
+    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
     fuse: memoizeAsync(() => openFusion(config)),
     reranking,
     llm: part(() => openLlm(config)),
@@ -140,8 +144,16 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
 }
 
 async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
-  const { chunker, extractor, limits, maxChunksPerPage, maxWorkers } = config
-  const common = { ...extractor, maxChunksPerPage, maxFileBytes: limits.maxFileBytes }
+  const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
+  const { headings, keywords } = enrichment
+  const common = {
+    ...extractor,
+    maxChunksPerPage,
+    maxFileBytes: limits.maxFileBytes,
+    bare: !headings,
+    keywords,
+    language,
+  }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })

@@ -1,29 +1,30 @@
 import { resolve } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions, QueryResult } from '../core/answer.js'
-import type { DocumentInput, StoredDocument } from '../core/document.js'
+import type { DocumentFailure, DocumentInput, StoredDocument } from '../core/document.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, IngestProgress } from '../core/events.js'
 import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
-import { buildPrompt } from '../llm/prompt.js'
-import type { MetadataStats } from '../metadata-index/metadata-index.js'
-import { type AnswerTools, answerQuestion, collectAnswer } from '../pipelines/answer.js'
-import { type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
+import { answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { type GonePaths, type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
-import { type RetrieveTools, retrieve } from '../pipelines/retrieve.js'
+import { retrieve } from '../pipelines/retrieve.js'
 import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
-import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import { toDocumentFailure } from '../pipelines/steps/attempts.js'
+import { isLeftOutOf } from '../pipelines/steps/discover.js'
+import { observeFolder } from '../pipelines/steps/observe-folder.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
+import { type FolderWatch, type WatchOptions, watchFolder } from '../pipelines/watch.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
+import { systemClock } from '../util/clock.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
-import type { CacheTierReport } from './cache-monitor.js'
 import type { StoredCacheStats } from './caching.js'
 import {
   checkIngestOptions,
@@ -33,50 +34,16 @@ import {
   checkQuestion,
   checkTuneOptions,
   checkWaitOptions,
+  checkWatchOptions,
 } from './call-options.js'
 import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
 import { composeParts, type Parts } from './compose.js'
-import { type EmbedderReport, reportEmbedder } from './embedder-report.js'
-import type { FitReport } from './fitted-leg.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
+import { QueryTools } from './query-tools.js'
 import { readQuestionFile } from './question-file.js'
-
-/** What `stats()` returns. */
-export interface RagStats {
-  readonly namespace: string
-  readonly documents: number
-  readonly chunks: number
-  /** Number of the last committed change. */
-  readonly epoch: number
-  readonly storage: { readonly id: string; readonly directory: string | undefined; readonly readOnly: boolean }
-  /** What the embedder did in this process, for all namespaces together; absent without one, or where it could not be opened. */
-  readonly embedder?: EmbedderReport
-  /** Of every cache that was used in this process, tier by tier. */
-  readonly caches: readonly CacheTierReport[]
-  readonly indexes: {
-    /** `bytes` is what the index holds in memory. */
-    readonly lexical: {
-      readonly chunks: number
-      readonly segments: number
-      readonly bytes: number
-      readonly epoch: number
-    }
-    readonly vector?: {
-      readonly kind: string
-      readonly embedder: string
-      readonly vectors: number
-      readonly segments: number
-      readonly bytes: number
-      readonly epoch: number
-    }
-    /** What an embedder that learns from the documents has learnt; absent with any other. */
-    readonly fit?: FitReport
-    /** What filters are answered from: made by the first filter, a column for each path that filters name. */
-    readonly metadata: MetadataStats
-  }
-}
+import { type RagStats, readStats } from './rag-stats.js'
 
 /** Options of `precompute()`. */
 export interface PrecomputeOptions extends QueryOptions {
@@ -88,23 +55,32 @@ export interface PrecomputeOptions extends QueryOptions {
   readonly ttlMs?: number
 }
 
+/** Options of one ingest. */
+export interface IngestCallOptions extends WaitOptions {
+  readonly onProgress?: (progress: IngestProgress) => void
+  readonly verify?: Verify
+  readonly retry?: boolean
+  readonly sync?: boolean
+}
+
 /** Carries out what the facade offers, namespace by namespace: opens the parts a call needs and hands them to its pipeline. */
 export class Engine {
   readonly #config: ResolvedConfig
   readonly #parts: Parts
   readonly #namespaces: Namespaces
   readonly #calls = new Calls(closedError)
-  readonly #recall: RecallMonitor | undefined
+  readonly #tools: QueryTools
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
     this.#config = config
     this.#parts = composeParts(config)
     this.#namespaces = new Namespaces(config, this.#parts)
-    const rate = config.recallSampleRate
-    const recall = rate > 0 ? new RecallMonitor({ rate }) : undefined
-    if (recall !== undefined) this.#parts.tracker.watch('recall', () => recall.gauges())
-    this.#recall = recall
+    this.#tools = new QueryTools({
+      config,
+      parts: this.#parts,
+      call: (name, options, task) => this.#call(name, options, task),
+    })
   }
 
   get tracker() {
@@ -114,26 +90,38 @@ export class Engine {
   ingest(
     name: string,
     inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
-    options: WaitOptions & { readonly onProgress?: (progress: IngestProgress) => void; readonly verify?: Verify },
+    options: IngestCallOptions,
   ): Promise<IngestReport> {
     checkIngestOptions(options)
+    return this.#ingest(name, inputs, options)
+  }
+
+  #ingest(
+    name: string,
+    inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
+    options: IngestCallOptions & { readonly gone?: GonePaths },
+  ): Promise<IngestReport> {
     return this.#call(name, options, async (runtime, signal) => {
       this.#refuseReadOnly(runtime)
       // Vectors of another embedder in the store are an error now, not after the work.
       if (this.#parts.embedder !== undefined) await runtime.freshen()
-      const { limits, passages, preparation, tracker } = this.#parts
+      const { enrichment: openEnrichment, limits, passages, preparation, tracker } = this.#parts
       const { fingerprint, prepare } = await preparation()
-      const { language, logger, maxTextLength, root } = this.#config
+      const enrichment = await openEnrichment()
+      const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
+      const { gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
       const urls = await this.#parts.urls?.()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
-          { language, root, exclude, signal, verify: options.verify ?? 'stamp' },
+          { language, root, exclude, signal, verify, retry, sync, ...(gone === undefined ? {} : { gone }) },
           {
             namespace: runtime.namespace,
             prepare,
-            preparation: fingerprint,
+            preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
+            enrichment: enrichment?.tools,
+            readingLimits: `${callLimits.maxFileBytes}/${callLimits.pageTimeoutMs}`,
             urls,
             passages: await passages(),
             maxTextLength,
@@ -150,7 +138,8 @@ export class Engine {
             const next = await run.next()
             if (next.done === true) return next.value
             // Awaited, so that an async function that fails ends the run as well, instead of the process.
-            await abortable(Promise.resolve(options.onProgress?.(next.value)), signal)
+            const told: unknown = options.onProgress?.(next.value)
+            if (told !== undefined) await abortable(Promise.resolve(told), signal)
           }
         } finally {
           await run.return(undefined as never) // Ended already, unless onProgress threw.
@@ -159,10 +148,37 @@ export class Engine {
     })
   }
 
+  /** Resolves when the first look at the folder is done; the watch itself goes on until it, or all of this, is closed. */
+  watch(name: string, folder: string, options: WatchOptions): Promise<FolderWatch> {
+    checkWatchOptions(folder, options)
+    return new Promise((resolveWatch, reject) => {
+      const { signal } = options
+      this.#calls
+        .run(signal === undefined ? {} : { signal }, async (signal) => {
+          const path = resolve(this.#config.root, folder)
+          const { directory } = await this.#parts.store()
+          const watch = await watchFolder(
+            path,
+            { ...options, signal },
+            {
+              ingest: (inputs, call) => this.#ingest(name, inputs, call),
+              observe: observeFolder,
+              ignores: (inside) => isLeftOutOf(path, inside, directory),
+              clock: systemClock,
+              logger: this.#config.logger,
+            },
+          )
+          resolveWatch(watch)
+          await watch.closed
+        })
+        .catch(reject) // What ends a watch that is under way is no error.
+    })
+  }
+
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
     const checked = this.#checkRetrieval(question, options)
     return this.#call(name, options, async (runtime, signal) => {
-      return (await retrieve(question, { ...checked, signal }, await this.#retrieveTools(runtime, options))).hits
+      return (await retrieve(question, { ...checked, signal }, await this.#tools.forRetrieval(runtime, options))).hits
     })
   }
 
@@ -176,7 +192,7 @@ export class Engine {
     const checked = { ...options, topK: options.topK ?? this.#config.topK }
     for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
     return this.#call(name, options, async (runtime, signal) =>
-      retrieveMany([...questions], { ...checked, signal }, await this.#retrieveTools(runtime, options)),
+      retrieveMany([...questions], { ...checked, signal }, await this.#tools.forRetrieval(runtime, options)),
     )
   }
 
@@ -185,7 +201,7 @@ export class Engine {
     checkList(questions, 'queryBatch')
     for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
     return this.#call(name, options, async (runtime, signal) => {
-      const tools = await this.#answerTools(runtime, options)
+      const tools = await this.#tools.forAnswers(runtime, options)
       const complete = this.#answerOptions(options)
       return forEachQuestion([...questions], signal, tools, (question, signal, embedded) =>
         collectAnswer(answerQuestion(question, { ...complete, signal }, { ...tools, embedded })),
@@ -201,7 +217,7 @@ export class Engine {
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
-        const tools = await this.#answerTools(runtime, options)
+        const tools = await this.#tools.forAnswers(runtime, options)
         for await (const event of answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)) {
           complete = event.type === 'metadata'
           yield event
@@ -223,7 +239,7 @@ export class Engine {
     checkQueryOptions(options)
     checkPrecomputeOptions({ concurrency, onProgress, ttlMs })
     return this.#call(name, options, async (runtime, signal) => {
-      const { answers, ...tools } = await this.#answerTools(runtime, options)
+      const { answers, ...tools } = await this.#tools.forAnswers(runtime, options)
       if (answers === undefined) {
         throw new RagError('BAD_OPTION', 'Nothing would be kept: answers are not cached.', {
           data: { option: 'cacheAnswers' },
@@ -283,10 +299,24 @@ export class Engine {
     }
   }
 
+  async *failures(name: string): AsyncGenerator<DocumentFailure, void, undefined> {
+    const runtime = await this.#namespaces.acquire(name)
+    try {
+      const pause = createPause(this.#parts.turns)
+      for (const failure of runtime.namespace.failures()) {
+        await pause()
+        yield toDocumentFailure(failure)
+        if (this.#calls.ended) throw closedError()
+      }
+    } finally {
+      this.#namespaces.release(name)
+    }
+  }
+
   tune(name: string, labelled: readonly LabelledQuestion[], options: TuneOptions): Promise<Tuned> {
     checkTuneOptions(options)
     return this.#call(name, options, async (runtime, signal) => {
-      const tools = await this.#retrieveTools(runtime, { rerank: false })
+      const tools = await this.#tools.forRetrieval(runtime, { rerank: false })
       const fuseWith = (weights: Tuned['fusion']['weights']) => catalogue.fusions.weighted({ weights })
       return tune(labelled, { ...options, signal }, { ...tools, fuseWith })
     })
@@ -301,39 +331,7 @@ export class Engine {
   }
 
   stats(name: string): Promise<RagStats> {
-    return this.#call(name, {}, async (runtime) => {
-      const { capabilities, directory, id } = await this.#parts.store()
-      // An embedder that cannot be had is no reason to say nothing of the rest.
-      await runtime.openVectors().catch((error) => {
-        this.#config.logger.warn('The embedder could not be opened.', { error: String(error) })
-      })
-      await runtime.freshenOpen()
-      const { lexical, metadata, vector } = runtime.indexes
-      const { bytes, chunks, segments } = lexical.stats()
-      return {
-        namespace: name,
-        ...runtime.namespace.counts(),
-        epoch: runtime.namespace.epoch(),
-        storage: { id, directory, readOnly: capabilities.readOnly },
-        ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
-        caches: await this.#parts.caches.report(),
-        indexes: {
-          lexical: { chunks, segments, bytes, epoch: lexical.epoch },
-          ...(vector === undefined
-            ? {}
-            : {
-                vector: {
-                  kind: vector.index.id,
-                  embedder: vector.embedder.id,
-                  ...vector.index.stats(),
-                  epoch: vector.index.epoch,
-                },
-              }),
-          ...(runtime.fitted === undefined ? {} : { fit: runtime.fitted.report() }),
-          metadata: metadata.stats(),
-        },
-      }
-    })
+    return this.#call(name, {}, (runtime) => readStats(runtime, this.#config, this.#parts))
   }
 
   warmUp(options: WaitOptions): Promise<void> {
@@ -344,7 +342,7 @@ export class Engine {
       await (await embedder?.())?.warmUp?.({ signal })
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
-      const tools = await this.#retrieveTools(runtime, {})
+      const tools = await this.#tools.forRetrieval(runtime, {})
       await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
@@ -375,56 +373,6 @@ export class Engine {
         return task(runtime, signal)
       }),
     )
-  }
-
-  async #retrieveTools(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
-    const retrieval = await results.retrieval()
-    const { name } = runtime.namespace
-    return {
-      namespace: runtime.namespace,
-      useIndexes: (task) => runtime.useIndexes(task),
-      adaptive: this.#config.fusion.kind === 'adaptive',
-      addsScores: this.#config.fusion.kind !== 'rrf',
-      freshen: () => runtime.freshen(),
-      fuse: await fuse(),
-      reranking: reranking(rerank),
-      documentWeight: this.#config.lexicalIndex.documentWeight,
-      turn: () => turns.next(),
-      recorder: tracker,
-      logger: this.#config.logger,
-      watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),
-      caching: retrieval && {
-        ...retrieval,
-        // A call of its own keeps the namespace open, and `close()` waits for it.
-        alone: (task, signal) => this.#call(name, { signal }, (_runtime, own) => task(own)),
-      },
-      now,
-    }
-  }
-
-  /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
-  #measureRecall(name: string, searched: VectorSearched): void {
-    const monitor = this.#recall
-    if (monitor?.samples(searched) !== true) return
-    const measure = () =>
-      this.#call(name, {}, (runtime, signal) =>
-        runtime.useIndexes(({ vector }) => monitor.measure(searched, vector?.index, signal)),
-      )
-    setImmediate(() => {
-      measure().catch(() => {
-        // Closed meanwhile, or an index that could not be searched: whoever asks it next is told.
-        monitor.giveUp()
-        this.#parts.tracker.count('recall.failed')
-      })
-    })
-  }
-
-  async #answerTools(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
-    const { llm, results } = this.#parts
-    const { recent, semantic } = results
-    const answers = await results.answers()
-    return { ...(await this.#retrieveTools(runtime, options)), llm, buildPrompt, answers, recent, semantic }
   }
 
   #answerOptions(options: QueryOptions) {

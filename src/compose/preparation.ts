@@ -1,8 +1,10 @@
 import type { TokenChunkerOptions } from '../chunk/token.js'
 import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import type { KeywordOptions } from '../enrich/keywords.js'
 import { sniffMediaType } from '../extract/sniff.js'
 import type { Extractor } from '../extract/types.js'
+import { enrichPrepared, type LocalEnrichment } from '../pipelines/steps/enrich-pieces.js'
 import {
   type PreparedDocument,
   type PrepareRequest,
@@ -14,8 +16,13 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { type Catalogue, catalogue } from './catalogue.js'
 
-/** How documents are read, as plain data that can cross a thread. */
+/** How documents are read, and what is added to them there, as plain data that can cross a thread. */
 export interface ReadingConfig {
+  /** Title and headings are kept out of what is embedded and indexed. */
+  readonly bare: boolean
+  readonly keywords: false | KeywordOptions
+  /** Of documents that do not tell theirs. */
+  readonly language: string
   readonly pdf: keyof Catalogue['extractors']
   readonly layout: 'clean' | 'raw'
   readonly maxChunksPerPage: number
@@ -62,9 +69,13 @@ export async function pooledPreparation(
 /** Prepares documents on this thread, with a chunker that the caller made and that cannot cross to another. */
 export async function inlinePreparation(config: ReadingConfig, chunker: Chunker): Promise<Preparation> {
   const tools = prepareTools(config, chunker)
+  const enrichment = await localEnrichment(config)
   return {
     fingerprint: await fingerprintOf(config, chunker),
-    prepare: (request, signal) => prepareDocument(request, tools, signal),
+    prepare: (request, signal) => {
+      const document = prepareDocument(request, tools, signal)
+      return enrichment === undefined ? document : enrichPrepared(document, enrichment, signal)
+    },
     close: async () => {},
   }
 }
@@ -78,6 +89,16 @@ export function prepareTools(config: ReadingConfig, chunker: Chunker): PrepareTo
     maxFileBytes: config.maxFileBytes,
     maxChunksPerPage: config.maxChunksPerPage,
   }
+}
+
+/** What is added to documents where they are prepared; `undefined` when that is nothing. */
+export async function localEnrichment({
+  bare,
+  keywords,
+  language,
+}: ReadingConfig): Promise<LocalEnrichment | undefined> {
+  if (!bare && keywords === false) return undefined
+  return { bare, language, enrichers: keywords === false ? [] : [await catalogue.enrichers.keywords(keywords)] }
 }
 
 /** The chunker that a configuration names. */
@@ -110,5 +131,10 @@ function extractorLoaders({ layout, pdf }: ReadingConfig): Readonly<Record<strin
 async function fingerprintOf(config: ReadingConfig, chunker: Chunker): Promise<string> {
   const extractors = await Promise.all(Object.values(extractorLoaders(config)).map((load) => load()))
   const fingerprints = extractors.map(({ fingerprint }) => fingerprint)
-  return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints)
+  const enrichment = await localEnrichment(config)
+  const added =
+    enrichment === undefined
+      ? []
+      : [String(enrichment.bare), ...enrichment.enrichers.map(({ fingerprint }) => fingerprint)]
+  return sha256Hex(String(config.maxChunksPerPage), chunker.fingerprint, ...fingerprints, ...added)
 }

@@ -6,6 +6,7 @@ import type { Recorder } from '../performance/types.js'
 import type { SemanticCaching, SemanticCheck } from '../pipelines/semantic.js'
 import { type AnswerCaching, type AnswerPart, decodeAnswer } from '../pipelines/steps/cached-answer.js'
 import { decodeRanking, type KeptRanking, type RetrievalCaching } from '../pipelines/steps/cached-retrieval.js'
+import { decodeDirectAnswer } from '../pipelines/steps/direct-answer.js'
 import { QuestionMemory } from '../pipelines/steps/question-memory.js'
 import { RecentAnswers } from '../pipelines/steps/recent-answers.js'
 import { createResultCache } from '../pipelines/steps/result-cache.js'
@@ -62,11 +63,19 @@ export function createResultCaching(
         storeId: (await store()).id,
         fingerprint: sha256Hex(modelFingerprint(llm), buildPrompt(samplePrompt).text),
         textOnly: llm.kind !== 'extractive',
+        ...(isRemote(config) && llm.kind === 'instance'
+          ? { direct: { recorder, results: createResultCache({ ...common, cache, decode: decodeDirectAnswer }) } }
+          : {}),
       }
     }),
     semantic: createSemanticCaching(config, { recorder, reranking }),
     recent: createRecentAnswers(config, { caches, recorder }),
   }
+}
+
+/** Whether to ask the cache takes a round trip to somebody else. */
+function isRemote({ cache }: ResolvedConfig): boolean {
+  return cache !== false && cache.kind !== 'memory' && cache.kind !== 'disk'
 }
 
 /** Answers kept as they are given: what a process is asked again and again. */

@@ -62,6 +62,19 @@ export const adapterOptions = {
   embedderFitters: {
     'latent-semantic': { dimensions: z.optional(whole(2, 1_024)), workers: z.optional(whole(1, 64)) },
   },
+  enrichers: {
+    headings: {},
+    keywords: { maxKeywords: z.optional(whole(1, 20)) },
+    summary: llmOptions(),
+    questions: { ...llmOptions(), maxQuestions: z.optional(whole(1, 10)) },
+    context: llmOptions(),
+    function: {
+      enrich: z.custom(isFunction, 'must be a function (passage, options)'),
+      fingerprint: z.optional(text),
+      local: z.optional(z.boolean()),
+    },
+    instance: { instance: z.custom(isEnricher, 'must have the method enrich(), an id and a fingerprint') },
+  },
   lexicalIndexes: {
     bm25: {
       k1: z.optional(between(0, 10)),
@@ -105,7 +118,7 @@ export const adapterOptions = {
     },
     llm: {
       ...rerankOptions(),
-      llm: z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id')),
+      llm: givenLlm(),
       mode: z.optional(z.enum(['list', 'point'])),
       maxPassageChars: z.optional(whole(50, 100_000)),
       maxPromptChars: z.optional(whole(1_000, 10_000_000)),
@@ -186,6 +199,16 @@ function cacheLimits() {
   }
 }
 
+/** A model that the caller brings along. */
+export function givenLlm() {
+  return z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id'))
+}
+
+/** Of an enricher that asks a model. */
+function llmOptions() {
+  return { llm: givenLlm(), fingerprint: z.optional(text) }
+}
+
 /** Of every reranker. */
 function rerankOptions() {
   return { candidates: z._default(whole(1, 1_000), 20) }
@@ -232,6 +255,15 @@ function isDevice(value: unknown): boolean {
 
 function isLlm(value: unknown): boolean {
   return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isEnricher(value: unknown): boolean {
+  const { fingerprint, id } = (value ?? {}) as { readonly fingerprint?: unknown; readonly id?: unknown }
+  return hasFunction(value, 'enrich') && isFilled(id) && isFilled(fingerprint)
 }
 
 function isOneDevice(value: unknown): boolean {

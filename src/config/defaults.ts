@@ -5,6 +5,7 @@ export const defaults = {
   language: 'english',
   perDocument: 3,
   maxContextChars: 4_000,
+  apiTimeoutMs: 60_000,
   cacheTtlMs: 3_600_000,
   semanticCache: { threshold: 0.96, shadow: false, maxQuestions: 2_000 },
   semanticCheck: { from: 0.9, least: 0.9 },

@@ -3,6 +3,7 @@ import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
+import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -54,6 +55,34 @@ export interface UltraFastRAGOptions {
   readonly minChunkSize?: number
   /** Chunks kept of one page; the rest cannot be found. Default 0: all. */
   readonly maxChunksPerPage?: number
+
+  /**
+   * What is added to passages before they are embedded and indexed, and never shown: one enricher or a list, by name, with options, as a
+   * function of yours, or ready-made (it stays yours to close). Default: the preset's (`'headings'`). `false`: nothing, not even title and headings. See docs/enrichment.md for what each costs and gains.
+   */
+  readonly enrich?: false | EnricherChoice | readonly EnricherChoice[]
+  /**
+   * The model that enrichers ask. Default: the option `llm`, if it is one. With the presets `production` and `research` it is enough to
+   * have passages enriched with `'context'`: one call for each, when the document is first ingested.
+   */
+  readonly enrichLlm?: LlmFunction | Llm
+  /** `true`: enrichers that ask a model or a function are left out; title, headings and keywords stay as chosen. Default: the preset's. */
+  readonly skipEnrichment?: boolean
+  /** `true`: short form of `enrich: ['headings', 'keywords']`, whatever else says. Default `false`. */
+  readonly keywordsOnly?: boolean
+  /**
+   * Calls of all enrichers at once, 1 to 1,000. Default: the preset's (5). Halved when a service says 429 or becomes slow, raised again one
+   * by one.
+   */
+  readonly maxConcurrentApiCalls?: number
+  /** Least milliseconds between the starts of two of these calls, 0 to 600,000. Default: the preset's (0). */
+  readonly apiRateLimitDelayMs?: number
+  /** Calls that start per minute, at least 1. Default: any number. */
+  readonly apiRequestsPerMinute?: number
+  /** Tokens sent and written per minute, at least 1: estimated as a third of the bytes, and 150 for an answer. Default: any number. */
+  readonly apiTokensPerMinute?: number
+  /** Milliseconds one of these calls may take, 1 to 3,600,000. Default 60,000. It is then tried again, as is what fails for a time. */
+  readonly apiTimeoutMs?: number
 
   /** What finds passages by meaning. `false`: words alone. Default: the preset's. A ready-made embedder stays the caller's to close. */
   readonly embedder?: false | EmbedderName | EmbedderOptions | Embedder
@@ -221,6 +250,64 @@ export interface TokenChunkerOptions extends ChunkSizes {
   readonly maxTokens?: number
   /** Folder with the `tokenizer.json` to count with. Default: that of the embedder, which must be `onnx` or `static` then. */
   readonly tokenizer?: string
+}
+
+/** Enrichers that can be chosen by their name alone. */
+export type EnricherName = 'headings' | Exclude<AdapterName<'enrichers'>, 'function'>
+
+/** One enricher. */
+export type EnricherChoice = EnricherName | EnricherOptions | EnrichFunction | Enricher
+
+export type EnricherOptions =
+  | HeadingsEnricherOptions
+  | KeywordsEnricherOptions
+  | LlmEnricherOptions
+  | QuestionsEnricherOptions
+  | FunctionEnricherOptions
+
+/** The title and the headings above a passage. Free. */
+export interface HeadingsEnricherOptions {
+  readonly kind: 'headings'
+}
+
+/** Keywords of the part of the document around a passage that it does not have itself, found by counting. No model. */
+export interface KeywordsEnricherOptions {
+  readonly kind: 'keywords'
+  /** Keywords of a passage at most, 1 to 20. Default 5. */
+  readonly maxKeywords?: number
+}
+
+/** Of an enricher that asks a model. */
+interface AskedOfModel {
+  /** Default: the option `enrichLlm`, else `llm`. */
+  readonly llm?: LlmFunction | Llm
+  /**
+   * Names the model and its parameters: another one enriches all documents anew. Default: that of a ready-made model, else its `id`; of a
+   * function, a hash of its source text.
+   */
+  readonly fingerprint?: string
+}
+
+/** `'summary'`: what a part of a document (some 32,000 characters) is about, with one call for each part. `'context'`: where a passage stands in its document, with one call for each passage. */
+export interface LlmEnricherOptions extends AskedOfModel {
+  readonly kind: 'summary' | 'context'
+}
+
+/** Questions that a passage answers, with one call for each passage. */
+export interface QuestionsEnricherOptions extends AskedOfModel {
+  readonly kind: 'questions'
+  /** Questions for each passage, 1 to 10. Default 3. */
+  readonly maxQuestions?: number
+}
+
+/** A function of yours that is asked about each passage. */
+export interface FunctionEnricherOptions {
+  readonly kind: 'function'
+  readonly enrich: EnrichFunction
+  /** Names what the function does: another one enriches all documents anew. Default: a hash of its source text. */
+  readonly fingerprint?: string
+  /** `true` where it computes by itself: then no limit of calls holds for it, and nothing is cached. Default `false`. */
+  readonly local?: boolean
 }
 
 export type EmbedderOptions =

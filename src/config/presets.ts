@@ -21,11 +21,14 @@ export interface Preset {
   readonly cacheAnswers: boolean
   /** Where embeddings are cached beside memory: always, and when a Redis client is given. */
   readonly embeddingCache: { readonly disk: boolean; readonly redis: boolean }
+  /** What is added to passages before they are embedded and indexed. */
   readonly enrichment: {
+    /** Title and heading path. */
     readonly headings: boolean
     readonly keywords: boolean
-    /** Uses a model when one is given. */
+    /** Asks a model for the context of each passage, where one is given for it: the option `enrichLlm`. */
     readonly llm: boolean
+    /** Asks nobody. */
     readonly skip: boolean
   }
   readonly maxConcurrentApiCalls: number
@@ -55,8 +58,8 @@ const sentences = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0, maxChunksP
 
 /**
  * The presets. They are complete even where a part they name (an embedder, a reranker, media) comes with a later version: choosing
- * one whose embedder or reranker is missing throws `UNSUPPORTED` unless that part is overridden; enrichment, media and API limits
- * take effect with the parts that use them.
+ * one whose embedder or reranker is missing throws `UNSUPPORTED` unless that part is overridden; media take effect with the parts that
+ * use them.
  */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   default: {
@@ -88,7 +91,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheQueries: true,
     cacheAnswers: true,
     embeddingCache: { disk: true, redis: false },
-    enrichment: { headings: true, keywords: true, llm: false, skip: false },
+    enrichment: { headings: true, keywords: false, llm: false, skip: false },
     maxConcurrentApiCalls: 3,
     apiRateLimitDelayMs: 200,
     cacheMaxEntries: 10_000,
@@ -154,7 +157,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheQueries: true,
     cacheAnswers: true,
     embeddingCache: { disk: false, redis: false },
-    enrichment: { headings: false, keywords: true, llm: false, skip: true },
+    enrichment: { headings: true, keywords: false, llm: false, skip: true },
     maxConcurrentApiCalls: 1,
     apiRateLimitDelayMs: 0,
     cacheMaxEntries: 10_000,

@@ -70,7 +70,7 @@ function withTopLevel(
 ): ResolvedReranker {
   switch (chosen.kind) {
     case 'llm':
-      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolved(chosen.llm) }
+      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolvedLlm(chosen.llm) }
     case 'mmr':
       return chosen
     case 'cross-encoder':
@@ -87,7 +87,8 @@ function withTopLevel(
   }
 }
 
-function toResolved(llm: NonNullable<LlmRerankOptions['llm']>): RerankingLlm {
+/** A model that the caller brought along. */
+export function toResolvedLlm(llm: NonNullable<LlmRerankOptions['llm']>): RerankingLlm {
   return typeof llm === 'function' ? { kind: 'function', generate: llm } : { kind: 'instance', instance: llm }
 }
 

@@ -25,6 +25,7 @@ import type {
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
+import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
 import {
   type AdapterNames,
@@ -48,6 +49,7 @@ export interface ResolvedConfig {
   readonly chunker: ResolvedChunker | Instance<Chunker>
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
+  readonly enrichment: ResolvedEnrichment
   readonly embedder: false | ResolvedEmbedder | Instance<Embedder>
   readonly reduction: false | Reduction
   readonly vectorIndex: VectorIndexChoice
@@ -142,6 +144,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
+    enrichment: resolveEnrichment(given, preset),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,

@@ -3,16 +3,18 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Embedder, PcaBasis } from '../embed/types.js'
+import type { Enricher } from '../enrich/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes, precision } from './adapter-options.js'
+import { adapterOptions, chunkSizes, givenLlm, precision } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import type {
   CacheOptions,
   ChunkerOptions,
   EmbedderOptions,
+  EnricherOptions,
   FusionOptions,
   HashingEmbedderOptions,
   LexicalIndexOptions,
@@ -39,6 +41,7 @@ export type AdapterNames = Readonly<
     | 'fusions'
     | 'rerankers'
     | 'llms'
+    | 'enrichers'
     | 'caches'
     | 'stores',
     Readonly<Record<string, unknown>>
@@ -62,6 +65,7 @@ type Plain = Omit<
   | 'rerank'
   | 'llm'
   | 'cache'
+  | 'enrich'
   | 'quantization'
 >
 
@@ -84,7 +88,11 @@ export interface GivenOptions extends Plain {
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
   readonly cache?: false | CacheOptions | Instance<Cache>
+  readonly enrich?: false | readonly GivenEnricher[]
 }
+
+/** An enricher in one form. */
+export type GivenEnricher = EnricherOptions | Instance<Enricher>
 
 /** A way of joining the legs, complete. */
 export type ResolvedFusion =
@@ -163,8 +171,17 @@ function separate(options: Readonly<Record<string, unknown>>): {
   for (const port of ['chunker', 'embedder', 'vectorIndex', 'lexicalIndex', 'fusion', 'rerank', 'llm', 'cache']) {
     if (typeof plain[port] === 'string') plain[port] = { kind: plain[port] }
   }
+  if (plain.enrich !== undefined && plain.enrich !== false) plain.enrich = [plain.enrich].flat().map(toEnricher)
   if (typeof plain.storage === 'string') plain.storage = { kind: 'lmdb', directory: plain.storage }
   return { plain, instances }
+}
+
+/** A short form of an enricher as it is written out; what is none is left for the schema to refuse. */
+function toEnricher(value: unknown): unknown {
+  if (typeof value === 'string') return { kind: value }
+  if (typeof value === 'function') return { kind: 'function', enrich: value }
+  const isInstance = typeof value === 'object' && value !== null && 'enrich' in value && !('kind' in value)
+  return isInstance ? { kind: 'instance', instance: value } : value
 }
 
 function isFact(adapter: object, fact: string): boolean {
@@ -223,6 +240,20 @@ function optionShape(names: AdapterNames) {
     fusion: z.optional(choice(names.fusions, adapterOptions.fusions)),
     rerank: z.optional(z.union([z.literal(false), choice(names.rerankers, adapterOptions.rerankers)])),
     llm: z.optional(choice(names.llms, adapterOptions.llms)),
+    enrich: z.optional(
+      z.union([
+        z.literal(false),
+        z.array(choice({ headings: 0, ...names.enrichers, instance: 0 }, adapterOptions.enrichers)),
+      ]),
+    ),
+    enrichLlm: givenLlm(),
+    skipEnrichment: flag,
+    keywordsOnly: flag,
+    maxConcurrentApiCalls: whole(1, 1_000),
+    apiRateLimitDelayMs: whole(0, 600_000),
+    apiRequestsPerMinute: whole(1),
+    apiTokensPerMinute: whole(1),
+    apiTimeoutMs: whole(1, 3_600_000),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
@@ -380,7 +411,10 @@ function print(value: unknown): string {
 }
 
 function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>((inner, key) => (isPlainObject(inner) ? inner[key as string] : undefined), value)
+  return path.reduce<unknown>(
+    (inner, key) => (isPlainObject(inner) || Array.isArray(inner) ? inner[key as never] : undefined),
+    value,
+  )
 }
 
 /** Keys that would have been known at a path; of a choice, those of the kind that was chosen. */
@@ -399,10 +433,16 @@ type Shape = Readonly<Record<string, unknown>>
 function shapeOf(schema: unknown, kind: unknown): Shape | undefined {
   const { def } = (schema as SchemaInside)._zod
   if (def.innerType !== undefined) return shapeOf(def.innerType, kind)
+  if (def.element !== undefined) return elementsOf(def.element)
   if (def.options === undefined) return def.shape
-  return def.options
-    .map((option) => shapeOf(option, kind))
-    .find((form) => (form?.kind as SchemaInside | undefined)?._zod.def.values?.includes(kind))
+  const forms = def.options.map((option) => shapeOf(option, kind))
+  const list = forms.find((form) => form !== undefined && '0' in form)
+  return list ?? forms.find((form) => (form?.kind as SchemaInside | undefined)?._zod.def.values?.includes(kind))
+}
+
+/** A list as the shape of its places. */
+function elementsOf(element: unknown): Shape {
+  return Object.fromEntries(Array.from({ length: 100 }, (_, place) => [place, element]))
 }
 
 /** What zod's schemas hold, as far as it is read here. */
@@ -410,6 +450,7 @@ interface SchemaInside {
   readonly _zod: {
     readonly def: {
       readonly innerType?: unknown
+      readonly element?: unknown
       readonly options?: readonly unknown[]
       readonly shape?: Shape
       readonly values?: readonly unknown[]

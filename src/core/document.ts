@@ -66,6 +66,25 @@ export interface OwnChunk {
 /** One document, in any form `ingestDocument()` takes: a path, or an object. */
 export type DocumentInput = string | Uint8Array | TextDocument | BinaryDocument | FileDocument | ChunkedDocument
 
+/** A document whose last attempt failed, as `failures()` lists it. An earlier version may be stored all the same. */
+export interface DocumentFailure {
+  readonly id: string
+  /** Path or `memory:` name that it was read from. */
+  readonly source: string
+  /** A `RagErrorCode`. */
+  readonly code: string
+  readonly message: string
+  /**
+   * Attempts in a row that failed for a reason that lies in the document, with the same file and the same options. A service that was
+   * down, a full disk or an abort are not counted.
+   */
+  readonly attempts: number
+  /** Whether `ingest()` leaves the file out until it changes, or until it is asked to try again: after three attempts. */
+  readonly quarantined: boolean
+  /** Milliseconds since 1970. */
+  readonly failedAt: number
+}
+
 /** A stored document, as `documents()` lists it. */
 export interface StoredDocument {
   readonly id: string

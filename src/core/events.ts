@@ -22,23 +22,37 @@ export type AnswerEvent =
     }
 
 /** Stages of one document's ingest, in order. */
-export type IngestStage = 'discovered' | 'prepared' | 'embedded' | 'committed' | 'unchanged' | 'removed' | 'failed'
+export type IngestStage =
+  | 'discovered'
+  | 'prepared'
+  | 'embedded'
+  | 'committed'
+  | 'unchanged'
+  | 'quarantined'
+  | 'removed'
+  | 'failed'
 
 /** What `onProgress` receives. Totals grow while inputs are still being discovered (`discovering`). */
 export interface IngestProgress {
   /** What happened last, and to which document. */
   readonly stage: IngestStage
   readonly source: string
-  /** Documents that have reached an end: committed, unchanged or failed. */
+  /** Documents that have reached an end: committed, unchanged, quarantined or failed. */
   readonly documentsDone: number
   readonly documentsTotal: number
   /** True until every input has been listed. */
   readonly discovering: boolean
   readonly failed: number
   readonly unchanged: number
+  /** Files that were left out because they had failed too often. */
+  readonly quarantined: number
+  /** Documents removed because their files are gone. */
+  readonly removed: number
   readonly chunks: number
   /** Chunks that could not be embedded so far. */
   readonly unembedded: number
+  /** Chunks that an enricher failed at so far. */
+  readonly unenriched: number
   readonly pages: number
   /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number

@@ -12,6 +12,10 @@ export interface Piece {
   readonly start: number
   readonly text: string
   readonly chunks: readonly PieceChunk[]
+  /** Lines that are embedded and indexed with every chunk and never shown, such as a summary. Absent: none. */
+  readonly above?: readonly string[]
+  /** Set when title and headings are neither embedded nor indexed with the chunks. */
+  readonly bare?: true
 }
 
 /** A chunk inside a piece. Its text is `piece.text.slice(span.start - piece.start, span.end - piece.start)`. */
@@ -22,6 +26,8 @@ export interface PieceChunk {
   readonly headings: readonly string[]
   /** The chunk's own metadata, laid over the document's. */
   readonly metadata?: Metadata
+  /** Lines that are embedded and indexed with it and never shown, such as keywords. Absent: none. */
+  readonly added?: readonly string[]
 }
 
 /** The chunk's text. */
@@ -31,20 +37,59 @@ export function pieceChunkText(piece: Piece, chunk: PieceChunk): string {
 
 /** What is embedded and indexed for a chunk: title, heading path and text, each on a line of its own. A title that is also the first heading stands once. */
 export function indexedText(title: string, headings: readonly string[], text: string): string {
+  return [...pathLines(title, headings), text].join('\n')
+}
+
+function pathLines(title: string, headings: readonly string[]): string[] {
   const path = headings[0] === title ? headings : [title, ...headings]
-  const prefix = path.filter((line) => line !== '').join('\n')
-  return prefix === '' ? text : `${prefix}\n${text}`
+  return path.filter((line) => line !== '')
+}
+
+/**
+ * The lines that a chunk shares with others and that are embedded and indexed with it: title, heading path, and what stands above the
+ * whole piece.
+ */
+export function sharedLines(title: string, piece: Piece, chunk: PieceChunk): readonly string[] {
+  const path = piece.bare === true ? [] : pathLines(title, chunk.headings)
+  return piece.above === undefined ? path : [...path, ...piece.above]
+}
+
+/** The chunk's own words as they are embedded and indexed: what was added to it, and its text. */
+export function ownText(piece: Piece, chunk: PieceChunk): string {
+  const text = pieceChunkText(piece, chunk)
+  return chunk.added === undefined ? text : [...chunk.added, text].join('\n')
+}
+
+/**
+ * What is embedded for a chunk. `maxTextLength` cuts title, headings and text together, 0 leaves them whole; what was added is bounded
+ * by itself and does not count.
+ */
+export function embeddedText(title: string, piece: Piece, chunk: PieceChunk, maxTextLength: number): string {
+  const whole = [...sharedLines(title, piece, chunk), ownText(piece, chunk)].join('\n')
+  if (maxTextLength === 0) return whole
+  const added = [...(piece.above ?? []), ...(chunk.added ?? [])].reduce((sum, line) => sum + line.length + 1, 0)
+  return whole.slice(0, maxTextLength + added)
 }
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-type ChunkRow = readonly [id: string, start: number, end: number, page: number, headings: number, metadata?: Metadata]
+type ChunkRow = readonly [
+  id: string,
+  start: number,
+  end: number,
+  page: number,
+  headings: number,
+  metadata?: Metadata | null,
+  added?: readonly string[],
+]
 interface Header {
   readonly o: number
   readonly s: number
   readonly h: readonly (readonly string[])[]
   readonly c: readonly ChunkRow[]
+  readonly a?: readonly string[]
+  readonly b?: 1
 }
 
 /** Bytes of a piece: length of the JSON header (uint32, little-endian), header, text in UTF-8. The text must be well-formed UTF-16. */
@@ -60,9 +105,17 @@ export function encodePiece(piece: Piece): Uint8Array {
     }
     const { start, end, page } = chunk.span
     const row = [chunk.id, start, end, page ?? 0, place] as const
+    if (chunk.added !== undefined) return [...row, chunk.metadata ?? null, chunk.added]
     return chunk.metadata === undefined ? row : [...row, chunk.metadata]
   })
-  const header: Header = { o: piece.firstOrdinal, s: piece.start, h: headings, c: rows }
+  const header: Header = {
+    o: piece.firstOrdinal,
+    s: piece.start,
+    h: headings,
+    c: rows,
+    ...(piece.above === undefined ? {} : { a: piece.above }),
+    ...(piece.bare === undefined ? {} : { b: 1 }),
+  }
   const json = encoder.encode(JSON.stringify(header))
   const text = encoder.encode(piece.text)
   const bytes = new Uint8Array(4 + json.length + text.length)
@@ -77,14 +130,22 @@ export function decodePiece(bytes: Uint8Array): Piece {
   const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
   const header = JSON.parse(decoder.decode(bytes.subarray(4, 4 + length))) as Header
   const chunks = header.c.map(
-    ([id, start, end, page, headings, metadata]): PieceChunk => ({
+    ([id, start, end, page, headings, metadata, added]): PieceChunk => ({
       id,
       span: page === 0 ? { start, end } : { start, end, page },
       headings: header.h[headings] ?? [],
-      ...(metadata === undefined ? {} : { metadata }),
+      ...(metadata === undefined || metadata === null ? {} : { metadata }),
+      ...(added === undefined ? {} : { added }),
     }),
   )
-  return { firstOrdinal: header.o, start: header.s, text: decoder.decode(bytes.subarray(4 + length)), chunks }
+  return {
+    firstOrdinal: header.o,
+    start: header.s,
+    text: decoder.decode(bytes.subarray(4 + length)),
+    chunks,
+    ...(header.a === undefined ? {} : { above: header.a }),
+    ...(header.b === undefined ? {} : { bare: true }),
+  }
 }
 
 const originBytes = 64

@@ -20,7 +20,7 @@ export interface UndiciResponse {
   }
 }
 
-type Connected = (error: Error | null, socket: { readonly remoteAddress?: string; destroy(): void } | null) => void
+type Connected = (error: Error | null, socket?: { readonly remoteAddress?: string; destroy(): void } | null) => void
 type Connector = (options: object, callback: Connected) => void
 
 export function loadUndici(): Promise<Undici> {
@@ -36,8 +36,13 @@ export function createGuardedAgent(undici: Undici, { isAllowed = isPublicAddress
   const connect = undici.buildConnector({ lookup: guardedLookup(isAllowed), timeout: timeoutMs })
   const guarded: Connector = (options, callback) =>
     connect(options, (error, socket) => {
-      const address = socket?.remoteAddress
-      if (socket === null || (address !== undefined && isAllowed(address))) callback(error, socket)
+      // A failed connection has no socket: undici then leaves it out.
+      if (socket === null || socket === undefined) {
+        callback(error, null)
+        return
+      }
+      const address = socket.remoteAddress
+      if (address !== undefined && isAllowed(address)) callback(error, socket)
       else {
         socket.destroy()
         callback(refusedAddress(address), null)

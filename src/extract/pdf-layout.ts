@@ -133,17 +133,22 @@ function toParagraph(rows: readonly Row[], edge: number): Passage {
     if (before === undefined) text = line
     else if (text.charCodeAt(text.length - 1) === brokenWord) text += line
     else if (endsBroken.test(text) && beginsLower.test(line)) text = `${text.slice(0, -1)}\ufffe${line}`
-    else text += (isWrapped(before, row, line, edge) ? ' ' : '\n') + line
+    else if (!isWrapped(before, row, line, edge)) text += `\n${line}`
+    else text += keptHyphen.test(text) ? line : ` ${line}`
   }
   const { size } = rows[0] as Row
   return { kind: 'text', text, size, bold: rows.every(({ bold }) => bold) }
 }
 
 const endsBroken = /\p{Ll}-$/u
+const keptHyphen = /[\p{L}\p{N}]-$/u
+/** Characters of a line that was wrapped, at least: shorter ones are lines of their own, whatever else is on the page. */
+const shortestWrapped = 16
 
 /** Whether a line ended only because the next word had no room. */
 function isWrapped(before: Row, row: Row, line: string, edge: number): boolean {
   if (bullet.test(line) || before.cells.length > 1 || row.cells.length > 1) return false
+  if (textOf(before).length < shortestWrapped) return keptHyphen.test(textOf(before))
   const width = (row.right - row.left) / Math.max(1, line.length)
   const firstWord = line.indexOf(' ') < 0 ? line.length : line.indexOf(' ')
   // A space, and the little that justification leaves.

@@ -10,7 +10,7 @@ export interface Fragment {
   /** Height of the font: ascent and descent. */
   readonly size: number
   readonly bold: boolean
-  /** Quarter turns of the text, counterclockwise: 0 to 3; -1 when it stands at another angle. */
+  /** Quarter turns of the text, clockwise: 0 to 3; -1 when it stands at another angle. */
   readonly turn: number
   /** Number of PDFium's line; fragments of one were divided here. */
   readonly line: number
@@ -21,7 +21,7 @@ export interface CharacterBoxes {
   /** Fills `box` with left, bottom, right and top (y grows upwards); false where there is none. */
   box(index: number): boolean
   readonly current: { left: number; bottom: number; right: number; top: number }
-  /** Radians, counterclockwise. */
+  /** Radians, clockwise. */
   angle(index: number): number
   isBold(index: number): boolean
 }
@@ -153,8 +153,8 @@ function boxOfWord(boxes: CharacterBoxes, first: number, last: number, turn: num
 
 /** A box in the frame of text that is turned by so many quarters, with y growing downwards. */
 function turned({ left, bottom, right, top }: CharacterBoxes['current'], turn: number) {
-  if (turn === 1) return { left: bottom, right: top, top: left, bottom: right }
+  if (turn === 3) return { left: bottom, right: top, top: left, bottom: right }
   if (turn === 2) return { left: -right, right: -left, top: bottom, bottom: top }
-  if (turn === 3) return { left: -top, right: -bottom, top: -right, bottom: -left }
+  if (turn === 1) return { left: -top, right: -bottom, top: -right, bottom: -left }
   return { left, right, top: -top, bottom: -bottom }
 }

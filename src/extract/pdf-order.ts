@@ -44,7 +44,7 @@ const fewJumps = 3
 
 /** Stretches of fragments, each to be read from its first to its last. */
 function regions(fragments: readonly Fragment[], depth = 0): (readonly Fragment[])[] {
-  const isScrambled = jumpsUp(fragments) > Math.max(fewJumps, fragments.length * 0.08)
+  const isScrambled = jumpsUp(fragments) > Math.max(Math.min(fewJumps, fragments.length >> 2), fragments.length * 0.08)
   const columns = depth < 3 ? findColumns(fragments, isScrambled) : undefined
   if (columns === undefined) return [isScrambled ? fragments.toSorted(byPlace) : fragments]
   const { left, right, spanning } = columns

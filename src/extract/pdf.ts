@@ -414,7 +414,7 @@ interface PdfiumFunctions {
   _FPDFText_GetText(textPage: number, start: number, count: number, buffer: number): number
   /** Writes left, top, right and bottom as floats, y upwards; 0 where there is no such character. */
   _FPDFText_GetLooseCharBox(textPage: number, index: number, box: number): number
-  /** Radians, counterclockwise; -1 where there is no such character. */
+  /** Radians, clockwise; -1 where there is no such character. */
   _FPDFText_GetCharAngle(textPage: number, index: number): number
   /** 100 to 900, -1 when it is not known. */
   _FPDFText_GetFontWeight(textPage: number, index: number): number

@@ -1,12 +1,15 @@
 import type { Blocks } from './blocks.js'
+import { elementsTogether } from './bound-kernel.js'
 import type { Saturation } from './saturation.js'
 
 /** Shorter lists are read whole whenever they are asked for. */
 const leastPostings = 128
 /** A list with fewer postings for each block than this is read whole, too: that costs no more than looking at every block. */
-const postingsPerBlock = 0.25
+const postingsPerBlock = 1 / 12
 /** How far the average length may move until bounds are learnt anew: they grow loose by that much. */
 const mostDrift = 1.05
+/** Bytes that bounds may take, for each byte of postings. */
+const mostShare = 0.5
 /** Blocks whose postings are found by one look-up. */
 const blocksPerSpan = 8
 
@@ -68,16 +71,26 @@ export class BlockBounds {
     const drift = known === undefined ? Number.POSITIVE_INFINITY : driftOf(known, saturation)
     if (known !== undefined && drift <= mostDrift) return drift === 1 ? known : { ...known, unit: known.unit * drift }
     const learnt = this.#learn(term, saturation)
-    if (known === undefined) this.#bytes += learnt.impacts.byteLength + learnt.spans.byteLength
-    this.#learnt.set(term, learnt)
+    this.#remember(term, learnt)
     return learnt
+  }
+
+  /** Forgets what was learnt first when it becomes too much. */
+  #remember(term: number, learnt: Learnt): void {
+    if (!this.#learnt.has(term)) this.#bytes += bytesOf(learnt)
+    this.#learnt.set(term, learnt)
+    for (const [oldest, list] of this.#learnt) {
+      if (this.#bytes <= this.#lists.postings.byteLength * mostShare || oldest === term) return
+      this.#learnt.delete(oldest)
+      this.#bytes -= bytesOf(list)
+    }
   }
 
   #learn(term: number, saturation: Saturation): Learnt {
     const { postings, starts, lengths, blocks } = this.#lists
     const end = starts[term + 1] as number
     const count = blocks.starts.length - 1
-    const impacts = new Uint8Array(count)
+    const impacts = new Uint8Array(Math.ceil(count / elementsTogether) * elementsTogether)
     const spans = new Uint32Array(Math.ceil(count / blocksPerSpan) + 1)
     let span = 0
     for (let i = starts[term] as number; i < end; i++) {
@@ -92,6 +105,10 @@ export class BlockBounds {
     const { constant, perToken } = saturation
     return { impacts, unit: 1 / 255, spans, constant, perToken }
   }
+}
+
+function bytesOf({ impacts, spans }: BoundedList): number {
+  return impacts.byteLength + spans.byteLength
 }
 
 /**

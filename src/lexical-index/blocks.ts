@@ -1,7 +1,7 @@
 import type { Segment } from './segment.js'
 
 /** Chunks of a block at most, and windows. More make bounds loose, fewer make more blocks to look at (`bench/hybrid.ts`). */
-export const unitsPerBlock = 8
+export const unitsPerBlock = 4
 
 /** Neighbouring units of a level, bounded as one. */
 export interface Blocks {
@@ -32,6 +32,17 @@ export function blocksOf(segment: Segment): SegmentBlocks {
     blocksOfSegments.set(segment, blocks)
   }
   return blocks
+}
+
+/** Bytes of the division of a segment, if it was divided. */
+export function blockBytes(segment: Segment): number {
+  const blocks = blocksOfSegments.get(segment)
+  if (blocks === undefined) return 0
+  const { chunks, windows, windowsOfChunks } = blocks
+  return [chunks.starts, chunks.of, windows.starts, windows.of, windowsOfChunks].reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  )
 }
 
 /** A block follows the bounds of windows, because a document's words go together, and its score counts for all its chunks. */

@@ -6,10 +6,12 @@ import { queryTerms } from '../text/query-terms.js'
 import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { createTurns } from '../util/yield.js'
+import { blockBytes } from './blocks.js'
+import { BoundArrays } from './bound-arrays.js'
 import { type Batch, buildSegment } from './build.js'
 import { readSnapshot, type SavedSegment, writeSnapshot } from './files.js'
+import { learntBytes } from './level.js'
 import type { MergeInput } from './merge.js'
-import { ScoreArrays } from './score-arrays.js'
 import { type Bm25Weights, searchViews } from './search.js'
 import { type Segment, viewSegment } from './segment.js'
 import type {
@@ -92,7 +94,7 @@ class Index implements Bm25Index {
   readonly #pool = new WorkerPool({ worker: 'lexical', size: 1 })
   readonly #analyzerFor = createAnalyzers()
   readonly #turns = createTurns()
-  readonly #scores = new ScoreArrays()
+  readonly #bounds = new BoundArrays()
   /** Of segments. */
   readonly #readers = new Readers()
   #epoch: number
@@ -131,10 +133,13 @@ class Index implements Bm25Index {
       documents: sum(({ documents }) => documents) - countContinued(this.#views),
       segments: this.#views.length,
       bytes:
-        this.#scores.bytes +
+        this.#bounds.bytes +
         sum(
           ({ segment, removed }) =>
-            segment.buffer.byteLength + (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
+            segment.buffer.byteLength +
+            blockBytes(segment) +
+            learntBytes(segment) +
+            (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
         ),
     }
   }
@@ -170,7 +175,7 @@ class Index implements Bm25Index {
       const terms = await queryTerms(text, await this.#queryAnalyzers(views), this.#turns)
       const { allow, alsoScore } = options
       const plan = { views, terms, topK, allow, alsoScore, k1, b, documentWeight }
-      return searchViews(plan, this.#turns, this.#scores)
+      return searchViews(plan, this.#turns, this.#bounds)
     })
   }
 
@@ -198,7 +203,7 @@ class Index implements Bm25Index {
       // Whoever called persist() was told.
     })
     this.#views = []
-    this.#scores.clear()
+    this.#bounds.clear()
     this.#files = new Map()
     this.#saved = { epoch: 0, views: [] }
   }

@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { decodePiece, type Piece, pieceChunkText } from '../core/piece.js'
+import { decodePiece, ownText, type Piece, sharedLines } from '../core/piece.js'
 import type { Analyzer } from '../text/analyzer.js'
 import { type Segment, writeSegment } from './segment.js'
 import type { LexicalDocumentPart } from './types.js'
@@ -127,7 +127,7 @@ class SegmentBuilder {
   readonly #windowPostings = new Postings()
   #analyzer: Analyzer | undefined
   #title = ''
-  /** Title and headings by line, analysed: they repeat from chunk to chunk. */
+  /** Title, headings and summaries by line, analysed: they repeat from chunk to chunk. */
   readonly #lines = new Map<string, AnalysedText>()
   readonly #linesOfWindow = new Set<string>()
   #windowLength = 0
@@ -146,7 +146,8 @@ class SegmentBuilder {
 
   addPiece(piece: Piece): void {
     piece.chunks.forEach((chunk, i) => {
-      this.#addChunk(piece.firstOrdinal + i, chunk.headings, this.#analyse(pieceChunkText(piece, chunk)))
+      const lines = sharedLines(this.#title, piece, chunk)
+      this.#addChunk(piece.firstOrdinal + i, lines, this.#analyse(ownText(piece, chunk)))
     })
   }
 
@@ -175,11 +176,11 @@ class SegmentBuilder {
     })
   }
 
-  #addChunk(ordinal: number, headings: readonly string[], text: AnalysedText): void {
+  #addChunk(ordinal: number, lines: readonly string[], text: AnalysedText): void {
     if (!this.#windowOpen) this.#beginWindow()
     let { length } = text
-    // The lines of `indexedText`: a title that is also the first heading stands once. The window counts each line once.
-    for (const line of headings[0] === this.#title ? headings : [this.#title, ...headings]) {
+    // The window counts each line once.
+    for (const line of lines) {
       const analysed = this.#analyseLine(line)
       length += analysed.length
       for (const term of analysed.terms) this.#chunkPostings.count(term)

@@ -1,5 +1,6 @@
 import { BlockBounds, type BoundedList, type BoundedLists, spanEndOf, spanOf } from './block-bounds.js'
 import { blocksOf } from './blocks.js'
+import type { BoundArithmetic } from './bound-kernel.js'
 import type { Saturation } from './saturation.js'
 import type { Segment } from './segment.js'
 import { hasBit, type SegmentView } from './view.js'
@@ -50,9 +51,10 @@ export class Level {
 
   /**
    * Adds up, by view and block, what a unit of the block scores at most, into arrays of zeros. Rounding is allowed for: a sum of n float32 is
-   * wrong by less than n steps of 2^-24 of it, that of the bounds and that of the score. Yields the work done, in postings.
+   * wrong by less than n steps of 2^-24 of it, that of the bounds and that of the score; the rest of the margin is for those who combine bounds. Yields the work
+   * done, in postings.
    */
-  *addBounds(bounds: readonly Float32Array[]): Generator<number> {
+  *addBounds(bounds: readonly Float32Array[], arithmetic: BoundArithmetic): Generator<number> {
     const margin = 1 + (this.terms + 4) * 2 ** -22
     for (const [view, units] of this.units.entries()) {
       const { from, to, places, bounded } = this.#lists[view] as TermLists
@@ -69,9 +71,8 @@ export class Level {
           this.#addPostings(units, { start, end, scale, bounds: own })
           yield end - start
         } else {
-          for (let block = 0; block < list.impacts.length; block += elementsPerStep)
-            addImpacts(own, list.impacts, scale * list.unit, block)
-          yield (isNew ? end - start : 0) + (list.impacts.length >>> 1)
+          arithmetic.add(own, list.impacts, scale * list.unit)
+          yield (isNew ? end - start : 0) + (own.length >>> 2)
         }
       }
     }
@@ -158,18 +159,6 @@ function listsOf(starts: Uint32Array, terms: readonly LevelTerm[], view: number)
   }
 }
 
-/**
- * Elements that are added by one call. V8 compiles a function that is called often as a whole; one long loop it replaces while that runs, and then,
- * in Node 20, leaves the replacement at the end of each loop for the interpreter: ten times slower.
- */
-const elementsPerStep = 4_096
-
-function addImpacts(bounds: Float32Array, impacts: Uint8Array, scale: number, from: number): void {
-  const to = Math.min(impacts.length, from + elementsPerStep)
-  for (let block = from; block < to; block++)
-    bounds[block] = (bounds[block] as number) + scale * (impacts[block] as number)
-}
-
 const unitsOfViews: Record<LevelName, WeakMap<SegmentView, Units>> = { chunks: new WeakMap(), windows: new WeakMap() }
 const boundsOfSegments: Record<LevelName, WeakMap<Segment, BlockBounds>> = {
   chunks: new WeakMap(),
@@ -190,6 +179,11 @@ export function unitsOf(view: SegmentView, level: LevelName): Units {
   })
 }
 
+/** Bytes of what searches have learnt of a segment. */
+export function learntBytes(segment: Segment): number {
+  return (boundsOfSegments.chunks.get(segment)?.bytes ?? 0) + (boundsOfSegments.windows.get(segment)?.bytes ?? 0)
+}
+
 function known<Key extends object, Value>(values: WeakMap<Key, Value>, key: Key, make: () => Value): Value {
   let value = values.get(key)
   if (value === undefined) {
@@ -199,14 +193,18 @@ function known<Key extends object, Value>(values: WeakMap<Key, Value>, key: Key,
   return value
 }
 
+/** Postings that are gone through faster than they are halved. */
+const nearEnough = 16
+
 /** The first posting of `[from, to)` that is not before a place. */
 function bisect(postings: Uint32Array, from: number, to: number, place: number): number {
   let low = from
   let high = to
-  while (low < high) {
+  while (low + nearEnough < high) {
     const middle = (low + high) >>> 1
     if ((postings[middle] as number) >>> 8 < place) low = middle + 1
     else high = middle
   }
+  while (low < high && (postings[low] as number) >>> 8 < place) low++
   return low
 }

@@ -1,14 +1,14 @@
 import type { RangeSet } from '../core/range-set.js'
 import type { Turns } from '../util/yield.js'
 import { blocksOf } from './blocks.js'
+import type { BoundArrays, LentArrays } from './bound-arrays.js'
 import { DocumentScores, joinScattered } from './documents.js'
 import { greatestScore } from './greatest.js'
 import { Level } from './level.js'
 import { Pace } from './pace.js'
-import type { ScoreArrays } from './score-arrays.js'
 import { scoreNumbers } from './score-numbers.js'
 import { type Scales, selectBest } from './select.js'
-import type { LexicalResult } from './types.js'
+import type { LexicalResult, LexicalSearchOptions } from './types.js'
 import type { SegmentView } from './view.js'
 import { weighTerms } from './weigh-terms.js'
 
@@ -25,7 +25,7 @@ export interface SearchPlan extends Bm25Weights {
   readonly terms: ReadonlyMap<string, number>
   readonly topK: number
   readonly allow: RangeSet | undefined
-  readonly alsoScore?: (() => Promise<readonly number[]>) | undefined
+  readonly alsoScore?: LexicalSearchOptions['alsoScore'] | undefined
 }
 
 /**
@@ -36,7 +36,7 @@ export interface SearchPlan extends Bm25Weights {
  * Exact, but few chunks are scored: what those of a block can score at most is added up first, term by term, and only the blocks that may hold one of the
  * best are looked into.
  */
-export async function searchViews(plan: SearchPlan, turns: Turns, arrays: ScoreArrays): Promise<LexicalResult> {
+export async function searchViews(plan: SearchPlan, turns: Turns, arrays: BoundArrays): Promise<LexicalResult> {
   const { views } = plan
   const pace = new Pace(turns)
   const weighed = await weighTerms(plan, pace)
@@ -44,16 +44,12 @@ export async function searchViews(plan: SearchPlan, turns: Turns, arrays: ScoreA
   const windows = weighed.windows && new Level(weighed.windows)
   const levels: Levels = { chunks, windows, documents: windows && new DocumentScores(views, windows, pace) }
   const sizes = (level: 'chunks' | 'windows') => views.map((view) => blocksOf(view.segment)[level].starts.length - 1)
-  const { matches, scales } = await arrays.while([...sizes('chunks'), ...sizes('windows')], (bounds) =>
-    rank(
-      plan,
-      { ...levels, chunkBounds: bounds.slice(0, views.length), windowBounds: bounds.slice(views.length) },
-      pace,
-    ),
+  const { matches, scales } = await arrays.while([...sizes('chunks'), ...sizes('windows')], (lent) =>
+    rank(plan, { ...levels, lent }, pace),
   )
   const result = { matches, terms: weighed.known }
   if (plan.alsoScore === undefined) return result
-  const numbers = await plan.alsoScore()
+  const numbers = await plan.alsoScore(matches)
   return { ...result, also: await scoreNumbers(numbers, { ...levels, views, scales }, pace) }
 }
 
@@ -64,24 +60,33 @@ interface Levels {
   readonly documents: DocumentScores | undefined
 }
 
-/** Arrays of zeros, by view and block. */
-interface Bounds {
-  readonly chunkBounds: readonly Float32Array[]
-  readonly windowBounds: readonly Float32Array[]
+async function rank(plan: SearchPlan, levels: Levels & { readonly lent: LentArrays }, pace: Pace) {
+  const { views, documentWeight } = plan
+  const { chunks, windows, documents, lent } = levels
+  const { arithmetic } = lent
+  const bounds = lent.arrays.slice(0, views.length)
+  const windowBounds = lent.arrays.slice(views.length)
+  const chunk = reciprocal(await greatestOf(chunks, { arrays: bounds, arithmetic }, pace))
+  const window =
+    windows === undefined ? 0 : reciprocal(await greatestOf(windows, { arrays: windowBounds, arithmetic }, pace))
+  const scales: Scales = { chunk, window: documentWeight * window }
+  joinScattered(views, windowBounds)
+  for (const [view, { segment }] of views.entries()) {
+    const own = bounds[view] as Float32Array
+    const others = windowBounds[view] as Float32Array
+    const places = blocksOf(segment).windowsOfChunks
+    arithmetic.combine(own, { others, places, scale: scales.chunk, otherScale: scales.window })
+    if (pace.spend(own.length)) await pace.turn()
+  }
+  return {
+    matches: await selectBest({ ...plan, chunks, documents, scales, bounds, windowBounds, arithmetic }, pace),
+    scales,
+  }
 }
 
-async function rank(plan: SearchPlan, levels: Levels & Bounds, pace: Pace) {
-  const { chunks, windows, chunkBounds, windowBounds } = levels
-  const chunk = reciprocal(await greatestOf(chunks, chunkBounds, pace))
-  const window = windows === undefined ? 0 : reciprocal(await greatestOf(windows, windowBounds, pace))
-  const scales: Scales = { chunk, window: plan.documentWeight * window }
-  joinScattered(plan.views, windowBounds)
-  return { matches: await selectBest({ ...plan, ...levels, scales }, pace), scales }
-}
-
-async function greatestOf(level: Level, bounds: readonly Float32Array[], pace: Pace): Promise<number> {
-  for (const work of level.addBounds(bounds)) if (pace.spend(work)) await pace.turn()
-  return greatestScore(level, bounds, pace)
+async function greatestOf(level: Level, lent: LentArrays, pace: Pace): Promise<number> {
+  for (const work of level.addBounds(lent.arrays, lent.arithmetic)) if (pace.spend(work)) await pace.turn()
+  return greatestScore(level, lent, pace)
 }
 
 function reciprocal(value: number): number {

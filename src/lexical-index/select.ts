@@ -2,6 +2,7 @@ import type { RangeSet } from '../core/range-set.js'
 import { TopK } from '../util/top-k.js'
 import { BlockScan } from './block-scan.js'
 import { blocksOf, unitsPerBlock } from './blocks.js'
+import type { BoundArithmetic } from './bound-kernel.js'
 import { DocumentCursor } from './document-cursor.js'
 import { costOfLookingUp, type DocumentScores } from './documents.js'
 import type { Level } from './level.js'
@@ -24,8 +25,10 @@ export interface Selection {
   /** Absent when documents do not count. */
   readonly documents: DocumentScores | undefined
   readonly scales: Scales
-  /** What a unit of a block scores at most, by view and block; zeros for documents that do not count. */
-  readonly chunkBounds: readonly Float32Array[]
+  /** By view and block of chunks: what a chunk scores at most, its document's score included; 0 where none holds a term. */
+  readonly bounds: readonly Float32Array[]
+  readonly arithmetic: BoundArithmetic
+  /** By view and block of windows: what a window scores at most, not scaled; zeros when documents do not count. */
   readonly windowBounds: readonly Float32Array[]
 }
 
@@ -61,7 +64,7 @@ async function promisingBlocks(selection: Selection, pace: Pace): Promise<readon
       block < scan.count;
       block = scan.next(block + 1, highest.threshold)
     )
-      highest.push(scan.boundOf(block), view * blocksPerView + block)
+      highest.push(selection.bounds[view]?.[block] as number, view * blocksPerView + block)
     if (pace.spend(scan.count)) await pace.turn()
   }
   for (const { number } of highest.drain()) blocks[Math.floor(number / blocksPerView)]?.push(number % blocksPerView)
@@ -91,17 +94,17 @@ interface Offering {
 async function offerBlocks(selection: Selection, { view, blocks, best }: Offering, pace: Pace): Promise<void> {
   const { chunks, documents, scales, allow } = selection
   const { segment } = selection.views[view] as SegmentView
-  const { starts } = blocksOf(segment).chunks
-  const scan = scanOf(selection, view)
+  const { chunks: blocksOfChunks, windowsOfChunks } = blocksOf(segment)
+  const windowBounds = selection.windowBounds[view] as Float32Array
   const cursor = new DocumentCursor(segment)
   const allowed = cursorOf(allow, segment)
   const scores = new Float32Array(unitsPerBlock)
   for (const block of blocks) {
-    const start = starts[block] as number
-    const end = starts[block + 1] as number
+    const start = blocksOfChunks.starts[block] as number
+    const end = blocksOfChunks.starts[block + 1] as number
     const greatest = chunks.score(view, start, end, scores)
     if (pace.spend(chunks.terms * costOfLookingUp)) await pace.turn()
-    const documentBound = scan.documentBoundOf(block)
+    const documentBound = (windowBounds[windowsOfChunks[block] as number] as number) * scales.window
     if (greatest * scales.chunk + documentBound < best.threshold) continue
     let document = -1
     let documentScore = 0
@@ -120,14 +123,9 @@ async function offerBlocks(selection: Selection, { view, blocks, best }: Offerin
   }
 }
 
-function scanOf({ views, chunkBounds, windowBounds, scales, allow }: Selection, view: number): BlockScan {
+function scanOf({ views, bounds, arithmetic, allow }: Selection, view: number): BlockScan {
   const { segment } = views[view] as SegmentView
-  return new BlockScan(segment, {
-    chunkBounds: chunkBounds[view] as Float32Array,
-    windowBounds: windowBounds[view] as Float32Array,
-    scales,
-    allow: cursorOf(allow, segment),
-  })
+  return new BlockScan(segment, { bounds: bounds[view] as Float32Array, arithmetic, allow: cursorOf(allow, segment) })
 }
 
 function cursorOf(allow: RangeSet | undefined, segment: SegmentView['segment']): RangeCursor | undefined {

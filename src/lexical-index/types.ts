@@ -60,10 +60,10 @@ export interface LexicalSearchOptions {
   /** Weight λ of the document's score beside the chunk's. Default 0.5; 0 ranks by chunks alone. */
   readonly documentWeight?: number
   /**
-   * Numbers whose scores are wanted too, however many are better. Asked once, when the best are known, so that another search can tell them
-   * meanwhile; all is of one epoch. When it rejects, so does the search.
+   * Numbers whose scores are wanted too, however many are better. Asked once, told the best when they are known, so that another search can
+   * tell them meanwhile; all is of one epoch. When it rejects, so does the search.
    */
-  readonly alsoScore?: () => Promise<readonly number[]>
+  readonly alsoScore?: (matches: readonly LexicalMatch[]) => Promise<readonly number[]>
 }
 
 export interface LexicalMatch {

@@ -53,3 +53,12 @@ export interface PromptTerm {
   readonly idf: number
   readonly documentFrequency: number
 }
+
+/** Makes what a model is told of a question and sources; `llm/prompt.ts` has the one of the library, which fences what documents say. */
+export type BuildPrompt = (parts: {
+  readonly question: string
+  readonly sources: readonly PromptSource[]
+  readonly terms: readonly []
+  /** In the place of the instructions for answering. */
+  readonly system: string
+}) => Prompt

@@ -22,6 +22,7 @@ import {
   writeAnswer,
 } from './steps/cached-answer.js'
 import type { CitedPart } from './steps/cite.js'
+import { askAhead } from './steps/direct-answer.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
@@ -72,6 +73,7 @@ export async function* answerQuestion(
     return
   }
 
+  const ahead = recentlyAsked === undefined ? undefined : await askAhead(recentlyAsked, tools)
   let startReranking = () => {}
   const reranking = new Promise<'begins'>((resolve) => {
     startReranking = () => resolve('begins')
@@ -105,6 +107,7 @@ export async function* answerQuestion(
         return model
       },
       now: tools.now,
+      ahead,
       onLookup: (found) => {
         progress.answer = found === undefined ? 'miss' : 'hit'
         progress.kept = found

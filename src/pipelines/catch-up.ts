@@ -115,15 +115,12 @@ async function applyToVector(
   { index, embedder }: VectorLeg,
   signal?: AbortSignal,
 ): Promise<void> {
-  const fitted = isFitted(embedder) ? embedder : undefined
-  if (fitted === undefined) for (const document of changes.added) checkFingerprint(document, embedder)
   const update = index.update()
   try {
     update.remove(fromNothing ? everything : changes.removed)
-    const added =
-      fitted === undefined
-        ? storedVectors(namespace, changes.added)
-        : embeddedVectors(namespace, changes.added, fitted, signal)
+    const added = isFitted(embedder)
+      ? embeddedVectors(namespace, changes.added, embedder, signal)
+      : storedVectors(namespace, changes.added, embedder)
     for await (const { firstNumber, vectors } of added) {
       const rows = nonZeroRows(vectors, index.dimensions)
       await update.add(
@@ -149,10 +146,17 @@ interface Vectors {
   readonly vectors: Float32Array
 }
 
-function* storedVectors(namespace: StoreNamespace, documents: readonly DocumentRecord[]): Generator<Vectors> {
+async function* storedVectors(
+  namespace: StoreNamespace,
+  documents: Iterable<DocumentRecord>,
+  embedder: Embedder,
+): AsyncGenerator<Vectors> {
+  const turns = createTurns()
   for (const document of documents) {
+    checkFingerprint(document, embedder)
     for (const { firstOrdinal, vectors } of namespace.vectors(document)) {
       yield { firstNumber: document.base + firstOrdinal, vectors }
+      await turns.next()
     }
   }
 }
@@ -165,7 +169,7 @@ const embeddingsAhead = 3
 /** Reads documents and has them embedded, several calls ahead of who takes the vectors. */
 async function* embeddedVectors(
   namespace: StoreNamespace,
-  documents: readonly DocumentRecord[],
+  documents: Iterable<DocumentRecord>,
   embedder: FittedEmbedder,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Vectors> {
@@ -193,7 +197,7 @@ interface NumberedPart {
 }
 
 /** Parts of documents, of {@link batchBytes} together: a call for each small document would cost more than its work. */
-function* groupsOf(namespace: StoreNamespace, documents: readonly DocumentRecord[]): Generator<NumberedPart[]> {
+function* groupsOf(namespace: StoreNamespace, documents: Iterable<DocumentRecord>): Generator<NumberedPart[]> {
   let group: NumberedPart[] = []
   let bytes = 0
   for (const document of documents) {

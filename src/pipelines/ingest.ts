@@ -1,5 +1,5 @@
-import type { DocumentInput } from '../core/document.js'
-import { RagError, type RagErrorCode } from '../core/errors.js'
+import type { DocumentFailure, DocumentInput } from '../core/document.js'
+import { RagError } from '../core/errors.js'
 import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { UrlReader } from '../extract/types.js'
@@ -9,12 +9,14 @@ import { Gate } from '../util/gate.js'
 import { readAhead } from '../util/read-ahead.js'
 import { runMany } from '../util/run-many.js'
 import { asRagError } from './steps/as-rag-error.js'
+import { endsRun } from './steps/attempts.js'
 import { type Discovered, discover } from './steps/discover.js'
 import { fetchUrl } from './steps/fetch-url.js'
 import { inOrder, type LastWrites } from './steps/in-order.js'
 import { documentGate } from './steps/limits.js'
 import type { PassageEmbedder } from './steps/passage-embedder.js'
 import { planDocument } from './steps/plan-document.js'
+import { removeVanished } from './steps/remove-vanished.js'
 import { Tally } from './steps/tally.js'
 import {
   type DocumentOutcome,
@@ -30,11 +32,15 @@ export interface IngestReport {
   readonly documents: number
   /** Documents whose content and pipeline were the same as before: nothing was done. */
   readonly unchanged: number
-  /** Always 0: `ingest()` itself removes nothing, not even a document whose file is gone. See `remove()`. */
+  /** Documents removed because their files are gone: 0 without `sync`. */
   readonly removed: number
+  /** Whether `sync` looked for files that are gone: not when something could not be listed. Absent without `sync`. */
+  readonly synced?: boolean
   /** Chunks of the committed documents. */
   readonly chunks: number
   readonly failed: readonly IngestFailure[]
+  /** Files that were left out, as they have failed three times and are still the same. `retry` tries them again. */
+  readonly quarantined: readonly DocumentFailure[]
   /**
    * Chunks that are stored without a vector because they could not be embedded: they are found by their words alone. Those whose
    * reason may pass are tried again when their document is ingested again. Chunks without any words are not among them.
@@ -42,6 +48,13 @@ export interface IngestReport {
   readonly unembedded: number
   /** The documents these chunks are of, at most 100. */
   readonly embeddingFailures: readonly EmbeddingFailure[]
+  /**
+   * Chunks that are stored without something that an enricher was to add, because it failed. It is asked again, about these alone, when
+   * their document is ingested again.
+   */
+  readonly unenriched: number
+  /** The documents these chunks are of, at most 100. */
+  readonly enrichmentFailures: readonly EnrichmentFailure[]
   readonly durationMs: number
 }
 
@@ -61,6 +74,15 @@ export interface EmbeddingFailure {
   readonly error: RagError
 }
 
+/** A document that was stored with chunks that an enricher failed at. */
+export interface EnrichmentFailure {
+  readonly source: string
+  /** How many of its chunks. */
+  readonly chunks: number
+  /** Why the first of them misses something. */
+  readonly error: RagError
+}
+
 export interface IngestOptions {
   readonly signal?: AbortSignal
   /** Language of documents that do not tell theirs. */
@@ -71,6 +93,18 @@ export interface IngestOptions {
   readonly exclude: string | undefined
   /** Default `'stamp'`. */
   readonly verify?: Verify
+  /** Whether files that have failed too often are tried again. Default `false`. */
+  readonly retry?: boolean
+  /** Whether documents of files that are gone from the folders among the inputs are removed at the end. Default `false`. */
+  readonly sync?: boolean
+  /** Absolute paths, of files or folders, whose documents are removed at the end where they are gone. */
+  readonly gone?: GonePaths
+}
+
+/** Paths that somebody has seen vanish, and the folder that must be there all the same. */
+export interface GonePaths {
+  readonly paths: readonly string[]
+  readonly folder: string
 }
 
 /** What the pipeline works with; `compose` provides it. Concurrent ingests share its limits. */
@@ -89,13 +123,10 @@ export interface IngestTools extends WriteDocumentTools {
 const maxHeldBytes = 64 << 20
 /** Bytes of inputs that discovery may be ahead. */
 const discoverAheadBytes = 4 << 20
-/** Failures that are not about one document: they end the whole run. */
-const fatal: ReadonlySet<RagErrorCode> = new Set(['CLOSED', 'READ_ONLY', 'STORAGE_FULL', 'FINGERPRINT', 'DEADLINE'])
-
 /**
  * Ingests documents: discover, prepare (extract and chunk), embed, commit, several at once. Yields progress; returns the report.
  * A document that fails becomes an entry of `failed`. An abort, or a failure of the store or the embedder itself, throws; what was
- * committed stays.
+ * committed stays. With `sync`, what vanished is removed at the end.
  */
 export async function* ingestDocuments(
   inputs: Iterable<DocumentInput> | AsyncIterable<DocumentInput>,
@@ -106,8 +137,10 @@ export async function* ingestDocuments(
   const { signal } = run
   const tally = new Tally(tools.now)
   const progress = new Channel<IngestProgress>()
+  const folders: string[] = []
+  const onFolder = (folder: string) => void folders.push(folder)
   const found = readAhead(
-    countDiscovered(discover(inputs, { root: options.root, exclude: options.exclude, signal }), tally),
+    countDiscovered(discover(inputs, { root: options.root, exclude: options.exclude, signal, onFolder }), tally),
     { capacity: discoverAheadBytes, weigh },
   )
   const finished = runMany(
@@ -120,14 +153,41 @@ export async function* ingestDocuments(
   )
   try {
     yield* progress
+    yield* removeGone({ ...options, folders, signal }, tally, tools)
   } finally {
     run.abort(new RagError('CLOSED', 'The ingest was abandoned.'))
     await finished
     run.dispose()
   }
   const report = tally.report()
-  warnOfUnembedded(report, tools.logger)
+  warn(report, tools.logger)
   return report
+}
+
+/** Removes the documents whose files are gone, once, when everything else is done: a file that was renamed is never missing. */
+async function* removeGone(
+  options: Pick<IngestOptions, 'gone' | 'root' | 'sync'> & {
+    readonly folders: readonly string[]
+    readonly signal: AbortSignal
+  },
+  tally: Tally,
+  { committed, logger, namespace }: IngestTools,
+): AsyncGenerator<IngestProgress> {
+  const { folders, gone, root, signal, sync = false } = options
+  const scope = { namespace, root, signal }
+  const removals = []
+  if (gone !== undefined) removals.push(removeVanished(gone.paths, { ...scope, folder: gone.folder }))
+  if (sync) {
+    tally.synced = tally.complete
+    if (tally.complete) removals.push(...folders.map((folder) => removeVanished([folder], { ...scope, folder })))
+    else logger.warn('Nothing was removed: a file that could not be listed looks like one that is gone.')
+  }
+  for (const removal of removals) {
+    for await (const ids of removal) {
+      committed()
+      for (const id of ids) yield tally.remove(id)
+    }
+  }
 }
 
 /** Lets inputs in, neither too many at once nor too many bytes of them. */
@@ -148,7 +208,7 @@ function admission(passages: PassageEmbedder | undefined, signal: AbortSignal) {
 /** One document from end to end. Rejects only for what ends the whole run. */
 async function ingestOne(
   item: Discovered,
-  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun' | 'verify'>,
+  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun' | 'verify' | 'retry'>,
   tools: IngestTools,
 ): Promise<DocumentOutcome> {
   const { source } = item
@@ -164,7 +224,7 @@ async function ingestOne(
     )
   } catch (error) {
     signal.throwIfAborted()
-    if (RagError.isInstance(error) && fatal.has(error.code)) throw error
+    if (endsRun(error)) throw error
     recorder.count('ingest.failed')
     return { stage: 'failed', source, error: asRagError(error, source) }
   }
@@ -185,19 +245,18 @@ function weigh(item: Discovered): number {
 }
 
 /** What a number in a report does not tell an operator who reads no reports. */
-function warnOfUnembedded({ embeddingFailures, unembedded }: IngestReport, logger: Logger): void {
-  const first = embeddingFailures[0]
-  if (first === undefined) return
-  logger.warn(`${unembedded} chunks were not embedded: they are found by their words alone.`, {
-    chunks: unembedded,
-    code: first.error.code,
-    reason: first.error.message,
-  })
+function warn({ embeddingFailures, enrichmentFailures, unembedded, unenriched }: IngestReport, logger: Logger): void {
+  const tell = (message: string, chunks: number, first: EmbeddingFailure | undefined): void => {
+    if (first !== undefined) logger.warn(message, { chunks, code: first.error.code, reason: first.error.message })
+  }
+  tell(`${unembedded} chunks were not embedded: they are found by their words alone.`, unembedded, embeddingFailures[0])
+  tell(`${unenriched} chunks were not enriched: they are found by their text alone.`, unenriched, enrichmentFailures[0])
 }
 
 async function* countDiscovered(items: AsyncIterable<Discovered>, tally: Tally): AsyncGenerator<Discovered> {
   for await (const item of items) {
     tally.total++
+    if (item.kind === 'failed') tally.complete = false
     yield item
   }
   tally.discovering = false

@@ -1,5 +1,6 @@
 import { RagError } from '../core/errors.js'
-import { followSignal } from '../util/abort.js'
+import { abortableValues } from '../util/abort.js'
+import { inLanes } from '../util/in-lanes.js'
 import { type AnswerOptions, type AnswerTools, answerQuestion, collectAnswer } from './answer.js'
 
 /** What `precompute()` did. */
@@ -43,54 +44,33 @@ export async function precompute(
   const began = tools.now()
   const done = { questions: 0, computed: 0, cached: 0, unanswered: 0 }
   const failed: { readonly place: number; readonly error: unknown }[] = []
-  const own = followSignal(options.signal)
-  const iterator = Symbol.asyncIterator in questions ? questions[Symbol.asyncIterator]() : questions[Symbol.iterator]()
-  let taken = 0
-  // One at a time, though lanes ask together: a generator gives its values in order.
-  let reading: Promise<unknown> = Promise.resolve()
-  const take = (): Promise<{ readonly question: string; readonly place: number } | undefined> => {
-    const next = reading.then(async () => {
-      for (;;) {
-        own.signal.throwIfAborted()
-        const { done: ended, value } = await iterator.next()
-        if (ended === true) return undefined
-        if (typeof value !== 'string') throw new RagError('BAD_INPUT', 'precompute() takes questions as texts.')
-        if (value.trim() !== '') return { question: value.trim(), place: taken++ }
-      }
-    })
-    reading = next.catch(() => {})
-    return next
-  }
-
-  const answer = async (question: string, place: number): Promise<void> => {
+  await inLanes(numbered(questions, options.signal), { lanes, signal: options.signal }, async (next, signal) => {
     try {
-      const { cache, outcome } = await collectAnswer(
-        answerQuestion(question, { ...options, signal: own.signal }, tools),
-      )
+      const { cache, outcome } = await collectAnswer(answerQuestion(next.question, { ...options, signal }, tools))
       if (cache.answer === 'hit') done.cached++
       else done.computed++
       if (outcome === 'no-answer') done.unanswered++
     } catch (error) {
-      own.signal.throwIfAborted()
+      signal.throwIfAborted()
       if (RagError.isInstance(error) && final.has(error.code)) throw error
-      failed.push({ place, error })
+      failed.push({ place: next.place, error })
     }
     done.questions++
     await onProgress?.({ ...done, failed: failed.length, elapsedMs: tools.now() - began })
-  }
-
-  const lane = async (): Promise<void> => {
-    for (let next = await take(); next !== undefined; next = await take()) await answer(next.question, next.place)
-  }
-  try {
-    await Promise.all(Array.from({ length: lanes }, lane))
-  } catch (error) {
-    own.abort(error)
-    throw error
-  } finally {
-    own.dispose()
-    await iterator.return?.()
-  }
+  })
   failed.sort((a, b) => a.place - b.place)
   return { ...done, failed, durationMs: tools.now() - began }
+}
+
+/** Questions by their places; blank ones do not count. */
+async function* numbered(
+  questions: Iterable<string> | AsyncIterable<string>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly question: string; readonly place: number }, void, undefined> {
+  let place = 0
+  for await (const value of abortableValues(questions, signal)) {
+    if (typeof value !== 'string') throw new RagError('BAD_INPUT', 'precompute() takes questions as texts.')
+    const question = value.trim()
+    if (question !== '') yield { question, place: place++ }
+  }
 }

@@ -1,3 +1,4 @@
+export { type BullmqQueueOptions, createBullmqQueue } from './bullmq.js'
 export { createInProcessQueue, type InProcessQueueOptions } from './in-process.js'
 export type {
   ActiveJob,
@@ -16,4 +17,4 @@ export type {
   JobStatus,
   ProcessOptions,
 } from './types.js'
-export { createWorker, type QueueWorker, type WorkerOptions } from './worker.js'
+export { createWorker, type QueueWorker, type WorkedJob, type WorkerOptions, type WorkerRag } from './worker.js'

@@ -2,10 +2,6 @@
 export class Listeners<Event> {
   readonly #listeners = new Set<(event: Event) => void>()
 
-  get size(): number {
-    return this.#listeners.size
-  }
-
   /** Returns what removes it again. */
   add(listener: (event: Event) => void): () => void {
     // Wrapped, so that one function that is added twice is two listeners.

@@ -2,22 +2,38 @@ import { RagError, type RagErrorCode } from '../core/errors.js'
 import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { IngestReport } from '../index.js'
-import type { UltraFastRAG } from '../ultra-fast-rag.js'
+import type { RagNamespace } from '../ultra-fast-rag.js'
 import { checkWhole } from './check-whole.js'
+import { Listeners } from './listeners.js'
 import { requireLocalStorage } from './local-storage.js'
 import { asJobError, isPassing, UnfitWorker } from './outcome.js'
-import type { ActiveJob, JobProgress, JobQueue, JobResult } from './types.js'
+import type { ActiveJob, JobHandler, JobProgress, JobQueue, JobResult } from './types.js'
 
 /** Options of {@link createWorker}. */
 export interface WorkerOptions {
   readonly queue: JobQueue
-  /** What the documents are written to. It stays the caller's: close it after the worker. */
-  readonly rag: Pick<UltraFastRAG, 'ingest' | 'namespace' | 'stats'>
+  /** What the documents are written to: a `UltraFastRAG`. It stays the caller's: close it after the worker. */
+  readonly rag: WorkerRag
   /** Jobs at a time, from 1. Default 2: one is read while the other is embedded. */
   readonly concurrency?: number
   /** Milliseconds a job may take before it fails with `DEADLINE`. Default: no limit, as every step of an ingest has its own. */
   readonly jobTimeoutMs?: number
+  /** Called as each attempt at a job ends here, be it well or with an error. What it throws is ignored. */
+  readonly onJob?: (job: WorkedJob) => void
   readonly logger?: Logger
+}
+
+/** What a worker needs of a `UltraFastRAG`. */
+export interface WorkerRag extends Pick<RagNamespace, 'ingest' | 'stats'> {
+  namespace(name: string): Pick<RagNamespace, 'ingest'>
+}
+
+/** An attempt at a job that has ended. */
+export interface WorkedJob extends Pick<ActiveJob, 'id' | 'source' | 'namespace' | 'attempt'> {
+  /** Absent when it failed. */
+  readonly result?: JobResult
+  /** Also that the job was cancelled or given back: then its code is `CLOSED`. */
+  readonly error?: RagError
 }
 
 /** Runs the jobs of a queue. Made by {@link createWorker}. */
@@ -55,12 +71,31 @@ const failuresTold = 20
  * process.once('SIGTERM', () => worker.close().then(() => rag.close()))
  */
 export async function createWorker(options: WorkerOptions): Promise<QueueWorker> {
-  const { queue, rag, concurrency = 2, jobTimeoutMs, logger } = options
+  const { queue, rag, concurrency = 2, jobTimeoutMs, logger, onJob } = options
+  const told = new Listeners<WorkedJob>()
+  if (onJob !== undefined) told.add(onJob)
   checkWhole({ concurrency, ...(jobTimeoutMs === undefined ? {} : { jobTimeoutMs }) }, 1)
   const { storage } = await rag.stats()
   if (storage.readOnly) throw new RagError('READ_ONLY', 'A worker writes, and this storage was opened read-only.')
   if (queue.capabilities.shared && storage.directory !== undefined) await requireLocalStorage(storage.directory)
-  const processor = queue.process((job) => runJob(job, { rag, jobTimeoutMs }), { concurrency, target: storage.id })
+  const handler: JobHandler = async (job) => {
+    const { id, source, namespace, attempt } = job
+    try {
+      const result = await runJob(job, { rag, jobTimeoutMs })
+      told.emit({ id, source, namespace, attempt, result })
+      return result
+    } catch (error) {
+      told.emit({
+        id,
+        source,
+        namespace,
+        attempt,
+        error: asJobError(error instanceof UnfitWorker ? error.cause : error),
+      })
+      throw error
+    }
+  }
+  const processor = queue.process(handler, { concurrency, target: storage.id })
   processor.ended.catch((error: unknown) => logger?.error('A worker gave up.', { error: String(error) }))
   return {
     ended: processor.ended,
@@ -70,7 +105,7 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
 
 async function runJob(
   job: ActiveJob,
-  { rag, jobTimeoutMs }: { readonly rag: WorkerOptions['rag']; readonly jobTimeoutMs: number | undefined },
+  { rag, jobTimeoutMs }: { readonly rag: WorkerRag; readonly jobTimeoutMs: number | undefined },
 ): Promise<JobResult> {
   const report = await ingest(job, rag, jobTimeoutMs)
   if (report.failed.length > 0) throw failureOf(report)
@@ -78,11 +113,7 @@ async function runJob(
   return { documents, unchanged, chunks }
 }
 
-async function ingest(
-  job: ActiveJob,
-  rag: WorkerOptions['rag'],
-  jobTimeoutMs: number | undefined,
-): Promise<IngestReport> {
+async function ingest(job: ActiveJob, rag: WorkerRag, jobTimeoutMs: number | undefined): Promise<IngestReport> {
   try {
     const documents = job.namespace === '' ? rag : rag.namespace(job.namespace)
     return await documents.ingest([job.input], {

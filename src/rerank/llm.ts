@@ -1,18 +1,10 @@
 import { RagError } from '../core/errors.js'
-import type { Llm, Prompt, PromptSource } from '../llm/types.js'
+import type { BuildPrompt, Llm, PromptSource } from '../llm/types.js'
+import { shortened, withoutThoughts } from '../text/model-text.js'
 import { abortable } from '../util/abort.js'
 import { inLanes } from '../util/in-lanes.js'
 import { inOrder } from './in-order.js'
 import type { RerankCandidate, RerankedMatch, Reranker, RerankRequest } from './types.js'
-
-/** Makes what a model is told of a question and sources; `llm/prompt.ts` has the one of the library, which fences what documents say. */
-export type BuildPrompt = (parts: {
-  readonly question: string
-  readonly sources: readonly PromptSource[]
-  readonly terms: readonly []
-  /** In the place of the instructions for answering. */
-  readonly system: string
-}) => Prompt
 
 /** Options of {@link createLlmReranker}. */
 export interface LlmRerankerOptions {
@@ -209,18 +201,6 @@ function gradeIn(answer: string): number | undefined {
   const found = /-?\d+(?:\.\d+)?/.exec(withoutThoughts(answer))
   const grade = found === null ? Number.NaN : Number(found[0])
   return grade >= grades.least && grade <= grades.most ? grade : undefined
-}
-
-/** Some models write down what they think first; the numbers in there are no result. */
-function withoutThoughts(answer: string): string {
-  return answer.replace(/<think(?:ing)?>[\s\S]*?(?:<\/think(?:ing)?>|$)/gi, ' ')
-}
-
-/** Not cut within a surrogate pair. */
-function shortened(text: string, length: number): string {
-  if (text.length <= length) return text
-  const end = /[\ud800-\udbff]/.test(text.charAt(length - 1)) ? length - 1 : length
-  return text.slice(0, end)
 }
 
 function unusable(wanted: string): RagError {

@@ -3,7 +3,7 @@ import { noVectors, PieceDirectory, type PieceEntry } from './directory.js'
 import { bytesOf } from './lmdb-layout.js'
 import type { Content, StoredPiece, VersionOf } from './lmdb-messages.js'
 import type { WriterThread } from './lmdb-writer.js'
-import type { DocumentRecord, DocumentWriter, NewDocument } from './types.js'
+import type { DocumentRecord, DocumentWriter, NewDocument, NewFailure } from './types.js'
 import { checkVectors, originOf, requireIdBytes, writerFinished } from './validate.js'
 
 /** Bytes that wait here until they are sent to be written. A document below it is written in one transaction, with its commit. */
@@ -74,7 +74,7 @@ export class LmdbDocumentWriter implements DocumentWriter {
     }
   }
 
-  async abort(failure?: { readonly code: string; readonly message: string }): Promise<void> {
+  async abort(failure?: NewFailure): Promise<void> {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#waiting = []

@@ -1,5 +1,5 @@
 import type { SerializedRagError } from '../core/errors.js'
-import type { DocumentRecord, NewDocument } from './types.js'
+import type { DocumentRecord, FileStamp, NewDocument, NewFailure } from './types.js'
 
 /** What the writer's thread is started with. */
 export interface WriterData {
@@ -48,7 +48,15 @@ export type Request =
   | {
       readonly kind: 'abort'
       readonly version: VersionOf
-      readonly failure: { readonly code: string; readonly message: string } | undefined
+      readonly failure: NewFailure | undefined
+    }
+  | {
+      readonly kind: 'confirm'
+      readonly namespace: string
+      readonly documentId: string
+      /** Of the version that is meant. */
+      readonly generation: number
+      readonly file: FileStamp | undefined
     }
   | { readonly kind: 'remove'; readonly namespace: string; readonly documentIds: readonly string[] }
   | { readonly kind: 'close' }
@@ -59,6 +67,7 @@ export interface Replies {
   readonly append: number
   readonly commit: { readonly record: DocumentRecord; readonly unchanged: boolean }
   readonly abort: undefined
+  readonly confirm: undefined
   /** How many there were. */
   readonly remove: number
   readonly close: undefined

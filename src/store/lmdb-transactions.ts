@@ -1,7 +1,8 @@
 import { RagError } from '../core/errors.js'
 import { type Environment, getBytes } from '../lmdb/environment.js'
 import { type Reserve, rowRoom, valueRoom } from '../lmdb/file-length.js'
-import { bytesOf, keys, type NamespaceRow, rows, type StoredVersion } from './lmdb-layout.js'
+import { addFailure } from './failures.js'
+import { bytesOf, keys, type NamespaceRow, rows, type StoredFailure, type StoredVersion } from './lmdb-layout.js'
 import type { Content, Replies, Request, VersionOf } from './lmdb-messages.js'
 import { isAlive, ownIdentity } from './process-identity.js'
 import type { DocumentRecord } from './types.js'
@@ -33,6 +34,8 @@ export function execute(context: TransactionContext, request: Request): Replies[
       return commit(context, request)
     case 'abort':
       return abort(context, request)
+    case 'confirm':
+      return confirm(context, request)
     case 'remove':
       return remove(context, request)
     case 'close':
@@ -108,12 +111,23 @@ function abort(context: TransactionContext, { version, failure }: Of<'abort'>): 
   putNamespace(context, version.namespace, namespace)
   const key = keys.failure(namespace.id, id)
   const earlier = getBytes(environment, key)
-  const attempts = (earlier === undefined ? 0 : rows.failure(earlier).failure.attempts) + 1
-  const row = {
-    failure: { documentId: version.documentId, ...failure, attempts, failedAt: now() },
-    order: nextGeneration(context),
-  }
-  environment.putSync(key, rows.encode(row))
+  const facts = { documentId: version.documentId, failedAt: now() }
+  const noted = addFailure(earlier && rows.failure(earlier).failure, failure, facts)
+  environment.putSync(key, rows.encode({ failure: noted, order: nextGeneration(context) } satisfies StoredFailure))
+}
+
+/** Forgets a failure, and gives the current version the stamp of its file. */
+function confirm(context: TransactionContext, { namespace: name, ...meant }: Of<'confirm'>): undefined {
+  const namespace = readNamespace(context, name)
+  if (namespace === undefined) return
+  const { environment, reserve } = context
+  const id = requireIdBytes(meant.documentId)
+  environment.removeSync(keys.failure(namespace.id, id))
+  const current = readVersion(context, namespace, id)
+  if (meant.file === undefined || current?.record.generation !== meant.generation) return
+  const row = rows.encode({ ...current, record: { ...current.record, file: meant.file } } satisfies StoredVersion)
+  reserve(valueRoom(row.length) + rowRoom)
+  environment.putSync(keys.document(namespace.id, id), row)
 }
 
 /** Removes documents; each is a change of its own. */

@@ -19,6 +19,7 @@ import type {
   DocumentRecord,
   DocumentWriter,
   FailedDocument,
+  FileStamp,
   Store,
   StoreCapabilities,
   StoreNamespace,
@@ -254,7 +255,7 @@ class Reader {
   }
 }
 
-/** Documents that `list()` reads at a time. */
+/** Documents that `list()` and `changes()` read at a time. */
 const pageRows = 64
 /** Documents that one `remove` transaction takes. */
 const removedAtOnce = 1000
@@ -325,9 +326,7 @@ class LmdbNamespace implements StoreNamespace {
       if (namespace === undefined) return since > 0 ? undefined : { epoch: 0, added: [], removed: [] }
       const { id, epoch, logStart } = namespace
       if (since > epoch || (since > 0 && since < logStart)) return undefined
-      const added = [...environment.getRange(keys.addedAfter(id, Math.max(0, since)))].map(({ value }) =>
-        this.#require(environment, namespace, value),
-      )
+      const added = { [Symbol.iterator]: () => this.#added(id, Math.max(0, since), epoch) }
       if (since <= 0) return { epoch, added, removed: [] }
       const removed = [...environment.getRange(keys.removedAfter(id, since))].flatMap(({ value }) => {
         const { start, end, addedAt } = rows.removed(value)
@@ -335,6 +334,26 @@ class LmdbNamespace implements StoreNamespace {
       })
       return { epoch, added, removed }
     })
+  }
+
+  /** What was committed after `since` and up to `until` and is current when its turn comes, oldest first. */
+  *#added(namespaceId: number, since: number, until: number): Generator<DocumentRecord> {
+    const range = keys.addedAfter(namespaceId, since)
+    const end = keys.addedAfter(namespaceId, until).start
+    for (let { start } = range; ; ) {
+      const page = this.#reader.latest((environment) => {
+        const namespace = this.#rowIn(environment)
+        if (namespace?.id !== namespaceId) return []
+        return [...environment.getRange({ ...range, start, end, limit: pageRows })].map(({ key, value }) => ({
+          key,
+          record: this.#require(environment, namespace, value),
+        }))
+      })
+      for (const { record } of page) yield record
+      const last = page.at(-1)
+      if (last === undefined || page.length < pageRows) return
+      start = keys.after(last.key)
+    }
   }
 
   *pieces(document: DocumentRecord, fromOrdinal = 0): Generator<Uint8Array> {
@@ -396,6 +415,19 @@ class LmdbNamespace implements StoreNamespace {
         text += textWithin(this.#reader.piece(environment, document, place), start, end)
       }
       return text
+    })
+  }
+
+  async confirm({ generation, id: documentId }: DocumentRecord, file?: FileStamp): Promise<void> {
+    await this.#writable().request<'confirm'>({ kind: 'confirm', namespace: this.name, documentId, generation, file })
+  }
+
+  failure(documentId: string): FailedDocument | undefined {
+    const id = idBytes(documentId)
+    return this.#reader.latest((environment) => {
+      const namespace = id && this.#rowIn(environment)
+      const row = namespace && getBytes(environment, keys.failure(namespace.id, id))
+      return row && rows.failure(row).failure
     })
   }
 

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Chunk } from '../core/chunk.js'
 import type { Piece } from '../core/piece.js'
+import { addFailure } from './failures.js'
 import { chunkOf, RecentlyRead, readPiece, textWithin, versionGone } from './pieces.js'
 import type {
   Changes,
   DocumentRecord,
   DocumentWriter,
   FailedDocument,
+  FileStamp,
   NewDocument,
+  NewFailure,
   Store,
   StoreCapabilities,
   StoreNamespace,
@@ -240,6 +243,22 @@ class MemoryNamespace implements StoreNamespace {
       .join('')
   }
 
+  async confirm({ generation, id }: DocumentRecord, file?: FileStamp): Promise<void> {
+    this.#requireOpen()
+    this.#failures.delete(id)
+    const current = this.#documents.get(id)
+    if (file === undefined || current?.record.generation !== generation) return
+    const version = { ...current, record: { ...current.record, file: { ...file } } }
+    this.#documents.set(id, version)
+    this.#log[firstWhere(this.#log, ({ epoch }) => epoch >= current.epoch)] = version
+    this.#pieces.set(version.record, version.pieces)
+  }
+
+  failure(documentId: string): FailedDocument | undefined {
+    this.#requireOpen()
+    return this.#failures.get(documentId)
+  }
+
   *failures(): Generator<FailedDocument> {
     this.#requireOpen()
     yield* [...this.#failures.values()].reverse()
@@ -274,12 +293,11 @@ class MemoryNamespace implements StoreNamespace {
     return { record, unchanged: false }
   }
 
-  #fail(documentId: string, failure: { readonly code: string; readonly message: string }): void {
-    const attempts = (this.#failures.get(documentId)?.attempts ?? 0) + 1
+  #fail(documentId: string, failure: NewFailure): void {
+    const noted = addFailure(this.#failures.get(documentId), failure, { documentId, failedAt: Date.now() })
     // Set again, so that it becomes the newest.
     this.#failures.delete(documentId)
-    const { code, message } = failure
-    this.#failures.set(documentId, { documentId, code, message, attempts, failedAt: Date.now() })
+    this.#failures.set(documentId, noted)
   }
 
   /** Takes a current version away, in the epoch that has just begun. */
@@ -327,7 +345,7 @@ interface Commits {
     document: NewDocument,
     pieces: readonly StoredPiece[],
   ): { readonly record: DocumentRecord; readonly unchanged: boolean }
-  fail(failure: { readonly code: string; readonly message: string }): void
+  fail(failure: NewFailure): void
 }
 
 class MemoryDocumentWriter implements DocumentWriter {
@@ -359,7 +377,7 @@ class MemoryDocumentWriter implements DocumentWriter {
     return this.#commits.commit(document, this.#pieces)
   }
 
-  async abort(failure?: { readonly code: string; readonly message: string }): Promise<void> {
+  async abort(failure?: NewFailure): Promise<void> {
     if (this.#ended) return
     this.#ended = true
     this.#pieces = []

@@ -77,6 +77,13 @@ export interface StoreNamespace {
   chunks(numbers: readonly number[]): (Chunk | undefined)[]
   /** Extracted text `[start, end)` of a document's current version, clipped to it. */
   text(documentId: string, start: number, end: number): string
+  /**
+   * Notes that the source still holds what the current version was made of: forgets a failure, and remembers the file's new stamp, when
+   * one is given and the version is still the one meant. No change that a reader would see, and no new epoch. Resolves after the flush.
+   */
+  confirm(document: DocumentRecord, file?: FileStamp): Promise<void>
+  /** The document's last attempt, when it failed. */
+  failure(documentId: string): FailedDocument | undefined
   /** Documents whose last attempt failed, newest first. */
   failures(): Iterable<FailedDocument>
 }
@@ -85,7 +92,11 @@ export interface StoreNamespace {
 export interface Changes {
   /** The epoch this brings a reader to. */
   readonly epoch: number
-  readonly added: readonly DocumentRecord[]
+  /**
+   * Read as it is walked through, so that a long list neither blocks nor is held: what is replaced or removed before its turn is left out, and
+   * is among the changes since {@link Changes.epoch}.
+   */
+  readonly added: Iterable<DocumentRecord>
   /** Number ranges `[start, end)` that are no longer current and were current at `since` (or may have been). */
   readonly removed: readonly (readonly [start: number, end: number])[]
 }
@@ -112,6 +123,8 @@ export interface FileStamp {
   readonly inode: number
   /** Of a document that was read from the web: what its server tells the version by. Sizes and times say nothing then. */
   readonly validators?: { readonly etag?: string; readonly lastModified?: string }
+  /** Milliseconds since 1970 at which it was looked at. A file that was written just before may be written again under the same time. */
+  readonly seenAt?: number
 }
 
 /** A document as the pipeline hands it over at commit; the store adds the rest. */
@@ -130,17 +143,32 @@ export interface DocumentWriter {
    */
   commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }>
   /**
-   * Drops the version. With `failure`, notes it in the journal. Safe twice, and after a failed `commit()`. Does not reject when
+   * Drops the version. With `failure`, notes it in the journal, whether anything was written or not. Safe twice, and after a failed `commit()`. Does not reject when
    * that cannot be done at once (a full disk): nobody sees the version, and it is dropped later.
    */
-  abort(failure?: { readonly code: string; readonly message: string }): Promise<void>
+  abort(failure?: NewFailure): Promise<void>
+}
+
+/** A failure as the pipeline reports it. */
+export interface NewFailure {
+  /** A `RagErrorCode`. */
+  readonly code: string
+  readonly message: string
+  /** Path or name that the document was read from. */
+  readonly source?: string
+  /** What the file looked like. */
+  readonly file?: FileStamp
+  /** Fingerprint of how it was tried: of whatever, beside the content, decides whether it succeeds. */
+  readonly tried?: string
+  /** The reason does not lie in the document (a service was down, the disk failed): not counted as an attempt. Default `false`. */
+  readonly blameless?: boolean
 }
 
 /** A document whose last attempt failed. */
-export interface FailedDocument {
+export interface FailedDocument extends Omit<NewFailure, 'blameless'> {
   readonly documentId: string
-  readonly code: string
-  readonly message: string
+  /** Failures in a row, of the same file tried the same way, whose reason lies in the document. */
   readonly attempts: number
+  /** Milliseconds since 1970. */
   readonly failedAt: number
 }

@@ -1,6 +1,7 @@
 export { type CacheHarness, cacheConformance } from './cache-suite.js'
 export { type ChunkerHarness, chunkerConformance } from './chunker-suite.js'
 export { type EmbedderHarness, embedderConformance } from './embedder-suite.js'
+export { type EnricherHarness, enricherConformance, enrichPassage } from './enricher-suite.js'
 export { type ExtractorHarness, extractorConformance } from './extractor-suite.js'
 export {
   createFakeEmbedder,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
-import type { DocumentRecord, NewDocument, Store, StoreNamespace } from '../store/types.js'
+import type { Changes, DocumentRecord, NewDocument, NewFailure, Store, StoreNamespace } from '../store/types.js'
 import { hasCode, itWith, type NotApplicable, type RegisterTest, randomNumbers, rejectsWith } from './support.js'
 
 /** How the suite gets its stores. */
@@ -35,7 +35,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     assert.deepEqual(namespace.counts(), { documents: 0, chunks: 0 })
     assert.equal(namespace.get('a'), undefined)
     assert.deepEqual([...namespace.list()], [])
-    assert.deepEqual(namespace.changes(0), { epoch: 0, added: [], removed: [] })
+    assert.deepEqual(listed(namespace.changes(0)), { epoch: 0, added: [], removed: [] })
     assert.equal(namespace.locate(0), undefined)
     assert.deepEqual(namespace.chunks([0, 7]), [undefined, undefined])
     assert.equal(namespace.text('a', 0, 10), '')
@@ -229,7 +229,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       )
       assert.equal(namespace.locate(0)?.id, 'mixed')
       assert.equal(await namespace.remove(['empty', 'text']), 2)
-      assert.deepEqual(namespace.changes(3), { epoch: 5, added: [], removed: [] })
+      assert.deepEqual(listed(namespace.changes(3)), { epoch: 5, added: [], removed: [] })
     },
   )
 
@@ -267,6 +267,71 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     assert.equal(namespace.get('a')?.id, 'a')
   })
 
+  withStore('counts the attempts that failed the same way, of the same file', async (_store, namespace) => {
+    const file = { size: 3, mtimeMs: 1_000.5, inode: 7, seenAt: 2_000 }
+    const fail = async (failure: Partial<NewFailure>) => {
+      await namespace
+        .begin('a')
+        .abort({ code: 'CORRUPT', message: 'Damaged.', source: 'x/a', file, tried: 'once', ...failure })
+      return namespace.failure('a')
+    }
+    assert.equal(namespace.failure('a'), undefined)
+    const { failedAt, ...first } = (await fail({})) ?? {}
+    assert.deepEqual(first, {
+      documentId: 'a',
+      code: 'CORRUPT',
+      message: 'Damaged.',
+      source: 'x/a',
+      file,
+      tried: 'once',
+      attempts: 1,
+    })
+    assert.equal(typeof failedAt, 'number')
+    assert.equal((await fail({ code: 'EMPTY', file: { ...file, seenAt: 3_000 } }))?.attempts, 2)
+    assert.deepEqual((await fail({ code: 'PROVIDER', blameless: true }))?.attempts, 2)
+    assert.equal(namespace.failure('a')?.code, 'PROVIDER')
+    assert.equal((await fail({ tried: 'otherwise' }))?.attempts, 1)
+    assert.equal((await fail({ tried: 'otherwise', file: { ...file, mtimeMs: 1_001 } }))?.attempts, 1)
+    assert.equal((await fail({ blameless: true }))?.attempts, 0)
+    assert.deepEqual([...namespace.failures()], [namespace.failure('a')])
+    assert.equal(namespace.failure('b'), undefined)
+    assert.equal(namespace.failure(''), undefined)
+  })
+
+  withStore('notes that a version still holds, without a change that a reader sees', async (_store, namespace) => {
+    const sample = sampleDocument('a', { seed: 27 })
+    const file = { size: 1, mtimeMs: 2.5, inode: 3, seenAt: 4 }
+    const { record: replaced } = await put(namespace, { ...sample, document: { ...sample.document, file } })
+    const next = sampleDocument('a', { seed: 28, dimensions: 4 })
+    const { record } = await put(namespace, { ...next, document: { ...next.document, file } })
+    await put(namespace, sampleDocument('b', { seed: 29 }))
+    await namespace.begin('a').abort({ code: 'EMPTY', message: 'Nothing in it.' })
+    const changes = listed(namespace.changes(0))
+
+    await namespace.confirm(replaced, { ...file, size: 9 })
+    assert.deepEqual(namespace.get('a'), record, 'a version that was replaced is not confirmed')
+    assert.equal(namespace.failure('a'), undefined)
+    await namespace.confirm(record)
+    assert.deepEqual(namespace.get('a'), record)
+    const touched = { ...file, mtimeMs: 5 }
+    await namespace.confirm(record, touched)
+    const confirmed = { ...record, file: touched }
+    assert.deepEqual(namespace.get('a'), confirmed)
+    assert.deepEqual([...namespace.list()][0], confirmed)
+    assert.equal(namespace.epoch(), 3)
+    assert.deepEqual(
+      listed(namespace.changes(0))?.added.map(({ id }) => id),
+      changes?.added.map(({ id }) => id),
+    )
+    assert.deepEqual(namespace.locate(record.base), confirmed)
+    assert.deepEqual([...namespace.pieces(record)], [...namespace.pieces(confirmed)])
+    assertWhole(namespace, confirmed, next)
+    assert.equal(await namespace.remove(['a']), 1)
+    await namespace.confirm(confirmed, touched)
+    assert.equal(namespace.get('a'), undefined)
+    assert.deepEqual(namespace.counts().documents, 1)
+  })
+
   withStore('collapses what cancelled out in its changes', async (_store, namespace) => {
     const { record: a } = await put(namespace, sampleDocument('a', { seed: 18 }))
     const { record: b } = await put(namespace, sampleDocument('b', { seed: 19, chunksPerPiece: 3 }))
@@ -274,14 +339,41 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     await namespace.remove(['c', 'b'])
     const { record: again } = await put(namespace, sampleDocument('a', { seed: 21 }))
     assert.equal(namespace.epoch(), 6)
-    assert.deepEqual(namespace.changes(0), { epoch: 6, added: [again], removed: [] })
-    assert.deepEqual(namespace.changes(6), { epoch: 6, added: [], removed: [] })
-    const since2 = namespace.changes(2)
+    assert.deepEqual(listed(namespace.changes(0)), { epoch: 6, added: [again], removed: [] })
+    assert.deepEqual(listed(namespace.changes(6)), { epoch: 6, added: [], removed: [] })
+    const since2 = listed(namespace.changes(2))
     assert.deepEqual(since2?.added, [again])
     assert.deepEqual(sortRanges(since2?.removed ?? []), [rangeOf(a), rangeOf(b)])
-    assert.deepEqual(namespace.changes(1), { epoch: 6, added: [again], removed: [rangeOf(a)] })
+    assert.deepEqual(listed(namespace.changes(1)), { epoch: 6, added: [again], removed: [rangeOf(a)] })
     assert.equal(namespace.changes(7), undefined)
   })
+
+  withStore(
+    'lists more changes than it reads at a time, and of those removed meanwhile none twice or half',
+    async (_store, namespace) => {
+      const ids = Array.from({ length: 150 }, (_, i) => `d${i}`)
+      for (const [i, id] of ids.entries()) await put(namespace, sampleDocument(id, { seed: 30 + i, pieces: 1 }))
+      const changes = namespace.changes(10)
+      const found: string[] = []
+      for (const { id } of changes?.added ?? []) {
+        found.push(id)
+        if (id === 'd10') await namespace.remove(['d100', 'd149'])
+        if (id === 'd20') await put(namespace, sampleDocument('later', { seed: 29 }))
+      }
+      const isOfLastPage = (id: string) => id === 'd100' || id === 'd149'
+      assert.deepEqual(
+        found.filter((id) => !isOfLastPage(id)),
+        ids.slice(10).filter((id) => !isOfLastPage(id)),
+      )
+      assert.equal(changes?.epoch, 150)
+      const since = listed(namespace.changes(150))
+      assert.deepEqual(
+        since?.added.map(({ id }) => id),
+        ['later'],
+      )
+      assert.equal(since?.removed.length, 2)
+    },
+  )
 
   withStore('commits concurrent versions of one document one after the other', async (_store, namespace) => {
     const samples = Array.from({ length: 100 }, (_, seed) =>
@@ -333,12 +425,14 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       () => namespace.locate(0),
       () => namespace.chunks([0]),
       () => namespace.text('a', 0, 1),
+      () => namespace.failure('a'),
       () => [...namespace.failures()],
       () => store.namespaces(),
     ]) {
       assert.throws(call, hasCode('CLOSED'))
     }
     await rejectsWith(namespace.remove(['a']), 'CLOSED')
+    await rejectsWith(namespace.confirm(record), 'CLOSED')
     await rejectsWith(writer.commit(sampleDocument('b', { seed: 23 }).document), 'CLOSED')
     await rejectsWith(store.acquireMaintenance(), 'CLOSED')
     await writer.abort()
@@ -363,7 +457,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
     const { record: gone } = await put(namespace, sampleDocument('gone', { seed: 25 }))
     await namespace.remove(['gone'])
     await namespace.begin('bad').abort({ code: 'EMPTY', message: 'Nothing in it.' })
-    const changes = namespace.changes(2)
+    const changes = listed(namespace.changes(2))
     await store.close()
 
     const opened = await reopen(store)
@@ -373,7 +467,7 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       assert.equal(again.epoch(), 3)
       assert.deepEqual(again.counts(), { documents: 1, chunks: 12 })
       assert.deepEqual([...again.list()], [record])
-      assert.deepEqual(again.changes(2), changes)
+      assert.deepEqual(listed(again.changes(2)), changes)
       assert.deepEqual(changes?.removed, [rangeOf(gone)])
       assertWhole(again, record, sample)
       assert.equal([...again.failures()][0]?.documentId, 'bad')
@@ -602,7 +696,7 @@ async function randomHistory(namespace: StoreNamespace, seed: number): Promise<v
       assert.deepEqual(namespace.locate(number), owner?.record)
     }
     for (let since = 0; since <= epoch; since++) {
-      const changes = namespace.changes(since)
+      const changes = listed(namespace.changes(since))
       assert.equal(changes?.epoch, epoch)
       assert.deepEqual(
         changes.added,
@@ -627,6 +721,11 @@ function sampleWithoutStrayVectors(sample: SampleDocument): SampleDocument {
 
 function rangeOf({ base, chunks }: DocumentRecord): readonly [number, number] {
   return [base, base + chunks]
+}
+
+/** With what it lists as an array. */
+function listed(changes: Changes | undefined) {
+  return changes && { ...changes, added: [...changes.added] }
 }
 
 function sortRanges(ranges: readonly (readonly [number, number])[]): (readonly [number, number])[] {

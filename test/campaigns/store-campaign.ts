@@ -106,10 +106,10 @@ export function checkContents(namespace: StoreNamespace, known: ReadonlyMap<stri
     assert.equal(record.contentHash, sample.document.contentHash)
     assertWhole(namespace, record, sample)
   }
-  const changes = namespace.changes(0)
-  assert.deepEqual(changes?.added.map(({ id }) => id).sort(), present.map(([id]) => id).sort())
+  const added = [...(namespace.changes(0)?.added ?? [])]
+  assert.deepEqual(added.map(({ id }) => id).sort(), present.map(([id]) => id).sort())
   assert.deepEqual(
-    changes?.added.map(({ generation }) => generation).sort((a, b) => a - b),
+    added.map(({ generation }) => generation).sort((a, b) => a - b),
     listed.map(({ generation }) => generation).sort((a, b) => a - b),
   )
   assert.deepEqual(namespace.counts(), {

@@ -6,6 +6,8 @@ import { createSentenceChunker } from '../../src/chunk/sentence.js'
 import type { Chunker, Section } from '../../src/chunk/types.js'
 import { RagError } from '../../src/core/errors.js'
 import type { Embedder, Embeddings } from '../../src/embed/types.js'
+import { createFunctionEnricher } from '../../src/enrich/function.js'
+import type { Enricher, Enrichments, EnrichPassage } from '../../src/enrich/types.js'
 import { createHtmlExtractor } from '../../src/extract/html.js'
 import { createPdfExtractor } from '../../src/extract/pdf.js'
 import { createTextExtractor } from '../../src/extract/text.js'
@@ -21,6 +23,7 @@ import {
   createFakeReranker,
   createScriptedLlm,
   embedderConformance,
+  enricherConformance,
   extractorConformance,
   lexicalIndexConformance,
   llmConformance,
@@ -1325,3 +1328,78 @@ function once(close: () => Promise<void>): () => Promise<void> {
     await close()
   }
 }
+
+describe('the suite of enrichers sees an enricher that', () => {
+  const made =
+    (change: (made: Enrichments) => unknown) =>
+    (sound: Enricher): Partial<Enricher> => ({
+      enrich: async (passages, options) => change(await sound.enrich(passages, options)) as Enrichments,
+    })
+  let asked = 0
+  const beginning = ({ text }: EnrichPassage) => text.slice(0, 20)
+  const breakages: readonly Breakage<Enricher>[] = [
+    ['has no name', 'tells what', () => ({ id: '' })],
+    ['takes no passages', 'tells what', ({ capabilities }) => ({ capabilities: { ...capabilities, batchSize: 0 } })],
+    [
+      'reads what there is not',
+      'tells what',
+      ({ capabilities }) => ({ capabilities: { ...capabilities, reads: ['pages' as never] } }),
+    ],
+    ['forgets its options', 'has another fingerprint', () => ({ fingerprint: 'same' })],
+    ['leaves a passage out', 'gives lines for every', made(({ failed, lines }) => ({ failed, lines: lines.slice(1) }))],
+    ['gives no lines', 'gives lines for every', made(({ failed, lines }) => ({ failed, lines: lines.map(() => [1]) }))],
+    [
+      'says of a passage that failed',
+      'gives lines for every',
+      made(({ lines }) => ({ lines, failed: [{ index: 0, error: 1 }] })),
+    ],
+    [
+      'changes passages',
+      'gives lines for every',
+      (sound) => ({
+        enrich: (passages, options) => {
+          for (const passage of passages) Object.assign(passage, { title: 'x' })
+          return sound.enrich(passages, options)
+        },
+      }),
+    ],
+    ['has nothing to say', 'has something', made(({ failed, lines }) => ({ failed, lines: lines.map(() => ['']) }))],
+    [
+      'says it in other words',
+      'says the same',
+      made(({ failed, lines }) => ({ failed, lines: lines.map(() => [`${asked++}`]) })),
+    ],
+    [
+      'reads more than it says',
+      'is not told apart',
+      ({ capabilities }) => ({
+        capabilities: { ...capabilities, reads: [] },
+        enrich: async (passages) => ({ lines: passages.map(({ title }) => [title]), failed: [] }),
+      }),
+    ],
+    [
+      'wants text',
+      'takes no passages',
+      (sound) => ({
+        enrich: async (passages, options) => {
+          if (passages.some(({ text }) => text.length > 10_000)) throw new Error('too long')
+          return sound.enrich(passages, options)
+        },
+      }),
+    ],
+    ['does not listen', 'stops when', (sound) => ({ enrich: (passages) => sound.enrich(passages, {}) })],
+    ['is closed by use', 'closes before', () => ({ enrich: async () => Promise.reject(new Error('closed')) })],
+  ]
+  sees(breakages, (collect, members) =>
+    enricherConformance(collect, {
+      create: async () => {
+        const sound = createFunctionEnricher({ enrich: beginning })
+        return withMembers<Enricher>(sound, members(sound))
+      },
+      createOther: async () => {
+        const sound = createFunctionEnricher({ enrich: beginning, fingerprint: '2' })
+        return withMembers<Enricher>(sound, members(sound))
+      },
+    }),
+  )
+})

@@ -127,6 +127,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   '@hyzyla/pdfium': { in: /^src\/extract\/pdf/ },
   'snowball-stemmers': { in: /^src\/text\// },
   'p-limit': { in: /^src\/(?:compose|pipelines|util|embed\/remote)\// },
+  chokidar: { in: /^src\/pipelines\/steps\/observe-folder\.ts$/ },
   tinyglobby: { in: /^src\/pipelines\/steps\/discover/ },
   usearch: { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   'hnswlib-node': { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },

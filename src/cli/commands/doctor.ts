@@ -38,6 +38,7 @@ const packages = [
     use: 'models whose tokenizer is not WordPiece',
     install: 'npm i @huggingface/tokenizers@0.2',
   },
+  { name: 'bullmq', required: false, use: 'a queue on Redis (ufrag worker)', install: 'npm i bullmq@5' },
   { name: '@huggingface/hub', required: false, use: 'fetching models', install: 'npm i @huggingface/hub@2' },
 ]
 const workers = ['prepare', 'lexical', 'lmdb', 'embed']

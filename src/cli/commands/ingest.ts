@@ -4,27 +4,53 @@ import { type CliDocuments, type Command, describeError, errorData, exitCodes } 
 import { type ProgressView, showProgress } from '../progress.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
-export const ingest: Command<Pick<IngestOptions, 'verify'>> = (context, inputs, { verify }) =>
+export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> = (context, inputs, options) =>
   context.withRag(async (rag) => {
     const progress = await showProgress(context, view)
     try {
       const report = await rag.ingest(inputs, {
         signal: context.environment.signal,
         onProgress: progress.update,
-        ...(verify === undefined ? {} : { verify }),
+        ...options,
       })
       progress.stop()
-      const { documents, unchanged, removed, chunks, failed, unembedded, embeddingFailures, durationMs } = report
+      const {
+        documents,
+        unchanged,
+        removed,
+        chunks,
+        failed,
+        quarantined,
+        synced,
+        unembedded,
+        embeddingFailures,
+        unenriched,
+        enrichmentFailures,
+        durationMs,
+      } = report
       const { embedder } = await rag.stats()
       if (context.json) {
-        const errors = { failed: withErrorData(failed), embeddingFailures: withErrorData(embeddingFailures) }
+        const errors = {
+          failed: withErrorData(failed),
+          embeddingFailures: withErrorData(embeddingFailures),
+          enrichmentFailures: withErrorData(enrichmentFailures),
+        }
         context.data({ ...report, ...errors, ...(embedder === undefined ? {} : { embedder }) })
       } else {
         for (const { source, error } of failed) context.note(`${source}: ${describeError(error)}`)
         for (const { source, chunks, error } of embeddingFailures)
           context.note(`${source}: ${chunks} chunks without vector: ${describeError(error)}`)
+        if (quarantined.length > 0)
+          context.note(
+            `${quarantined.length} left out, as they failed before: "ufrag documents --failed" lists them, --retry tries again.`,
+          )
+        if (synced === false) context.note('Nothing was removed: not everything could be listed.')
         if (unembedded > 0)
           context.note(`${unembedded} chunks could not be embedded; they are found by their words alone.`)
+        for (const { source, chunks, error } of enrichmentFailures)
+          context.note(`${source}: ${chunks} chunks not enriched: ${describeError(error)}`)
+        if (unenriched > 0)
+          context.note(`${unenriched} chunks could not be enriched; ingest again to have them tried again.`)
         const counts = [
           `${documents} stored`,
           `${unchanged} unchanged`,

@@ -1,6 +1,6 @@
+import { CallFailure } from '../../util/fault.js'
 import { allFinite, normalise } from '../../util/vector-math.js'
 import type { EndpointAnswer } from './endpoint.js'
-import { CallFailure } from './fault.js'
 
 /** Vectors longer than this are no vectors. */
 const maxDimensions = 65_536

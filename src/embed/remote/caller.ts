@@ -1,13 +1,11 @@
-import { abortable, withDeadline } from '../../util/abort.js'
+import type { CallWindow } from '../../util/call-window.js'
 import type { Clock } from '../../util/clock.js'
-import { retry } from '../../util/retry.js'
+import { describeFault, type Fault } from '../../util/fault.js'
+import { RemoteCaller } from '../../util/remote-caller.js'
 import type { EmbedOptions } from '../types.js'
 import { readAnswer } from './answer.js'
 import type { EmbeddingEndpoint } from './endpoint.js'
-import { CallFailure, describeFault, type Fault } from './fault.js'
-import { CallGate } from './gate.js'
 import type { RemoteSettings } from './settings.js'
-import type { CallWindow } from './window.js'
 
 /** Attempts of a call that is part of one that failed already, unless the service only says that there are too many. */
 const attemptsOfPart = 2
@@ -36,90 +34,50 @@ export interface Call {
   readonly quote?: boolean
 }
 
-/** Makes calls: waits until each may start, gives it its time, checks what comes, tries again what may succeed. */
+/** Makes calls of an endpoint and checks what comes. */
 export class EndpointCaller {
-  readonly #options: CallerOptions
-  readonly #gate: CallGate
-  #running = 0
-  #busySince = 0
-  #busyMs = 0
-  /** Calls made so far, and how many of them were repetitions. */
-  readonly counts = { calls: 0, retries: 0 }
+  readonly #endpoint: EmbeddingEndpoint
+  readonly #caller: RemoteCaller
 
-  constructor(options: CallerOptions) {
-    this.#options = options
-    this.#gate = new CallGate({ ...options.settings, clock: options.clock })
+  constructor({ endpoint, settings, ...tools }: CallerOptions) {
+    this.#endpoint = endpoint
+    this.#caller = new RemoteCaller({ limits: settings, ...tools })
+  }
+
+  /** Attempts made so far, and how many of them were repetitions. */
+  get counts(): RemoteCaller['counts'] {
+    return this.#caller.counts
   }
 
   /** Milliseconds in which at least one call ran. */
   get busyMs(): number {
-    return this.#busyMs + (this.#running > 0 ? this.#options.clock.now() - this.#busySince : 0)
+    return this.#caller.busyMs
   }
 
-  /** Vectors row by row, of unit length, and the tokens the service counted. Rejects with {@link CallFailure} or `signal.reason`. */
-  async call(call: Call): Promise<{ readonly vectors: Float32Array; readonly tokens: number }> {
-    const { signal, patience = 'whole' } = call
-    const { settings, clock, random } = this.#options
+  /** Vectors row by row, of unit length, and the tokens the service counted. Rejects with `CallFailure` or `signal.reason`. */
+  call(call: Call): Promise<{ readonly vectors: Float32Array; readonly tokens: number }> {
+    const { dimensions, kind, patience = 'whole', quote = false, signal, texts, tokens } = call
+    const endpoint = this.#endpoint
     let failures = 0
-    const mayRepeat = ({ kind, again }: Fault): boolean => {
-      if (!again) return false
-      if (kind === 'limited') return true
-      // What took too long will again; in halves it may not.
-      if (kind === 'timeout' && call.texts.length > 1) return false
-      return patience === 'whole' || ++failures < attemptsOfPart
-    }
-    return retry(() => this.#attempt(call), {
-      attempts: patience === 'once' ? 1 : settings.maxAttempts,
-      again: (error) => {
-        if (!(error instanceof CallFailure) || !mayRepeat(error.fault)) return false
-        return { afterMs: Math.min(error.fault.afterMs, settings.maxRetryAfterMs) }
-      },
-      onRetry: () => {
-        this.counts.retries++
-      },
+    return this.#caller.call({
+      tokens,
+      isUrgent: kind === 'query',
       signal,
-      clock,
-      random,
+      run: async (signal) => {
+        const answer = await endpoint.embed(texts, { kind, signal })
+        const vectors = readAnswer(answer, texts.length, dimensions)
+        const counted = isCount(answer.tokens) ? answer.tokens : undefined
+        return { result: { vectors, tokens: counted ?? 0 }, tokens: counted }
+      },
+      describe: (error, date) => describeFault(error, { endpoint, texts, quote, date }),
+      ...(patience === 'once' ? { attempts: 1 } : {}),
+      repeats: ({ kind }: Fault) => {
+        if (kind === 'limited') return true
+        // What took too long will again; in halves it may not.
+        if (kind === 'timeout' && texts.length > 1) return false
+        return patience === 'whole' || ++failures < attemptsOfPart
+      },
     })
-  }
-
-  async #attempt({ texts, tokens, kind, signal, dimensions, quote = false }: Call) {
-    const { endpoint, settings, window, clock } = this.#options
-    await this.#gate.pass({ tokens, isUrgent: kind === 'query', signal })
-    const { narrowings } = window
-    const deadline = withDeadline({ signal, deadlineMs: settings.timeoutMs })
-    const callSignal = deadline.signal as AbortSignal
-    this.#begin()
-    try {
-      const answer = await abortable(endpoint.embed(texts, { kind, signal: callSignal }), callSignal)
-      const vectors = readAnswer(answer, texts.length, dimensions)
-      const counted = isCount(answer.tokens) ? answer.tokens : undefined
-      this.#gate.settle(tokens, counted ?? tokens)
-      window.widen()
-      return { vectors, tokens: counted ?? 0 }
-    } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof CallFailure) throw error
-      const fault = callSignal.aborted
-        ? ({ kind: 'timeout', again: true, afterMs: 0 } as const)
-        : describeFault(error, { endpoint, texts, quote, date: clock.date() })
-      if (fault.kind === 'limited') window.narrow(narrowings)
-      // Whoever is asked to wait speaks for all of us.
-      if (fault.afterMs > 0) this.#gate.pause(Math.min(fault.afterMs, settings.maxRetryAfterMs))
-      throw new CallFailure(fault)
-    } finally {
-      deadline.dispose()
-      this.#end()
-    }
-  }
-
-  #begin(): void {
-    this.counts.calls++
-    if (this.#running++ === 0) this.#busySince = this.#options.clock.now()
-  }
-
-  #end(): void {
-    if (--this.#running === 0) this.#busyMs += this.#options.clock.now() - this.#busySince
   }
 }
 

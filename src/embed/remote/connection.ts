@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events'
+import { CallWindow } from '../../util/call-window.js'
 import { type Clock, systemClock } from '../../util/clock.js'
+import { CallFailure } from '../../util/fault.js'
 import { type Call, EndpointCaller } from './caller.js'
 import type { EmbeddingEndpoint } from './endpoint.js'
-import { CallFailure, faultError } from './fault.js'
+import { faultError } from './fault.js'
 import type { RemoteSettings } from './settings.js'
-import { CallWindow } from './window.js'
 
 /** What tests replace. */
 export interface RemoteTools {

@@ -1,3 +1,5 @@
+import { estimateTokens } from '../../util/estimate-tokens.js'
+
 /** What one call may hold. A text that is larger than a call goes alone. */
 export interface GroupLimits {
   readonly items: number
@@ -35,11 +37,4 @@ export function groupTexts(texts: readonly string[], limits: GroupLimits): TextG
   }
   if (texts.length > start) groups.push({ start, end: texts.length, tokens })
   return groups
-}
-
-/** Bytes per token, rather too few: English has about 4.5 in the vocabularies in use, code 3.5, Chinese and Japanese 3. */
-const bytesPerToken = 3
-
-function estimateTokens(bytes: number): number {
-  return Math.ceil(bytes / bytesPerToken)
 }

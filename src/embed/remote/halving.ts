@@ -1,8 +1,9 @@
 import { abortable } from '../../util/abort.js'
+import { CallFailure } from '../../util/fault.js'
 import type { EmbedOptions } from '../types.js'
 import type { Connection } from './connection.js'
 import type { EmbeddingEndpoint } from './endpoint.js'
-import { CallFailure, faultError } from './fault.js'
+import { faultError } from './fault.js'
 import type { TextGroup } from './groups.js'
 import type { RemoteSettings } from './settings.js'
 

@@ -4,6 +4,7 @@ import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
 import { sha256Hex } from '../../util/hash.js'
 import type { SharedIteration } from '../../util/shared-iteration.js'
 import { type CitedPart, citationOf, createCitationParser } from './cite.js'
+import type { AskedAhead, DirectAnswers } from './direct-answer.js'
 import { shownText } from './pack.js'
 import type { Kept, ResultCache } from './result-cache.js'
 
@@ -19,6 +20,8 @@ export interface AnswerCaching {
   readonly textOnly: boolean
   /** Milliseconds what is found now is kept. Absent: as usual. */
   readonly ttlMs?: number
+  /** Absent where it costs little to ask one thing after the other. */
+  readonly direct?: DirectAnswers
 }
 
 /** A part of an answer; the last one tells how many citations were invented. */
@@ -45,6 +48,8 @@ export interface AnswerAsked {
   /** Gives the model, and waits for its turn. */
   readonly llm: () => Promise<Llm>
   readonly now: () => number
+  /** Absent: it was not asked for before its sources were known. */
+  readonly ahead: AskedAhead | undefined
   /** Told before the first part of the answer where it comes from: what was found in the cache, or `undefined`. */
   readonly onLookup: (found: Kept<KeptAnswer> | undefined) => void
 }
@@ -75,9 +80,9 @@ export async function* answerThroughCache(
   asked: AnswerAsked,
   caching: AnswerCaching,
 ): AsyncGenerator<AnswerPart, void, undefined> {
-  const { now, onLookup, signal } = asked
+  const { ahead, now, onLookup, signal } = asked
   const key = answerKey(asked, caching)
-  const found = await readKept(key, asked.sources, caching)
+  const found = await readKept(key, asked.sources, caching, ahead)
   signal?.throwIfAborted()
   onLookup(found?.kept)
   if (found !== undefined) {
@@ -92,8 +97,10 @@ export async function* answerThroughCache(
       else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
       else {
         const { results, ttlMs } = caching
-        const life = ttlMs === undefined ? {} : { ttlMs }
-        results.keep(key, { parts, invented: part.invented }, { costMs: now() - began, ...life })
+        const lifetime = { costMs: now() - began, ...(ttlMs === undefined ? {} : { ttlMs }) }
+        const answer = { parts, invented: part.invented }
+        results.keep(key, answer, lifetime)
+        ahead?.keep(key, answer, lifetime)
       }
       yield part
     }
@@ -116,13 +123,18 @@ async function readKept(
   key: string,
   sources: readonly Source[],
   { results }: AnswerCaching,
+  ahead?: AskedAhead,
 ): Promise<{ readonly kept: Kept<KeptAnswer>; readonly parts: AnswerPart[] } | undefined> {
-  const kept = await results.get(key)
+  const direct = await ahead?.find(key)
+  const kept = direct ?? (await results.get(key))
   if (kept === undefined) return undefined
   const parts = partsOf(kept.value, sources)
-  if (parts !== undefined) return { kept, parts }
-  results.drop(key)
-  return undefined
+  if (parts === undefined) {
+    results.drop(key)
+    return undefined
+  }
+  if (direct === undefined) ahead?.keep(key, kept.value, kept)
+  return { kept, parts }
 }
 
 /**

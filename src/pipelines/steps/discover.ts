@@ -14,7 +14,7 @@ export type Discovered =
       readonly kind: 'object'
       readonly source: string
       readonly input: Exclude<DocumentInput, string>
-      /** Of what was read from the web. */
+      /** Of an input with a path, and of what was read from the web. */
       readonly file?: FileStamp
     }
   /** Not read yet. */
@@ -34,6 +34,8 @@ export interface DiscoverOptions {
   /** Absolute folder whose files are nobody's documents: that of the store. */
   readonly exclude?: string | undefined
   readonly signal?: AbortSignal
+  /** Told of each folder among the inputs, before it is walked. */
+  readonly onFolder?: (folder: string) => void
 }
 
 /** Entries of a folder that are looked at together. */
@@ -72,8 +74,10 @@ async function* discoverPath(input: string, options: DiscoverOptions): AsyncGene
   const found = await stat(path).catch(() => undefined) // Whatever the reason, the glob or NOT_FOUND below tells it.
   if (found !== undefined && (await leadsOut(path, root))) {
     yield { kind: 'failed', source: input, error: leadsOutOfRoot(input, root) }
-  } else if (found?.isDirectory()) yield* walk(path, { ...options, within: await realpath(path) })
-  else if (found !== undefined) yield toFile(path, found, root)
+  } else if (found?.isDirectory()) {
+    options.onFolder?.(path)
+    yield* walk(path, { ...options, start: path, within: await realpath(path).catch(() => path) })
+  } else if (found !== undefined) yield toFile(path, found, root)
   else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, options)
   else yield { kind: 'failed', source: input, error: notFound(input, root) }
 }
@@ -87,10 +91,10 @@ async function* discoverFileObject(
   const id = fileId(path, root)
   if (found === undefined) yield { kind: 'failed', source: input.path, error: notFound(input.path, root) }
   else if (!found.isFile()) yield { kind: 'failed', source: id, error: noFile(id) }
-  else yield { kind: 'object', source: id, input: { ...input, path } }
+  else yield { kind: 'object', source: id, input: { ...input, path }, file: fileStamp(found) }
 }
 
-type WalkScope = DiscoverOptions & { readonly within: string }
+type WalkScope = DiscoverOptions & { readonly start: string; readonly within: string }
 
 async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovered> {
   if (folder === scope.exclude) return
@@ -98,7 +102,9 @@ async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovere
   try {
     for await (const entry of await opendir(folder)) names.push(entry.name)
   } catch (error) {
-    yield { kind: 'failed', source: fileId(folder, scope.root), error: unreadable(folder, error) }
+    // A folder within that was deleted meanwhile is no failure; the one that was named is.
+    if (folder === scope.start || !isVanished(error))
+      yield { kind: 'failed', source: fileId(folder, scope.root), error: unreadable(folder, error) }
     return
   }
   const visible = names.filter((name) => !name.startsWith('.')).sort()
@@ -113,6 +119,8 @@ async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovere
         if (link.status === 'rejected') throw link.reason
         yield* walkEntry(path, link.value, scope)
       } catch (error) {
+        // What was deleted while its folder was listed is no failure.
+        if (isVanished(error)) continue
         yield { kind: 'failed', source: fileId(path, scope.root), error: unreadable(path, error) }
       }
     }
@@ -160,9 +168,21 @@ function noFile(id: string): RagError {
   })
 }
 
+/** Whether a walk of a folder leaves out an absolute path in it: hidden ones, `node_modules`, and what is in them. */
+export function isLeftOutOf(folder: string, path: string, exclude: string | undefined): boolean {
+  if (exclude !== undefined && (path === exclude || path.startsWith(exclude + sep))) return true
+  const inside = relative(folder, path).split(sep)
+  return inside.some((name) => (name.startsWith('.') && name !== '' && name !== '..') || skippedFolders.has(name))
+}
+
 /** What tells an unchanged file without reading it. */
 export function fileStamp(found: Stats): FileStamp {
-  return { size: found.size, mtimeMs: found.mtimeMs, inode: found.ino }
+  return { size: found.size, mtimeMs: found.mtimeMs, inode: found.ino, seenAt: Date.now() }
+}
+
+/** Whether an error says that a file, or a folder above it, is not there (any more). */
+export function isVanished(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
 
 async function staysWithin(path: string, within: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { RagError } from '../../core/errors.js'
-import { decodePiece, indexedText, pieceChunkText } from '../../core/piece.js'
+import { decodePiece, embeddedText, type Piece, type PieceChunk } from '../../core/piece.js'
 import type { Recorder } from '../../performance/types.js'
 import type { DocumentRecord, StoreNamespace } from '../../store/types.js'
 import type { EmbeddedTexts, PassageEmbedder } from './passage-embedder.js'
@@ -39,12 +39,10 @@ export function createPassageEmbedding(options: PassageEmbeddingOptions): Passag
     const given = new Map<number, Float32Array>()
     const missing: { readonly row: number; readonly text: string }[] = []
     for (const [row, chunk] of piece.chunks.entries()) {
-      const vector = ownVector(own?.[firstOrdinal + row], dimensions, firstOrdinal + row) ?? known.get(chunk.id)
+      const vector =
+        ownVector(own?.[firstOrdinal + row], dimensions, firstOrdinal + row) ?? known.get(keyOf(piece, chunk))
       if (vector !== undefined) given.set(row, vector)
-      else {
-        const text = indexedText(title, chunk.headings, pieceChunkText(piece, chunk))
-        missing.push({ row, text: maxTextLength > 0 ? text.slice(0, maxTextLength) : text })
-      }
+      else missing.push({ row, text: embeddedText(title, piece, chunk, maxTextLength) })
     }
     recorder.count('embed.reused', given.size)
 
@@ -67,20 +65,29 @@ export function createPassageEmbedding(options: PassageEmbeddingOptions): Passag
   }
 }
 
-/** Vectors of the replaced version by chunk id. */
+/** What tells whether a vector is still that of a chunk: its id is told by title, headings and text, not by what was added. */
+function keyOf({ above = [], bare }: Piece, { added = [], id }: PieceChunk): string {
+  const more = bare === true || above.length + added.length > 0
+  return more ? `${id}${JSON.stringify([bare === true, above, added])}` : id
+}
+
+/** Vectors of the replaced version by {@link keyOf}. */
 function knownVectors({ passages, namespace, current }: PassageEmbeddingOptions): Map<string, Float32Array> {
   const { embedder } = passages
   const known = new Map<string, Float32Array>()
   if (current === undefined || current.embedder !== embedder.fingerprint || current.chunks > maxReusedChunks)
     return known
   const { dimensions } = embedder
-  const ids: string[] = []
-  for (const bytes of namespace.pieces(current)) for (const { id } of decodePiece(bytes).chunks) ids.push(id)
+  const keys: string[] = []
+  for (const bytes of namespace.pieces(current)) {
+    const piece = decodePiece(bytes)
+    for (const chunk of piece.chunks) keys.push(keyOf(piece, chunk))
+  }
   for (const { firstOrdinal, vectors } of namespace.vectors(current)) {
     for (let row = 0; row * dimensions < vectors.length; row++) {
       const vector = vectors.subarray(row * dimensions, (row + 1) * dimensions)
-      const id = ids[firstOrdinal + row]
-      if (id !== undefined && vector.some((value) => value !== 0)) known.set(id, vector)
+      const key = keys[firstOrdinal + row]
+      if (key !== undefined && vector.some((value) => value !== 0)) known.set(key, vector)
     }
   }
   return known

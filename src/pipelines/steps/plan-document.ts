@@ -54,11 +54,18 @@ export function planDocument(
     fields,
     file: item.file,
     vectors,
-    bytes: item.kind === 'file' ? item.file.size : sizeOf(source),
+    bytes: item.file?.size ?? sizeOf(source),
     pipeline: (embedder) =>
       hash(
         'sha256',
-        stableJson([options.preparation, embedder?.fingerprint ?? '', options.language, fields, vectors === undefined]),
+        stableJson([
+          options.preparation,
+          embedder?.fingerprint ?? '',
+          options.language,
+          fields,
+          vectors === undefined,
+          ...(source.mediaType === undefined ? [] : [source.mediaType]),
+        ]),
         'hex',
       ),
   }

@@ -30,11 +30,13 @@ export interface KeepOptions {
   readonly costMs: number
   /** Milliseconds it is kept. Default: those of the cache; 0: until there is no room. */
   readonly ttlMs?: number
+  /** Instead of `ttlMs`: milliseconds since 1970 from which on it is found no more. */
+  readonly expiresAt?: number
 }
 
 export interface ResultCacheOptions<Value> {
-  /** `retrieval` or `answers`: counted as `cache.NAME.hit`, `.miss` and `.savedMs`. */
-  readonly name: string
+  /** `retrieval` or `answers`: counted as `cache.NAME.hit`, `.miss` and `.savedMs`. Absent: somebody else counts. */
+  readonly name?: string
   /** One that does not fail: made by `createSafeCache`, or memory. */
   readonly cache: Cache
   /** Milliseconds a value is kept; 0: until there is no room. */
@@ -68,15 +70,15 @@ export function createResultCache<Value>(options: ResultCacheOptions<Value>): Re
       const hit = await read(key)
       const parsed = hit && open(key, hit.value)
       if (parsed === undefined) {
-        recorder.count(`cache.${name}.miss`)
+        if (name !== undefined) recorder.count(`cache.${name}.miss`)
         if (hit !== undefined) drop(key)
         return undefined
       }
-      countHit(recorder, name, parsed.costMs)
+      if (name !== undefined) countHit(recorder, name, parsed.costMs)
       return hit?.expiresAt === undefined ? parsed : { ...parsed, expiresAt: hit.expiresAt }
     },
-    keep(key, value, { costMs, ttlMs = options.ttlMs }) {
-      const expiry = ttlMs === 0 ? {} : { expiresAt: date() + ttlMs }
+    keep(key, value, { costMs, ttlMs = options.ttlMs, expiresAt = ttlMs === 0 ? undefined : date() + ttlMs }) {
+      const expiry = expiresAt === undefined ? {} : { expiresAt }
       cache.set([{ key, value: Buffer.from(JSON.stringify([costMs, value])), ...expiry }]).catch(() => {
         // What is not kept is computed again.
       })

@@ -40,8 +40,8 @@ export async function searchLegs(query: LegSearch, topK: number, tools: Retrieve
   const lists: RankedList[] = []
   if (words !== undefined) lists.push({ leg: 'lexical', matches: withScored(words) })
   if (neighbours !== undefined) {
-    const missing = tools.addsScores ? await vectorsOf(words?.matches ?? [], neighbours, query, tools) : []
-    lists.push({ leg: 'vector', matches: [...neighbours, ...missing] })
+    const others = withoutKnown((await words?.vectors) ?? [], neighbours)
+    lists.push({ leg: 'vector', matches: [...neighbours, ...others] })
   }
   const exhausted = [words?.matches, neighbours].every((matches) => matches === undefined || matches.length < topK)
   return { lists, terms: words?.terms ?? [], exhausted }
@@ -72,18 +72,27 @@ function searchVectors(
   return timed('query.vector', tools, () => nearest(vector, { topK, ...restriction(allow) }, leg.index, tools))
 }
 
+interface WordsFound extends LexicalResult {
+  /** What the vectors say of the matches, where scores are added. */
+  readonly vectors: Promise<readonly VectorMatch[]> | undefined
+}
+
 async function searchWords(
   query: LegSearch,
   topK: number,
   neighbours: Promise<VectorMatch[]> | undefined,
   tools: RetrieveTools,
-): Promise<LexicalResult | undefined> {
+): Promise<WordsFound | undefined> {
   const { text, allow, indexes } = query
   if (text.trim() === '') return undefined
   const documentWeight = legWeights(query, tools).document
   const began = tools.now()
   let waitedMs = 0
-  const alsoScore = async () => {
+  let vectors: Promise<readonly VectorMatch[]> | undefined
+  const alsoScore = async (matches: readonly LexicalMatch[]) => {
+    // Asked for before the neighbours are there, so that both come by the same way, one behind the other.
+    vectors = vectorsOf(matches, query, tools)
+    vectors.catch(() => {})
     const from = tools.now()
     const numbers = (await neighbours)?.map(({ number }) => number) ?? []
     waitedMs = tools.now() - from
@@ -96,7 +105,7 @@ async function searchWords(
     ...(tools.addsScores && neighbours !== undefined ? { alsoScore } : {}),
   })
   tools.recorder.stage('query.lexical', tools.now() - began - waitedMs)
-  return found
+  return { ...found, vectors }
 }
 
 function restriction(allow: RangeSet | undefined): { readonly allow?: RangeSet } {
@@ -105,25 +114,29 @@ function restriction(allow: RangeSet | undefined): { readonly allow?: RangeSet }
 
 /** The best, and whatever else was scored, best first. */
 function withScored({ matches, also = [] }: LexicalResult): readonly LexicalMatch[] {
-  const known = new Set(matches.map(({ number }) => number))
-  const others = also.filter(({ number }) => !known.has(number))
+  const others = withoutKnown(also, matches)
   return [...matches, ...others.sort((a, b) => b.score - a.score || a.number - b.number)]
 }
 
-/** What the vectors say of the words' matches that are not among theirs. */
+function withoutKnown<Match extends { readonly number: number }>(
+  matches: readonly Match[],
+  known: readonly { readonly number: number }[],
+): Match[] {
+  const numbers = new Set(known.map(({ number }) => number))
+  return matches.filter(({ number }) => !numbers.has(number))
+}
+
+/** What the vectors say of the words' matches. */
 async function vectorsOf(
   words: readonly LexicalMatch[],
-  neighbours: readonly VectorMatch[],
   { vector, indexes }: LegSearch,
   tools: RetrieveTools,
 ): Promise<readonly VectorMatch[]> {
-  const near = new Set(neighbours.map(({ number }) => number))
-  const missing = words.filter(({ number }) => !near.has(number))
-  if (missing.length === 0) return []
-  const allow = RangeSet.from(missing.map(({ number }) => [number, number + 1] as const))
+  if (words.length === 0) return []
+  const allow = RangeSet.from(words.map(({ number }) => [number, number + 1] as const))
   const { index } = indexes.vector as VectorLeg
   return timed('query.vector', tools, () =>
-    nearest(vector as Float32Array, { topK: missing.length, allow }, index, tools),
+    nearest(vector as Float32Array, { topK: words.length, allow }, index, tools),
   )
 }
 

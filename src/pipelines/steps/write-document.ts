@@ -1,11 +1,15 @@
+import { hash } from 'node:crypto'
+import type { DocumentFailure } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { IngestStage } from '../../core/events.js'
 import type { Recorder } from '../../performance/types.js'
-import type { DocumentWriter, FileStamp, NewDocument, StoreNamespace } from '../../store/types.js'
+import type { DocumentRecord, DocumentWriter, FileStamp, NewDocument, StoreNamespace } from '../../store/types.js'
 import { type FollowingAbort, followSignal } from '../../util/abort.js'
 import { asRagError } from './as-rag-error.js'
+import { endsRun, isLeftOut, liesInDocument, sameFile, toDocumentFailure } from './attempts.js'
 import { createPassageEmbedding } from './embed-passages.js'
-import { pipelineAfter } from './incomplete.js'
+import { type EnrichTools, enrichPieces, Unenriched } from './enrich-pieces.js'
+import { pipelineAfter, pipelineEnriched } from './incomplete.js'
 import { countUnwritten, type Unwritten, type WriteLimits } from './limits.js'
 import type { PassageEmbedder } from './passage-embedder.js'
 import type { DocumentPlan } from './plan-document.js'
@@ -21,14 +25,24 @@ import { type WrittenPieces, writePieces } from './write-pieces.js'
 
 /** What became of one input. */
 export interface DocumentOutcome {
-  readonly stage: Extract<IngestStage, 'committed' | 'unchanged' | 'failed'>
+  readonly stage: Extract<IngestStage, 'committed' | 'unchanged' | 'quarantined' | 'failed'>
   readonly source: string
   readonly chunks?: number
   readonly pages?: number
   readonly bytes?: number
   readonly error?: RagError
+  /** Why it was left out. */
+  readonly quarantined?: DocumentFailure
   /** Chunks that are stored without a vector, and the first reason. */
-  readonly unembedded?: { readonly chunks: number; readonly error: RagError }
+  readonly unembedded?: ChunkFailures
+  /** Chunks that miss what an enricher failed at, and the first reason. */
+  readonly unenriched?: ChunkFailures
+}
+
+/** Chunks that miss something, and the first reason. */
+export interface ChunkFailures {
+  readonly chunks: number
+  readonly error: RagError
 }
 
 /** What tells that a file is unchanged: its size, time of change and inode, or its content. */
@@ -43,6 +57,8 @@ export interface WriteDocumentOptions {
   readonly signal: AbortSignal
   /** Default `'stamp'`. */
   readonly verify?: Verify | undefined
+  /** Whether a file that has failed too often is tried all the same. Default `false`. */
+  readonly retry?: boolean | undefined
   /** Ends the whole run, at once; it fires `signal`. */
   readonly endRun: (reason: unknown) => void
 }
@@ -50,6 +66,10 @@ export interface WriteDocumentOptions {
 export interface WriteDocumentTools {
   readonly namespace: StoreNamespace
   readonly prepare: (request: PrepareRequest, signal: AbortSignal | undefined) => PreparedDocument
+  /** Asked about every passage before it is embedded. Absent: nobody is. */
+  readonly enrichment: EnrichTools | undefined
+  /** Fingerprint of the limits under which documents are read: what was too much for one may not be for another. */
+  readonly readingLimits: string
   /** Characters of a chunk that are embedded; 0: all. */
   readonly maxTextLength: number
   readonly limits: WriteLimits
@@ -59,35 +79,59 @@ export interface WriteDocumentTools {
   readonly now: () => number
 }
 
-/** Prepares, embeds, writes and commits one document, unless it is stored already as it would become. */
+/**
+ * Prepares, embeds, writes and commits one document, unless it is stored already as it would become, or its file is known to be
+ * unreadable. A failure is noted in the store before it is thrown, unless it ends the whole run.
+ */
 export async function writeDocument(
   plan: DocumentPlan,
   options: WriteDocumentOptions,
   tools: WriteDocumentTools,
 ): Promise<DocumentOutcome> {
   const { namespace, recorder } = tools
-  const { passages, signal, source, verify = 'stamp' } = options
+  const { passages, retry = false, signal, source, verify = 'stamp' } = options
   const { bytes, file, request } = plan
+  const { documentId } = request
   const pipeline = plan.pipeline(passages?.embedder)
-  const known = request.documentId === undefined ? undefined : namespace.get(request.documentId)
-  if (known?.pipeline === pipeline && verify === 'stamp' && sameFile(known.file, file)) {
+  const known = documentId === undefined ? undefined : namespace.get(documentId)
+  const failure = documentId === undefined ? undefined : namespace.failure(documentId)
+  if (known?.pipeline === pipeline && verify === 'stamp' && isUntouched(known.file, file)) {
+    if (failure !== undefined) await namespace.confirm(known)
     return { stage: 'unchanged', source, bytes }
+  }
+  const tried = hash('sha256', `${pipeline}\n${tools.readingLimits}`, 'hex')
+  if (failure !== undefined && !retry && isLeftOut(failure, { file, tried })) {
+    return { stage: 'quarantined', source, bytes, quarantined: toDocumentFailure(failure) }
   }
 
   const own = followSignal(signal)
   const unwritten = countUnwritten(tools.limits)
+  const attempt: Attempt = { documentId, readFailures: new WeakSet() }
   try {
-    const version = await writeVersion({ ...options, plan, pipeline, unwritten, own }, tools)
-    if (version === undefined) return { stage: 'unchanged', source, bytes }
-    const { document, unembedded, writer } = version
+    const version = await writeVersion({ ...options, plan, pipeline, unwritten, own, attempt }, tools)
+    if ('same' in version) {
+      const touched = file !== undefined && !isUntouched(version.same.file, file)
+      if (touched || failure !== undefined) await namespace.confirm(version.same, file)
+      return { stage: 'unchanged', source, bytes }
+    }
+    const { document, unembedded, unenriched, writer } = version
     const began = tools.now()
     const { record, unchanged } = await commit(writer, document, signal)
     recorder.stage('ingest.commit', tools.now() - began)
-    const outcome = { source, bytes, ...(unembedded === undefined ? {} : { unembedded }) }
+    const outcome = {
+      source,
+      bytes,
+      ...(unembedded === undefined ? {} : { unembedded }),
+      ...(unenriched === undefined ? {} : { unenriched }),
+    }
     if (unchanged) return { stage: 'unchanged', ...outcome }
     tools.committed()
     recorder.count('ingest.chunks', record.chunks)
     return { stage: 'committed', chunks: record.chunks, pages: record.pages, ...outcome }
+  } catch (error) {
+    // What ends the whole run is no fact about this document.
+    if (!signal.aborted && !endsRun(error)) await noteFailure(error, attempt, { source, file, tried }, namespace)
+    throw error
   } finally {
     unwritten.end()
     own.dispose()
@@ -98,34 +142,66 @@ export async function writeDocument(
 interface WrittenVersion {
   readonly writer: DocumentWriter
   readonly document: NewDocument
-  readonly unembedded: DocumentOutcome['unembedded']
+  readonly unembedded: ChunkFailures | undefined
+  readonly unenriched: ChunkFailures | undefined
+}
+
+/** What is known of a document when it fails. */
+interface Attempt {
+  /** Known from the beginning, or when it has been opened. */
+  documentId: string | undefined
+  /** Whatever was thrown by reading, not by the embedder or the store. */
+  readonly readFailures: WeakSet<object>
+}
+
+/** Notes that a document failed. Documents whose id nobody knows cannot be looked up, so nothing is noted of them. */
+async function noteFailure(
+  error: unknown,
+  { documentId, readFailures }: Attempt,
+  facts: { readonly source: string; readonly file: FileStamp | undefined; readonly tried: string },
+  namespace: StoreNamespace,
+): Promise<void> {
+  if (documentId === undefined) return
+  const { source, file, tried } = facts
+  const { code, message } = asRagError(error, source)
+  const isBlamed = typeof error === 'object' && error !== null && readFailures.has(error) && liesInDocument(error)
+  await namespace
+    .begin(documentId)
+    .abort({ code, message, source, tried, ...(file === undefined ? {} : { file }), blameless: !isBlamed })
 }
 
 interface VersionOptions extends WriteDocumentOptions {
   readonly plan: DocumentPlan
+  readonly attempt: Attempt
   readonly pipeline: string
   readonly unwritten: Unwritten
   /** Follows `signal`, and ends all that is under way for this document alone. */
   readonly own: FollowingAbort
 }
 
-/** Writes a new version; `undefined` when the current one has the same content and pipeline. */
-async function writeVersion(options: VersionOptions, tools: WriteDocumentTools): Promise<WrittenVersion | undefined> {
-  const { own, passages, pipeline, plan, signal, source, unwritten } = options
+/** Writes a new version, unless the current one has the same content and pipeline. */
+async function writeVersion(
+  options: VersionOptions,
+  tools: WriteDocumentTools,
+): Promise<WrittenVersion | { readonly same: DocumentRecord }> {
+  const { attempt, own, passages, pipeline, plan, source, unwritten } = options
   const { limits, maxTextLength, namespace, recorder } = tools
-  const preparing = prepareInTurn(plan.request, own.signal, tools)
+  const preparing = prepareInTurn(plan.request, own.signal, { ...tools, readFailures: attempt.readFailures })
   try {
     const opening = await nextOpening(preparing, source)
     const { contentHash, documentId, title } = opening
+    attempt.documentId = documentId
     const current = namespace.get(documentId)
-    if (current !== undefined && current.contentHash === contentHash && current.pipeline === pipeline) return undefined
+    if (current?.contentHash === contentHash && current.pipeline === pipeline) return { same: current }
     const embedding =
       passages &&
       createPassageEmbedding({ passages, namespace, current, title, own: plan.vectors, maxTextLength, recorder })
     const writer = namespace.begin(documentId)
     try {
       const prepared = readPieces(preparing, tools)
-      const written = await writePieces(prepared.pieces, {
+      const unenriched = new Unenriched()
+      const pieces = enrich(prepared.pieces, opening, { ...options, unenriched }, tools)
+      const written = await writePieces(pieces, {
         writer,
         limits,
         unwritten,
@@ -135,11 +211,10 @@ async function writeVersion(options: VersionOptions, tools: WriteDocumentTools):
         // The documents behind this one must not be tried with an embedder that cannot work.
         stop: (error) => (passages?.isUnusable(error) ? options.endRun(error) : own.abort(error)),
       })
-      const document = toDocument(opening, prepared.summary(), written, options)
-      return { writer, document, unembedded: toUnembedded(written) }
+      const document = toDocument(opening, prepared.summary(), { ...written, unenriched }, options)
+      return { writer, document, unembedded: toUnembedded(written), unenriched: toUnenriched(unenriched) }
     } catch (error) {
-      // What ends the whole run is no fact about this document.
-      await writer.abort(signal.aborted ? undefined : asRagError(error, source))
+      await writer.abort()
       throw error
     }
   } finally {
@@ -151,12 +226,16 @@ async function writeVersion(options: VersionOptions, tools: WriteDocumentTools):
 async function* prepareInTurn(
   request: PrepareRequest,
   signal: AbortSignal,
-  { limits, prepare }: WriteDocumentTools,
+  { limits, prepare, readFailures }: WriteDocumentTools & Pick<Attempt, 'readFailures'>,
 ): PreparedDocument {
   await limits.preparing.enter(1, signal)
   try {
     await limits.unwritten.enter(0, signal)
     return yield* prepare(request, signal)
+  } catch (error) {
+    // Whoever stopped the reading has a reason of its own.
+    if (!signal.aborted && typeof error === 'object' && error !== null) readFailures.add(error)
+    throw error
   } finally {
     limits.preparing.leave(1)
   }
@@ -191,12 +270,24 @@ function readPieces(
   return { pieces: pieces(), summary: () => summary }
 }
 
+/** The pieces with what enrichers add to them, where there are any. */
+function enrich(
+  pieces: AsyncGenerator<PreparedPiece>,
+  { language, title }: PreparedOpening,
+  { own, unenriched, ...options }: VersionOptions & { readonly unenriched: Unenriched },
+  { enrichment }: WriteDocumentTools,
+): AsyncGenerator<PreparedPiece> {
+  if (enrichment === undefined) return pieces
+  const document = { title, language: language ?? options.language }
+  return enrichPieces(pieces, document, { ...enrichment, unenriched, signal: own.signal })
+}
+
 const nothingPrepared: PreparedSummary = { characters: 0, pages: 0, chunks: 0 }
 
 function toDocument(
   { contentHash, language, mediaType, title }: PreparedOpening,
   summary: PreparedSummary,
-  written: WrittenPieces,
+  written: WrittenPieces & { readonly unenriched: Unenriched },
   { language: defaultLanguage, passages, pipeline, plan, source }: VersionOptions,
 ): NewDocument {
   const { characters, pages } = summary
@@ -208,7 +299,7 @@ function toDocument(
     mediaType,
     language: language ?? defaultLanguage,
     contentHash,
-    pipeline: pipelineAfter(written, summary.chunks, pipeline),
+    pipeline: pipelineAfter(written, summary.chunks, pipelineEnriched(written.unenriched.chunks, pipeline)),
     metadata: plan.fields.metadata,
     ...(plan.file === undefined ? {} : { file: plan.file }),
     ...(hasChunkMetadata(plan.request.source) ? { chunkMetadata: true as const } : {}),
@@ -227,15 +318,29 @@ async function commit(writer: DocumentWriter, document: NewDocument, signal: Abo
   }
 }
 
-function toUnembedded({ failure, unembedded }: WrittenPieces): DocumentOutcome['unembedded'] {
+function toUnembedded({ failure, unembedded }: WrittenPieces): ChunkFailures | undefined {
   if (unembedded === 0) return undefined
   if (RagError.isInstance(failure)) return { chunks: unembedded, error: failure }
   return { chunks: unembedded, error: new RagError('PROVIDER', 'The text was not embedded.', { cause: failure }) }
 }
 
-function sameFile(a: FileStamp | undefined, b: FileStamp | undefined): boolean {
-  if (a?.validators !== undefined || b?.validators !== undefined) return false
-  return a !== undefined && b !== undefined && a.size === b.size && a.mtimeMs === b.mtimeMs && a.inode === b.inode
+function toUnenriched({ chunks, failure }: Unenriched): ChunkFailures | undefined {
+  if (chunks === 0) return undefined
+  if (RagError.isInstance(failure)) return { chunks, error: failure }
+  // No cause: what others throw may hold what they were sent.
+  return { chunks, error: new RagError('PROVIDER', 'An enricher failed.', { retryable: true }) }
+}
+
+/** Times of files tell no less apart, on the coarsest file system in use (FAT). */
+const stampGranularityMs = 2_000
+
+/**
+ * Whether a file has the stamp it had. One that was looked at right after it had been written may have been written again under the same
+ * time: its stamp proves nothing (git calls such entries racy).
+ */
+function isUntouched(known: FileStamp | undefined, now: FileStamp | undefined): boolean {
+  if (known === undefined || !sameFile(known, now)) return false
+  return known.seenAt === undefined || Math.abs(known.seenAt - known.mtimeMs) > stampGranularityMs
 }
 
 function hasChunkMetadata(source: PrepareSource): boolean {

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { createClient } from '@keyv/redis'
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createRedisCache } from '../../../src/cache/redis.js'
 import { createSafeCache } from '../../../src/cache/safe.js'
@@ -85,20 +86,55 @@ describe.skipIf(server === undefined)('a Redis cache that is hurt', () => {
   })
 
   it('takes foreign, cut and swapped values under its keys for misses, and deletes them', async () => {
-    const keys = async () => (await command('KEYS *')).match(/ufrag\S*/g) ?? []
     await cache.set([{ key: 'b', value: Uint8Array.of(9) }])
-    const [name = ''] = (await keys()).filter((key) => key.endsWith('a'))
-    const other = name.replace(/a$/, 'b')
-    const sealed = JSON.parse((await command(`GET ${name}`)).split('\r\n')[1] as string) as { value: string }
-    const texts = ['{"value":"AAAA"}', 'nonsense', '{', '{"value":{"__proto__":{"x":1}}}', '[]', '7']
-    for (const text of [...texts, JSON.stringify({ value: sealed.value.slice(0, -4) })]) {
-      await command(`SET ${name} ${JSON.stringify(text)}`)
+    const [name, other] = ['ufrag::a', 'ufrag::b']
+    const raw = createClient({ url: server?.url ?? '' })
+    await raw.connect()
+    const sealed = (await raw.withTypeMapping({ 36: Buffer }).get(name)) as Buffer
+    const cut = [sealed.subarray(0, -1), sealed.subarray(1), sealed.subarray(0, 16), Buffer.concat([sealed, sealed])]
+    const texts = ['', '{"value":"AAAA"}', 'nonsense', sealed.toString('base64'), sealed.toString('latin1')]
+    for (const value of [...texts, ...cut]) {
+      await raw.set(name, value)
       expect(await cache.get(['a'])).toEqual([undefined])
+      await vi.waitFor(async () => expect(await raw.exists(name)).toBe(0))
       await cache.set([entry])
-      await vi.waitFor(async () => expect(await cache.get(['a'])).toEqual([hit]))
+      expect(await cache.get(['a'])).toEqual([hit])
     }
-    await command(`SET ${other} ${JSON.stringify(JSON.stringify(sealed))}`)
-    expect(await cache.get(['b'])).toEqual([undefined])
+    await raw.set(other, sealed)
+    expect(await cache.get(['a', 'b', 'c'])).toEqual([hit, undefined, undefined])
+    raw.destroy()
+  })
+
+  it('takes a list for no entry, and goes on', async () => {
+    await command('DEL ufrag::a')
+    await command('RPUSH ufrag::a 1')
+    expect(await cache.get(['a'])).toEqual([undefined])
+    await cache.set([entry])
+    expect(await cache.get(['a'])).toEqual([hit])
+  })
+
+  it('clears what is under its prefix, and nothing else, whatever the prefix looks like', async () => {
+    const url = server?.url ?? ''
+    const prefixes = ['ufrag', 'ufra*', 'ufra?', 'u[f]rag', 'u\\frag', '*']
+    const caches = await Promise.all(prefixes.map((prefix) => createRedisCache({ url, prefix })))
+    const many = Array.from({ length: 2_500 }, (_, i) => ({ key: `key ${i}`, value: entry.value }))
+    for (const one of caches) await one.set([entry])
+    await caches[1]?.set(many)
+    for (const [place, one] of caches.entries()) {
+      await one.clear()
+      const left = await Promise.all(caches.map(async (each) => (await each.get(['a', 'key 7']))[0] !== undefined))
+      expect(left).toEqual(caches.map((_, other) => other > place))
+    }
+    for (const one of caches) await one.close()
+  })
+
+  it('reads and writes a batch of any bytes, of any keys, in their order', async () => {
+    const values = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte, 0, 13, 10, 255 - byte))
+    const entries = values.map((value, place) => ({ key: `key\r\n ${place} ü 👍`, value }))
+    await cache.set(entries)
+    expect(await cache.get(entries.map(({ key }) => key).reverse())).toEqual(
+      values.toReversed().map((value) => ({ value })),
+    )
   })
 })
 

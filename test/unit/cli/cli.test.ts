@@ -38,7 +38,16 @@ const events: AnswerEvent[] = [
   { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
-const report = { ...stored, failed: [], unembedded: 0, embeddingFailures: [], durationMs: 1500 }
+const report = {
+  ...stored,
+  failed: [],
+  quarantined: [],
+  unembedded: 0,
+  embeddingFailures: [],
+  unenriched: 0,
+  enrichmentFailures: [],
+  durationMs: 1500,
+}
 
 const pulled = {
   model: 'acme/tiny',
@@ -95,6 +104,20 @@ function fakeRag(parts: Partial<CliRag> = {}) {
         }
       }
     },
+    watch: async (folder, options) => {
+      options?.onEvent?.({ type: 'scanned', report })
+      options?.onEvent?.({ type: 'error', error: new RagError('LIMIT', 'Too many.', { hint: 'Raise it.' }) })
+      const failed = [{ source: 'a.pdf', error: new RagError('CORRUPT', 'Damaged.') }]
+      options?.onEvent?.({ type: 'updated', report: { ...report, removed: 1, failed } })
+      calls.push(['watch', folder, options?.pollMs])
+      const close = async () => {}
+      return { folder, report, closed: Promise.resolve(), close, [Symbol.asyncDispose]: close }
+    },
+    failures: async function* () {
+      const failure = { source: 'bad.pdf', code: 'CORRUPT', message: 'It is damaged.', failedAt: 0 }
+      yield { ...failure, id: 'bad.pdf', attempts: 3, quarantined: true }
+      yield { ...failure, id: 'new.pdf', attempts: 1, quarantined: false }
+    },
     remove: async () => 1,
     reindex: async () => {
       calls.push(['reindex'])
@@ -150,6 +173,7 @@ async function run(line: string[], { rag, calls } = fakeRag(), extra: Partial<Cl
       calls.push(['pull', model, quantization, revision])
       return pulled
     },
+    openQueue: async () => Promise.reject(new Error('no queue')),
     distill: async (teacher, { signal: _signal, onProgress: _onProgress, corpus, ...options }) => {
       const texts: string[] = []
       for await (const text of corpus ?? []) texts.push(text)
@@ -200,7 +224,16 @@ describe('ufrag ingest', () => {
 
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
     const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
-    const rest = { unchanged: 0, unembedded: 0, pages: 0, bytes: 0, chunksPerSecond: 3 }
+    const rest = {
+      unchanged: 0,
+      quarantined: 0,
+      removed: 0,
+      unembedded: 0,
+      unenriched: 0,
+      pages: 0,
+      bytes: 0,
+      chunksPerSecond: 3,
+    }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
       for (const elapsedMs of [10, 1999, 2001, 2100, 3999, 4500]) {
@@ -210,6 +243,47 @@ describe('ufrag ingest', () => {
     }
     const { err } = await run(['ingest', 'x'], { rag, calls })
     expect(err.trim().split('\n')).toEqual(['2.001 of 9+ documents, 5 chunks', '4.5 of 9+ documents, 5 chunks'])
+  })
+
+  it('passes on what is to be tried again and removed, and tells what was left out', async () => {
+    const { rag, calls } = fakeRag()
+    rag.ingest = async (_, options) => {
+      calls.push([options?.retry, options?.sync])
+      const left = { id: 'b', source: 'b', code: 'CORRUPT', message: '', attempts: 3, quarantined: true, failedAt: 0 }
+      return { ...report, synced: false, quarantined: options?.retry ? [] : [left] }
+    }
+    const { err, exitCode } = await run(['ingest', 'x', '--sync'], { rag, calls })
+    expect(err).toMatch(/1 left out.*documents --failed.*--retry/)
+    expect(err).toMatch(/Nothing was removed/)
+    expect(exitCode).toBe(0)
+    expect((await run(['ingest', 'x', '--retry'], { rag, calls })).err).not.toMatch(/left out/)
+    expect(calls.filter(([first]) => first !== 'close')).toEqual([
+      [undefined, true],
+      [true, undefined],
+    ])
+  })
+
+  it('follows a folder, and tells what changes', async () => {
+    const { calls, err, exitCode, out } = await run(['watch', 'docs', '--poll', '500'])
+    expect(out).toBe('2 stored, 1 unchanged, 0 removed, 0 failed; 9 chunks\n2 stored, 1 removed, 1 failed; 9 chunks\n')
+    expect(err).toBe('Too many.\n  Raise it.\na.pdf: Damaged.\nWatching docs; Ctrl-C ends.\n')
+    expect(exitCode).toBe(0)
+    expect(calls).toEqual([['watch', 'docs', 500], ['close']])
+    const lines = (await run(['watch', 'docs', '--json'])).out.trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { type: 'scanned', report: { documents: 2 } },
+      { type: 'error', error: { code: 'LIMIT' } },
+      { type: 'updated', report: { failed: [{ source: 'a.pdf', error: { code: 'CORRUPT' } }] } },
+    ])
+    expect((await run(['watch', 'docs', '--poll', 'often'])).exitCode).toBe(2)
+  })
+
+  it('lists documents that failed', async () => {
+    expect((await run(['documents', '--failed'])).out).toBe(
+      'bad.pdf\t3 quarantined\tCORRUPT\tIt is damaged.\nnew.pdf\t1\tCORRUPT\tIt is damaged.\n',
+    )
+    const [first] = (await run(['documents', '--failed', '--json'])).out.split('\n')
+    expect(JSON.parse(first ?? '')).toMatchObject({ id: 'bad.pdf', attempts: 3, quarantined: true })
   })
 
   it('ends with 130 and closes when interrupted', async () => {

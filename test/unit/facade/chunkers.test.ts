@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { ChunkerOptions } from '../../../src/config/options.js'
 import { UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { openTokenizer } from '../../../src/models/tokenizer.js'
 import { staticModelFolder } from '../../fixtures/models/static-model-folder.js'
@@ -18,12 +19,12 @@ afterEach(async () => {
 
 describe('the chunker option', () => {
   const tokenizer = staticModelFolder()
-  const choices = [
+  const choices: readonly ChunkerOptions[] = [
     { kind: 'recursive', chunkSize: 100 },
     { kind: 'markdown', chunkSize: 100 },
     { kind: 'semantic', chunkSize: 100 },
     { kind: 'token', maxTokens: 32, tokenizer },
-  ] as const
+  ]
 
   it.each(choices)('cuts documents in a thread: $kind', async (chunker) => {
     const rag = openRag({ chunker })

@@ -107,6 +107,17 @@ describe('precompute()', () => {
     await expect(call).rejects.toThrow('stop')
   })
 
+  it('ends when it is told to, though its source waits', async () => {
+    const { rag } = await createRag()
+    const controller = new AbortController()
+    async function* source() {
+      yield questions[0] as string
+      await new Promise(() => {})
+    }
+    const options = { signal: controller.signal, onProgress: () => controller.abort('enough') }
+    await expect(rag.precompute(source(), options)).rejects.toBe('enough')
+  })
+
   it('refuses what it cannot use', async () => {
     const { rag } = await createRag()
     await expect(rag.precompute([7 as never])).rejects.toMatchObject({ code: 'BAD_INPUT' })

@@ -6,6 +6,7 @@ import { createMemoryCache } from '../../../src/cache/memory.js'
 import {
   type AnswerEvent,
   type Cache,
+  type DocumentInput,
   type Llm,
   type Prompt,
   type QueryOptions,
@@ -50,7 +51,7 @@ function createModel(id = 'model') {
   return { model, asked }
 }
 
-async function createRag(options: UltraFastRAGOptions = {}, inputs = documents) {
+async function createRag(options: UltraFastRAGOptions = {}, inputs: readonly DocumentInput[] = documents) {
   const rag = new UltraFastRAG({ embedder: createFakeEmbedder(), ...options })
   open.push(rag)
   // One after the other: equal scores are in the order of the commits.
@@ -240,6 +241,18 @@ describe('what was found for a question', () => {
         Buffer.from(
           Buffer.from(value)
             .toString()
+            .replace(/"key":"[0-9a-f]*"/, '"key":"0"'),
+        ),
+      (value) =>
+        Buffer.from(
+          Buffer.from(value)
+            .toString()
+            .replace(/"answer":.*/, '"answer":null}]'),
+        ),
+      (value) =>
+        Buffer.from(
+          Buffer.from(value)
+            .toString()
             .replace(/"parts":\[[^\]]*\]/, '"parts":[1,2]'),
         ),
       (value) => Buffer.from(Buffer.from(value).toString().replaceAll('[1,', '[7,')),
@@ -383,6 +396,59 @@ describe('an answer', () => {
     await rag.query(question)
     await new Promise((resolve) => setTimeout(resolve, 10))
     expect((await ask(rag)).cache).toEqual({ retrieval: 'miss', answer: 'miss' })
+    expect(asked).toHaveLength(2)
+  })
+})
+
+describe('a cache that others share', () => {
+  /** One that takes a while, and tells how many questions were put to it before it answered the first of them. */
+  function createSlow() {
+    const cache = createMemoryCache()
+    const trips: number[] = []
+    let waiting = 0
+    const slow: Cache = {
+      ...bound(cache),
+      id: 'slow',
+      capabilities: { shared: true, persistent: true },
+      async get(keys) {
+        waiting++
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        if (waiting > 0) trips.push(waiting)
+        waiting = 0
+        return cache.get(keys)
+      },
+    }
+    return { slow, trips }
+  }
+
+  it('is asked for ranking and answer at once, and again where the documents have changed meanwhile', async () => {
+    const { slow, trips } = createSlow()
+    const { asked, model } = createModel()
+    const options = { storage: join(folder, 'store'), cache: slow, llm: model, cacheEmbeddings: false }
+    const writer = await createRag(options)
+    const query = { topK: 1, filter: { place: 7 } }
+    const { result } = await ask(writer, question, query)
+    await writer.close()
+    const askAnother = async (change?: (rag: UltraFastRAG) => Promise<unknown>) => {
+      const rag = await createRag(options, [])
+      await change?.(rag)
+      trips.length = 0
+      const found = await ask(rag, question, query)
+      await rag.close()
+      return { ...found, trips: [...trips] }
+    }
+    const hit = { retrieval: 'hit', answer: 'hit' }
+    expect(await askAnother()).toEqual({ result, cache: hit, trips: [2] })
+    // Other documents: the answer is found by its passages, and from then on at once.
+    const changed = await askAnother((rag) => rag.ingestDocument({ id: 'other', text: 'A mountain is high.' }))
+    expect(changed).toEqual({ result: changed.result, cache: { retrieval: 'miss', answer: 'hit' }, trips: [2, 1] })
+    expect(changed.result.answer).toBe(result.answer)
+    expect(await askAnother()).toEqual({ result: changed.result, cache: hit, trips: [2] })
+    expect(asked).toHaveLength(1)
+    const replaced = await askAnother((rag) =>
+      rag.ingestDocument({ id: 'river-7', text: 'The river 7 is short.', metadata: { place: 7 } }),
+    )
+    expect(replaced.cache).toEqual({ retrieval: 'miss', answer: 'miss' })
     expect(asked).toHaveLength(2)
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Bm25Index, createBm25Index } from '../../../src/lexical-index/bm25.js'
+import { BoundArrays } from '../../../src/lexical-index/bound-arrays.js'
 import { buildSegment } from '../../../src/lexical-index/build.js'
-import { ScoreArrays } from '../../../src/lexical-index/score-arrays.js'
 import { searchViews } from '../../../src/lexical-index/search.js'
 import { viewOf } from '../../../src/lexical-index/view.js'
 import { createAnalyzers } from '../../../src/text/analyzers.js'
@@ -63,8 +63,8 @@ describe('searching', () => {
     const views = [viewOf(first), viewOf(second)]
     const terms = new Map([['zebra', 1]])
     const plan = { views, terms, topK: 10, allow: undefined, k1: 1.5, b: 0.75 }
-    const byChunk = await searchViews({ ...plan, documentWeight: 0 }, createTurns(), new ScoreArrays())
-    const twoLevel = await searchViews({ ...plan, documentWeight: 0.5 }, createTurns(), new ScoreArrays())
+    const byChunk = await searchViews({ ...plan, documentWeight: 0 }, createTurns(), new BoundArrays())
+    const twoLevel = await searchViews({ ...plan, documentWeight: 0.5 }, createTurns(), new BoundArrays())
     const score = (result: typeof byChunk, place: number) => result.matches[place]!.score
     // The continued document's best window counts for its chunk in the other segment too.
     expect(score(byChunk, 1)).toBe(score(byChunk, 2))

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RangeSet } from '../../../src/core/range-set.js'
+import { BoundArrays } from '../../../src/lexical-index/bound-arrays.js'
 import { buildSegment } from '../../../src/lexical-index/build.js'
 import { Level } from '../../../src/lexical-index/level.js'
-import { ScoreArrays } from '../../../src/lexical-index/score-arrays.js'
 import { searchViews } from '../../../src/lexical-index/search.js'
 import { type SegmentView, viewOf, withoutRanges } from '../../../src/lexical-index/view.js'
 import { createAnalyzers } from '../../../src/text/analyzers.js'
@@ -13,7 +13,7 @@ import { partsOf, seeded } from './support.js'
 
 const analyzers = createAnalyzers()
 const turns = createTurns()
-const arrays = new ScoreArrays()
+const arrays = new BoundArrays()
 
 afterEach(() => vi.restoreAllMocks())
 

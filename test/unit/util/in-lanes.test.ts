@@ -60,6 +60,38 @@ describe('work in lanes', () => {
     expect(warnings).toEqual([])
   })
 
+  it('takes from an async source what it needs, one at a time, and ends it', async () => {
+    let ended = 0
+    let asked = 0
+    async function* items(count: number) {
+      try {
+        for (let item = 0; item < count; item++) {
+          asked++
+          await nextLoopTurn()
+          yield item
+        }
+        if (count === 3) await new Promise(() => {})
+      } finally {
+        ended++
+      }
+    }
+    const done: number[] = []
+    await inLanes(items(20), { lanes: 3 }, async (item) => {
+      expect(asked - done.length).toBeLessThanOrEqual(4)
+      await nextLoopTurn()
+      done.push(item)
+    })
+    expect(done).toEqual([...Array(20).keys()])
+    await expect(inLanes(items(20), { lanes: 2 }, () => Promise.reject(new Error('down')))).rejects.toThrow('down')
+    // One that will never give another item holds nobody up.
+    const stuck = inLanes(items(3), { lanes: 2 }, async (item) => {
+      if (item === 2) throw new Error('last')
+    })
+    await expect(stuck).rejects.toThrow('last')
+    for (let turn = 0; turn < 4; turn++) await nextLoopTurn()
+    expect(ended).toBe(2)
+  })
+
   it('has nothing to do with no items', async () => {
     await inLanes([], { lanes: 4 }, () => Promise.reject(new Error('never')))
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CallWindow } from '../../../../src/embed/remote/window.js'
+import { CallWindow } from '../../../src/util/call-window.js'
 
 /** Calls that end when they are told to, and note when they begin. */
 function calls() {

@@ -1,4 +1,4 @@
-import type { Clock } from '../util/clock.js'
+import type { Clock } from './clock.js'
 
 /** Options of {@link Breaker}. */
 export interface BreakerOptions {
@@ -8,6 +8,9 @@ export interface BreakerOptions {
   readonly leastMs: number
   readonly mostMs: number
 }
+
+/** Milliseconds between two looks at how the call that was let through fares. */
+const probeMs = 50
 
 /**
  * Keeps calls from a service that does not answer: after some failures in a row nobody is let through for a while, then one, whose
@@ -19,6 +22,7 @@ export class Breaker {
   #failures = 0
   #waitMs: number
   #openUntil = Number.NEGATIVE_INFINITY
+  #openedAt = Number.POSITIVE_INFINITY
   #probing = false
 
   constructor(options: BreakerOptions, clock: Pick<Clock, 'now'>) {
@@ -31,6 +35,21 @@ export class Breaker {
     return this.#failures >= this.#options.failures
   }
 
+  /** Milliseconds since it opened; 0 while it is shut. */
+  get openForMs(): number {
+    return Math.max(0, this.#clock.now() - this.#openedAt)
+  }
+
+  /** Whether a call that was let through decides for the others just now. */
+  get isProbing(): boolean {
+    return this.#probing
+  }
+
+  /** Milliseconds until a call may try; while one does, a while after which to look again. */
+  get waitMs(): number {
+    return Math.max(probeMs, Math.ceil(this.#openUntil - this.#clock.now()))
+  }
+
   /** Whether a call may go through now. Whoever is let through tells how it went. */
   admit(): boolean {
     if (!this.isOpen) return true
@@ -41,8 +60,14 @@ export class Breaker {
 
   succeeded(): void {
     this.#failures = 0
+    this.#openedAt = Number.POSITIVE_INFINITY
     this.#probing = false
     this.#waitMs = this.#options.leastMs
+  }
+
+  /** A call that was let through ended without a verdict: somebody stopped it. The next one tries. */
+  abandoned(): void {
+    this.#probing = false
   }
 
   failed(): void {
@@ -50,6 +75,7 @@ export class Breaker {
     this.#failures++
     this.#probing = false
     if (!this.isOpen) return
+    this.#openedAt = Math.min(this.#openedAt, this.#clock.now())
     if (wasProbe) this.#waitMs = Math.min(this.#waitMs * 2, this.#options.mostMs)
     this.#openUntil = this.#clock.now() + this.#waitMs
   }

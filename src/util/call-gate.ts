@@ -1,4 +1,4 @@
-import type { Clock } from '../../util/clock.js'
+import type { Clock } from './clock.js'
 
 export interface GateOptions {
   /** Calls, and tokens, that may start per minute; `Infinity` for any number. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { describeFault, type FaultContext } from '../../../../src/embed/remote/fault.js'
+import { RagError } from '../../../src/core/errors.js'
+import { describeFault, type FaultContext } from '../../../src/util/fault.js'
 
 const context: FaultContext = {
   endpoint: { secrets: ['topsecret'] },
@@ -83,6 +84,16 @@ describe('a fault', () => {
     expect(faultOf({ statusCode: 429, cause: { responseHeaders: { 'retry-after-ms': '30' } } }).afterMs).toBe(30)
     expect(faultOf({ status: 503, headers: { 'x-should-retry': 'false' } }).again).toBe(false)
     expect(faultOf({ status: 429 }).afterMs).toBe(0)
+  })
+
+  it('is told by the last attempt of a client that has given up, and by our own errors', () => {
+    const lastError = { statusCode: 429, responseHeaders: { 'retry-after': '3' } }
+    expect(faultOf({ name: 'AI_RetryError', lastError })).toMatchObject({ kind: 'limited', afterMs: 3_000 })
+    expect(faultOf(new RagError('PROVIDER', 'away', { retryable: true }))).toMatchObject({
+      kind: 'unavailable',
+      again: true,
+    })
+    expect(faultOf(new RagError('PROVIDER', 'no'))).toMatchObject({ kind: 'broken', again: false })
   })
 
   it.each(['insufficient_quota', 'billing_hard_limit_reached', 'credits_exhausted'])(

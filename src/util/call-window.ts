@@ -1,6 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit'
 
-/** The calls of one `embed()`. */
+/** The calls of one order, such as an `embed()`. */
 export interface CallQueue {
   /** Runs a call when it is its turn. */
   run<Result>(call: () => Promise<Result>): Promise<Result>
@@ -15,7 +15,7 @@ interface Waiting {
 
 /**
  * The calls that run at once: a window that slides on as each of them ends. `p-limit` holds the places; whose call takes a free one is
- * decided when it is free: questions go first, otherwise the `embed()` calls take turns, so that a large one does not hold up the
+ * decided when it is free: questions go first, otherwise orders take turns, so that a large one does not hold up the
  * others. It halves when the service says "too many" and grows by one place after a round without (AIMD).
  */
 export class CallWindow {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CallGate, type GateOptions } from '../../../../src/embed/remote/gate.js'
-import { createFakeClock } from '../../../lib/fake-clock.js'
+import { CallGate, type GateOptions } from '../../../src/util/call-gate.js'
+import { createFakeClock } from '../../lib/fake-clock.js'
 
 function openGate(options: Partial<GateOptions> = {}) {
   const clock = createFakeClock()

@@ -1,0 +1,106 @@
+import type { ResolvedConfig } from '../config/resolve.js'
+import type { ResolvedEnricher } from '../config/resolve-enrichment.js'
+import type { RerankingLlm } from '../config/resolve-reranker.js'
+import { createCheckedEnricher } from '../enrich/checked.js'
+import { createEnrichCalls, type EnrichCalls } from '../enrich/limited.js'
+import { createThriftyEnricher } from '../enrich/thrifty.js'
+import type { Enricher } from '../enrich/types.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { PerformanceTracker } from '../performance/tracker.js'
+import { createEnrichTools, type EnrichTools } from '../pipelines/steps/enrich-pieces.js'
+import { sha256Hex } from '../util/hash.js'
+import { memoizeAsync } from '../util/memoize-async.js'
+import type { Caches } from './caching.js'
+import { catalogue } from './catalogue.js'
+import { openGivenLlm } from './given-llm.js'
+
+/** What is asked about passages before they are embedded. */
+export interface Enrichment {
+  /** Changes whenever the same passages would get something else. */
+  readonly fingerprint: string
+  readonly tools: EnrichTools
+}
+
+/** Attempts of a call, and the longest `Retry-After` that is obeyed: as of embedders that are services. */
+const patience = { maxAttempts: 5, maxRetryAfterMs: 60_000 }
+
+/** Opens the enrichers that are asked; `undefined` when there are none. */
+export async function openEnrichment(
+  { cache, enrichment }: ResolvedConfig,
+  tools: { readonly caches: Caches; readonly tracker: PerformanceTracker },
+): Promise<Enrichment | undefined> {
+  const { asked, limits } = enrichment
+  if (asked.length === 0) return undefined
+  const { requestsPerMinute = Number.POSITIVE_INFINITY, tokensPerMinute = Number.POSITIVE_INFINITY } = limits
+  const calls = createEnrichCalls({ ...limits, requestsPerMinute, tokensPerMinute, ...patience })
+  const { caches, tracker } = tools
+  tracker.watch('enrich', () => ({ ...calls.counts, concurrency: calls.width }))
+  const kept = cache === false ? undefined : await caches.open('enrichments', { far: true })
+  const enrichers = await Promise.all(
+    asked.map(async (chosen, place) => {
+      const checked = createCheckedEnricher(await openEnricher(chosen, place))
+      return checked.capabilities.local === true ? checked : economical(checked, calls)
+    }),
+  )
+  return {
+    fingerprint: sha256Hex('enrichers', ...enrichers.map(({ fingerprint }) => fingerprint)),
+    tools: createEnrichTools(enrichers),
+  }
+
+  function economical(enricher: Enricher, calls: EnrichCalls): Enricher {
+    return createThriftyEnricher(calls.limit(enricher), {
+      cache: kept,
+      onLookup: ({ hits, misses }) => {
+        tracker.count('cache.enrichments.hit', hits)
+        tracker.count('cache.enrichments.miss', misses)
+      },
+    })
+  }
+}
+
+async function openEnricher(chosen: ResolvedEnricher, place: number): Promise<Enricher> {
+  switch (chosen.kind) {
+    case 'instance':
+      return chosen.instance
+    case 'function': {
+      const { enrich, fingerprint, local = false } = chosen
+      // Two functions are two, also where one text made both.
+      return catalogue.enrichers.function({
+        enrich,
+        local,
+        fingerprint: fingerprint ?? `${place}/${sourceHash(enrich)}`,
+      })
+    }
+    case 'summary':
+    case 'context':
+      return catalogue.enrichers[chosen.kind](modelOf(chosen))
+    case 'questions': {
+      const { maxQuestions } = chosen
+      return catalogue.enrichers.questions({
+        ...modelOf(chosen),
+        ...(maxQuestions === undefined ? {} : { maxQuestions }),
+      })
+    }
+    default:
+      return chosen satisfies never
+  }
+}
+
+function modelOf({ fingerprint, llm }: { readonly llm: RerankingLlm; readonly fingerprint?: string }) {
+  return {
+    llm: memoizeAsync(async () => openGivenLlm(llm)),
+    model: fingerprint ?? identityOf(llm),
+    buildPrompt,
+  }
+}
+
+function identityOf(llm: RerankingLlm): string {
+  return llm.kind === 'instance'
+    ? (llm.instance.fingerprint ?? llm.instance.id)
+    : `function/${sourceHash(llm.generate)}`
+}
+
+/** Tells a function from another one, in every process that runs the same code; not what it has closed over. */
+function sourceHash(run: (...values: never[]) => unknown): string {
+  return sha256Hex(String(run)).slice(0, 16)
+}

@@ -1,0 +1,95 @@
+import type { ResolvedConfig } from '../config/resolve.js'
+import type { QueryOptions } from '../core/answer.js'
+import type { WaitOptions } from '../core/lifecycle.js'
+import type { RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { AnswerTools } from '../pipelines/answer.js'
+import type { RetrieveTools } from '../pipelines/retrieve.js'
+import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import type { Parts } from './compose.js'
+import type { NamespaceRuntime } from './namespace-runtime.js'
+
+/** Runs a task in a namespace, which stays open meanwhile. */
+export type CallNamespace = <Result>(
+  name: string,
+  options: WaitOptions,
+  task: (runtime: NamespaceRuntime, signal: AbortSignal) => Promise<Result>,
+) => Promise<Result>
+
+export interface QueryToolsOptions {
+  readonly config: ResolvedConfig
+  readonly parts: Parts
+  readonly call: CallNamespace
+}
+
+/** What the pipelines of questions work with: the parts, as the options and a call want them. */
+export class QueryTools {
+  readonly #config: ResolvedConfig
+  readonly #parts: Parts
+  readonly #call: CallNamespace
+  readonly #recall: RecallMonitor | undefined
+
+  constructor({ config, parts, call }: QueryToolsOptions) {
+    this.#config = config
+    this.#parts = parts
+    this.#call = call
+    const rate = config.recallSampleRate
+    const recall = rate > 0 ? new RecallMonitor({ rate }) : undefined
+    if (recall !== undefined) parts.tracker.watch('recall', () => recall.gauges())
+    this.#recall = recall
+  }
+
+  async forRetrieval(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, results, tracker, turns } = this.#parts
+    const retrieval = await results.retrieval()
+    const { name } = runtime.namespace
+    return {
+      namespace: runtime.namespace,
+      useIndexes: (task) => runtime.useIndexes(task),
+      adaptive: this.#config.fusion.kind === 'adaptive',
+      addsScores: this.#config.fusion.kind !== 'rrf',
+      freshen: () => runtime.freshen(),
+      fuse: await fuse(),
+      reranking: reranking(rerank),
+      documentWeight: this.#config.lexicalIndex.documentWeight,
+      turn: () => turns.next(),
+      recorder: tracker,
+      logger: this.#config.logger,
+      watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),
+      caching: retrieval && {
+        ...retrieval,
+        // A call of its own keeps the namespace open, and `close()` waits for it.
+        alone: (task, signal) => this.#call(name, { signal }, (_runtime, own) => task(own)),
+      },
+      now,
+    }
+  }
+
+  async forAnswers(runtime: NamespaceRuntime, options: QueryOptions): Promise<AnswerTools> {
+    const { llm, results } = this.#parts
+    const { recent, semantic } = results
+    const answers = await results.answers()
+    return { ...(await this.forRetrieval(runtime, options)), llm, buildPrompt, answers, recent, semantic }
+  }
+
+  /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
+  #measureRecall(name: string, searched: VectorSearched): void {
+    const monitor = this.#recall
+    if (monitor?.samples(searched) !== true) return
+    const measure = () =>
+      this.#call(name, {}, (runtime, signal) =>
+        runtime.useIndexes(({ vector }) => monitor.measure(searched, vector?.index, signal)),
+      )
+    setImmediate(() => {
+      measure().catch(() => {
+        // Closed meanwhile, or an index that could not be searched: whoever asks it next is told.
+        monitor.giveUp()
+        this.#parts.tracker.count('recall.failed')
+      })
+    })
+  }
+}
+
+function now(): number {
+  return performance.now()
+}

@@ -1,0 +1,435 @@
+import { resolve } from 'node:path'
+import type { Job, Queue, QueueEvents } from 'bullmq'
+import { RagError } from '../core/errors.js'
+import type { Logger, WaitOptions } from '../core/lifecycle.js'
+import { abortable, withDeadline } from '../util/abort.js'
+import { type Clock, systemClock } from '../util/clock.js'
+import { memoizeAsync } from '../util/memoize-async.js'
+import {
+  callerConnection,
+  checkAddress,
+  loadBullmq,
+  patientConnection,
+  type RedisAddress,
+  withinLimit,
+} from './bullmq/connection.js'
+import { type Payload, toPayload } from './bullmq/payload.js'
+import { startProcessor } from './bullmq/processor.js'
+import { readReason, toStatus } from './bullmq/record.js'
+import { keysOf, marksMs, runScript, type ScriptClient } from './bullmq/scripts.js'
+import { checkWhole } from './check-whole.js'
+import { Listeners } from './listeners.js'
+import { closedError, unknownJob } from './outcome.js'
+import { type PreparedJob, prepareJob } from './prepare-job.js'
+import type {
+  EnqueueOptions,
+  JobCounts,
+  JobEvent,
+  JobHandler,
+  JobInput,
+  JobPriority,
+  JobProcessor,
+  JobQueue,
+  JobResult,
+  JobStatus,
+  ProcessOptions,
+} from './types.js'
+
+/** Options of {@link createBullmqQueue}. */
+export interface BullmqQueueOptions extends RedisAddress {
+  /** Of this queue among those of the server; no `:`. All who work on it give the same. Default `'ingest'`. */
+  readonly name?: string
+  /** Before every key, so that others may use the same server. Default `'ufrag'`. */
+  readonly prefix?: string
+  /** Folder that relative paths are relative to: that of the workers' `UltraFastRAG`. Default: the working directory. */
+  readonly root?: string
+  /** Jobs that may wait, from 1. Default 100,000. Beyond, `enqueue()` waits or rejects; several at once may go a little further. */
+  readonly maxWaiting?: number
+  /** Bytes of one job's text or data; larger ones are `LIMIT`. Default 1 MiB. Files travel as paths, whatever their size. */
+  readonly maxPayloadBytes?: number
+  /** Attempts at a job whose failure may pass, the first included; 1 never tries again. Default 3. */
+  readonly attempts?: number
+  /** Milliseconds before the second attempt at most; doubled with each further one, up to ten minutes. Default 1,000. */
+  readonly retryDelayMs?: number
+  /** Completed jobs, and failed ones, that are remembered. Default 1,000 of each. */
+  readonly keep?: number
+  /** Milliseconds a call waits for the server before it rejects with `PROVIDER`. Default 5,000. Workers wait as long as it takes. */
+  readonly timeoutMs?: number
+  /**
+   * Milliseconds without a sign of life after which a worker counts as dead and its jobs are taken from it, from 1,000. Default 30,000. A
+   * main thread that is blocked for longer loses its jobs, too.
+   */
+  readonly lockMs?: number
+  /** Milliseconds between two looks for jobs of dead workers, from 100. Default: `lockMs`. */
+  readonly stalledIntervalMs?: number
+  /** Workers a job may outlive; it fails with the next that dies on it. Default 3. */
+  readonly maxStalls?: number
+  readonly logger?: Logger
+}
+
+/** Milliseconds between two looks at something that somebody waits for. */
+const lookMs = 200
+/** Milliseconds that a worker is given to end when its queue is closed. */
+const closeMs = 30_000
+/** BullMQ counts downwards, from 1; without a number a job is before all others. */
+const ranks: Readonly<Record<JobPriority, number>> = { high: 1, normal: 2, low: 3 }
+
+/**
+ * A queue on a Redis server (6.2 or later, `maxmemory-policy noeviction`, with `appendonly yes` if jobs shall outlive the server):
+ * `npm i bullmq@5`. Any number of processes may enqueue; workers run on the machine that has the storage. Connects with the first call
+ * and again by itself. Throws `BAD_OPTION`; a server that is away, stopped or full makes calls reject with `PROVIDER` or `OVERLOADED`
+ * within `timeoutMs`, both retryable, while workers wait for it.
+ *
+ * @example
+ * const queue = createBullmqQueue({ url: 'redis://queue.internal:6379' })
+ * const id = await queue.enqueue('/srv/documents/paper.pdf')
+ */
+export function createBullmqQueue(options: BullmqQueueOptions, clock: Clock = systemClock): JobQueue {
+  return new BullmqQueue(options, clock)
+}
+
+type Settings = Required<Omit<BullmqQueueOptions, 'client' | 'logger'>>
+
+class BullmqQueue implements JobQueue {
+  readonly id = 'bullmq'
+  readonly capabilities = { shared: true, persistent: true }
+  readonly #settings: Settings
+  readonly #address: RedisAddress
+  readonly #logger: Logger | undefined
+  readonly #clock: Clock
+  readonly #base: string
+  readonly #open = memoizeAsync(() => this.#connect())
+  readonly #listeners = new Listeners<JobEvent>()
+  readonly #processors = new Set<JobProcessor>()
+  readonly #closing = new AbortController()
+  #events: Promise<QueueEvents> | undefined
+  #opened: Promise<Queue<Payload, JobResult>> | undefined
+  #closed: Promise<readonly []> | undefined
+
+  constructor(options: BullmqQueueOptions, clock: Clock) {
+    this.#settings = check(options)
+    const { url, client, logger } = options
+    this.#address = { url, ...(client === undefined ? {} : { client }) }
+    this.#logger = logger
+    this.#clock = clock
+    this.#base = `${this.#settings.prefix}:${this.#settings.name}:`
+  }
+
+  async enqueue(input: JobInput, options: EnqueueOptions = {}): Promise<string> {
+    const { root, maxPayloadBytes } = this.#settings
+    const wait = withDeadline(options)
+    try {
+      this.#assertOpen()
+      wait.signal?.throwIfAborted()
+      const given = wait.signal === undefined ? options : { ...options, signal: wait.signal }
+      const job = await abortable(prepareJob(input, given, { root, maxPayloadBytes }), wait.signal)
+      for (;;) {
+        const id = await abortable(this.#put(job), wait.signal)
+        if (id !== undefined) return id
+        if (options.whenFull === 'reject') throw overloaded(this.#settings.maxWaiting)
+        await this.#clock.sleep(lookMs, wait.signal)
+      }
+    } finally {
+      wait.dispose()
+    }
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    return this.#ask(async (queue, client) => {
+      const job = await queue.getJob(id)
+      if (job === undefined) return false
+      const keys = keysOf(this.#base, { id, document: job.data.document })
+      const parameters = [this.#base, id, marksMs]
+      const marked = await runScript(client, 'cancel', [keys.latest, keys.running, keys.cancelled], parameters)
+      // One that runs is locked and stays: its worker sees the mark.
+      if (marked === 1) await job.remove().catch(() => {})
+      return marked === 1
+    })
+  }
+
+  async retry(id: string): Promise<boolean> {
+    return this.#ask(async (queue, client) => {
+      const job = await queue.getJob(id)
+      if (job === undefined || (await job.getState()) !== 'failed') return false
+      const { latest } = keysOf(this.#base, { id, document: job.data.document })
+      if ((await runScript(client, 'old', [latest], [this.#base, id])) === 1) return false
+      await job.remove()
+      await this.#add(queue, id, job.data)
+      return true
+    })
+  }
+
+  async job(id: string): Promise<JobStatus | undefined> {
+    return this.#ask(async (queue, client) => {
+      // In this order: what is told to be over has its result.
+      const state = await queue.getJobState(id)
+      const job = await queue.getJob(id)
+      if (job === undefined || state === 'unknown') return undefined
+      const { cancelled } = keysOf(this.#base, { id, document: job.data.document })
+      const mark = await (client as unknown as { get(key: string): Promise<string | null> }).get(cancelled)
+      return toStatus(job, state, mark !== null)
+    })
+  }
+
+  async counts(): Promise<JobCounts> {
+    return this.#ask(async (queue) => {
+      const counts = await queue.getJobCounts('waiting', 'prioritized', 'delayed', 'active', 'completed', 'failed')
+      const of = (state: string) => counts[state] ?? 0
+      return {
+        waiting: of('waiting') + of('prioritized') + of('delayed'),
+        active: of('active'),
+        completed: of('completed'),
+        failed: of('failed'),
+      }
+    })
+  }
+
+  async failed({ limit = 100 }: { readonly limit?: number } = {}): Promise<JobStatus[]> {
+    return this.#ask(async (queue) => {
+      const jobs = limit > 0 ? await queue.getFailed(0, limit - 1) : []
+      return jobs.filter((job) => job !== undefined).map((job) => toStatus(job, 'failed', false))
+    })
+  }
+
+  async finished(id: string, options: WaitOptions = {}): Promise<JobStatus> {
+    let known: JobStatus | undefined
+    const over = await this.#until(async () => {
+      const status = await this.job(id)
+      if (status === undefined) {
+        if (known === undefined) throw unknownJob(id)
+        return { ...known, state: 'cancelled' as const }
+      }
+      known = status
+      return status.state === 'waiting' || status.state === 'active' ? undefined : status
+    }, options)
+    return over
+  }
+
+  async idle(options: WaitOptions = {}): Promise<void> {
+    await this.#until(async () => {
+      const { waiting, active } = await this.counts()
+      return waiting + active === 0 ? true : undefined
+    }, options)
+  }
+
+  subscribe(listener: (event: JobEvent) => void): () => void {
+    this.#assertOpen()
+    this.#events ??= this.#listen()
+    return this.#listeners.add(listener)
+  }
+
+  process(handler: JobHandler, options: ProcessOptions): JobProcessor {
+    this.#assertOpen()
+    checkWhole({ concurrency: options.concurrency }, 1)
+    const { name, prefix, retryDelayMs, lockMs, stalledIntervalMs, maxStalls } = this.#settings
+    const processor = startProcessor(handler, options, {
+      name,
+      prefix,
+      retryDelayMs,
+      lockMs,
+      stalledIntervalMs,
+      maxStalls,
+      base: this.#base,
+      connection: patientConnection(this.#address),
+      clock: this.#clock,
+      logger: this.#logger,
+      revive: (job) => this.#revive(job),
+    })
+    this.#processors.add(processor)
+    return processor
+  }
+
+  close(): Promise<readonly []> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<readonly []> {
+    await Promise.all([...this.#processors].map((processor) => processor.close(closeMs)))
+    this.#closing.abort(closedError())
+    const { timeoutMs } = this.#settings
+    const end = async (part: Promise<Queue | QueueEvents> | undefined) => {
+      const opened = await part?.catch(() => undefined)
+      if (opened === undefined) return
+      await withinLimit(() => opened.close(), Math.min(timeoutMs, 1_000)).catch(() =>
+        opened.disconnect().catch(() => {}),
+      )
+    }
+    await Promise.all([end(this.#opened), end(this.#events)])
+    return []
+  }
+
+  /** Adds a job, or finds it there; `undefined` when too many wait. */
+  async #put(job: PreparedJob): Promise<string | undefined> {
+    const { maxWaiting } = this.#settings
+    return this.#ask(async (queue, client) => {
+      const { latest, running } = keysOf(this.#base, job)
+      const lists = ['wait', 'prioritized', 'delayed'].map((list) => `${this.#base}${list}`)
+      const parameters = [this.#base, job.id, job.alternateId ?? '', maxWaiting, marksMs]
+      const claimed = await runScript(client, 'claim', [latest, running, ...lists], parameters)
+      const [id, state] = claimed as [string, 'full' | 'over' | 'free']
+      if (state === 'full') return undefined
+      if (state === 'over') {
+        const over = await queue.getJob(id)
+        // Another caller may be at the same: the job is added once, as its id is the same.
+        if (over !== undefined && over.finishedOn !== undefined) await over.remove().catch(() => {})
+      }
+      await this.#add(queue, id, toPayload(job))
+      return id
+    })
+  }
+
+  async #add(queue: Queue<Payload, JobResult>, id: string, payload: Payload): Promise<void> {
+    const { attempts, keep } = this.#settings
+    await queue.add('ingest', payload, {
+      jobId: id,
+      attempts,
+      backoff: { type: 'custom' },
+      priority: ranks[payload.priority],
+      removeOnComplete: { count: keep },
+      removeOnFail: { count: keep },
+      stackTraceLimit: 1,
+    })
+  }
+
+  async #revive(job: Job<Payload, JobResult>): Promise<void> {
+    await this.#ask(async (queue) => {
+      await job.remove()
+      await this.#add(queue, job.id as string, job.data)
+    })
+  }
+
+  async #ask<Value>(
+    question: (queue: Queue<Payload, JobResult>, client: ScriptClient) => Promise<Value>,
+  ): Promise<Value> {
+    this.#assertOpen()
+    const { timeoutMs } = this.#settings
+    return withinLimit(async () => {
+      const queue = await this.#open()
+      return question(queue, (await queue.client) as unknown as ScriptClient)
+    }, timeoutMs)
+  }
+
+  async #connect(): Promise<Queue<Payload, JobResult>> {
+    const { name, prefix, timeoutMs } = this.#settings
+    const bullmq = await loadBullmq()
+    const queue = new bullmq.Queue<Payload, JobResult>(name, {
+      connection: callerConnection(this.#address, timeoutMs),
+      prefix,
+      // What it finds is written to the console.
+      skipVersionCheck: true,
+    })
+    // While a server is away the client tries on and on; whoever asks is told at once.
+    const failure = new Promise<never>((_, reject) => {
+      queue.on('error', reject)
+    })
+    try {
+      this.#opened = Promise.resolve(queue)
+      await withinLimit(() => Promise.race([failure, queue.client.then(this.#inspect)]), timeoutMs)
+      return queue
+    } catch (error) {
+      // Made anew by the next call: a client that has given up does not come back.
+      void queue.disconnect().catch(() => {})
+      throw error
+    }
+  }
+
+  /** What an operator should know of the server. */
+  readonly #inspect = async (client: unknown): Promise<void> => {
+    const facts = await (client as { info(): Promise<string> }).info()
+    const fact = (name: string) => facts.match(new RegExp(`^${name}:(\\S+)`, 'm'))?.[1]
+    const policy = fact('maxmemory_policy')
+    if (policy === undefined || policy === 'noeviction') return
+    this.#logger?.warn('The Redis server of the queue may drop jobs when its memory is full.', {
+      policy,
+      advice: 'Set maxmemory-policy noeviction.',
+    })
+  }
+
+  async #listen(): Promise<QueueEvents> {
+    const { name, prefix } = this.#settings
+    const bullmq = await loadBullmq()
+    const connection = patientConnection(this.#address)
+    const events = new bullmq.QueueEvents(name, { connection, prefix, skipVersionCheck: true })
+    events.on('error', () => {
+      // It connects again by itself; calls and workers tell what is wrong.
+    })
+    const emit = (event: JobEvent) => this.#listeners.emit(event)
+    events.on('waiting', ({ jobId: id }) => emit({ type: 'waiting', id }))
+    events.on('active', ({ jobId: id }) => emit({ type: 'active', id }))
+    events.on('stalled', ({ jobId: id }) => emit({ type: 'stalled', id }))
+    events.on('progress', ({ jobId: id, data }) => {
+      emit({ type: 'progress', id, progress: data as unknown as JobStatus['progress'] & object })
+    })
+    events.on('completed', ({ jobId: id, returnvalue }) => {
+      emit({ type: 'completed', id, result: returnvalue as unknown as JobResult })
+    })
+    events.on('delayed', ({ jobId: id, delay }) => {
+      emit({ type: 'retrying', id, delayMs: Math.max(0, delay - this.#clock.date()) })
+    })
+    events.on('failed', ({ jobId: id, failedReason }) => {
+      const reason = readReason(failedReason)
+      if (reason === 'cancelled') emit({ type: 'cancelled', id })
+      else if (reason !== undefined) emit({ type: 'failed', id, error: reason })
+    })
+    events.on('removed', ({ jobId: id, prev }) => {
+      // What is over is removed when it is forgotten or enqueued again.
+      if (prev !== 'completed' && prev !== 'failed') emit({ type: 'cancelled', id })
+    })
+    return events
+  }
+
+  async #until<Value>(look: () => Promise<Value | undefined>, options: WaitOptions): Promise<Value> {
+    const deadline = withDeadline(options)
+    try {
+      for (;;) {
+        const seen = await abortable(look(), deadline.signal)
+        if (seen !== undefined) return seen
+        await this.#clock.sleep(lookMs, deadline.signal)
+      }
+    } finally {
+      deadline.dispose()
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed !== undefined) throw closedError()
+  }
+}
+
+function check(options: BullmqQueueOptions): Settings {
+  const { url, name = 'ingest', prefix = 'ufrag', root = '.', lockMs = 30_000 } = options
+  const { maxWaiting = 100_000, maxPayloadBytes = 1 << 20, attempts = 3, retryDelayMs = 1_000 } = options
+  const { keep = 1_000, timeoutMs = 5_000, stalledIntervalMs = lockMs, maxStalls = 3 } = options
+  checkAddress(url)
+  for (const [option, value] of Object.entries({ name, prefix })) {
+    if (typeof value === 'string' && /^[^:\s]{1,128}$/.test(value)) continue
+    throw new RagError('BAD_OPTION', `The ${option} of a queue is 1 to 128 characters, without ":" and white space.`, {
+      data: { option },
+    })
+  }
+  checkWhole({ maxWaiting, maxPayloadBytes, attempts, keep, timeoutMs }, 1)
+  checkWhole({ retryDelayMs, maxStalls }, 0)
+  checkWhole({ lockMs }, 1_000)
+  checkWhole({ stalledIntervalMs }, 100)
+  const limits = {
+    maxWaiting,
+    maxPayloadBytes,
+    attempts,
+    retryDelayMs,
+    keep,
+    timeoutMs,
+    lockMs,
+    stalledIntervalMs,
+    maxStalls,
+  }
+  return { url, name, prefix, root: resolve(root), ...limits }
+}
+
+function overloaded(maxWaiting: number): RagError {
+  return new RagError('OVERLOADED', 'Too many jobs wait already.', {
+    data: { maxWaiting },
+    hint: "Enqueue later, with whenFull: 'wait', or raise maxWaiting.",
+    retryable: true,
+  })
+}
