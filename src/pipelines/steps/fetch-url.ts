@@ -20,8 +20,10 @@ export async function fetchUrl(
   { namespace, passages, signal, urls, verify = 'stamp', ...options }: FetchUrlOptions,
 ): Promise<Extract<Discovered, { kind: 'object' }> | 'unchanged'> {
   if (urls === undefined) throw refusedUrl(url)
-  const pipeline = planDocument(toObject(url, new Uint8Array()), options).pipeline(passages?.embedder)
   const stored = namespace.get(url)
+  // Planned as it was read the last time, when nearly always the server had told its media type.
+  const probe = toObject(url, new Uint8Array(), stored && { mediaType: stored.mediaType })
+  const pipeline = planDocument(probe, options).pipeline(passages?.embedder)
   // Read by another pipeline, even the same bytes would become something else.
   const known = stored?.pipeline === pipeline && verify === 'stamp' ? stored.file?.validators : undefined
   const fetched = await urls.read(url, { known, signal })
