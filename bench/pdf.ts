@@ -1,6 +1,7 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type BadPdfOutcome, unhandledOutcomes } from './children/pdf-bad.js'
+import type { PdfLayouts } from './children/pdf-clean.js'
 import type { PdfReading, PdfReadingResult } from './children/pdf-read.js'
 import type { Bench, BenchContext } from './lib/bench.js'
 
@@ -13,7 +14,11 @@ const badLimitMs = 10_000
  * PDF to text against pdf-parse: pages per second on the same files (`speedup.pdfParse`, and by CPU time, which depends less on what
  * else the machine does, `speedup.pdfParseCpu`), how much of the words is the same (`quality.tokenF1`), what becomes of broken and
  * hostile files (`bad.unhandled`, to be 0), and whether memory stays flat when four times as much is read (`memory.peak4x`, to be
- * about 1).
+ * about 1). All of these are of the layout `raw`.
+ *
+ * Of the layout `clean`: how much of the words that others expect it gives (`pdf.expectedF1`, mean over the files of Docling, whose
+ * expectations leave running lines out as well), which share of the lines that stand on more than half of the pages is left
+ * (`pdf.headerLeak`), and how its pages per second compare with `raw` (`pdf.cleanSpeed`).
  */
 const pdf: Bench = async (context) => {
   if (context.data === undefined) {
@@ -26,6 +31,7 @@ const pdf: Bench = async (context) => {
     ...(await compare(context, good, rival)),
     ...(await readBad(context, listPdfs(join(context.data, 'pdf', 'bad')))),
     ...(await readAgain(context, good)),
+    ...(await readClean(context, good, join(context.data, 'pdf', 'expected', 'docling'))),
   }
 }
 
@@ -151,4 +157,31 @@ async function readAgain(context: BenchContext, files: readonly string[]) {
     `peak memory, read once ${megabytes(once.peakAnonymousBytes)}, four times ${megabytes(often.peakAnonymousBytes)}`,
   )
   return { 'memory.peak4x': often.peakAnonymousBytes / once.peakAnonymousBytes }
+}
+
+async function readClean(context: BenchContext, good: readonly string[], folder: string) {
+  const layouts = async (files: readonly string[]) =>
+    (await context.child<readonly PdfLayouts[]>('children/pdf-clean.ts', files)).result
+  const expected = (existsSync(folder) ? listPdfs(folder) : []).filter((file) => existsSync(markdownOf(file)))
+  const scores = (await layouts(expected)).map(({ clean, raw }, i) => {
+    const file = expected[i] as string
+    // Places of pictures are comments there.
+    const text = readFileSync(markdownOf(file), 'utf8').replaceAll(/<!--.*?-->/gs, ' ')
+    return { file, clean: tokenF1(clean, text), raw: tokenF1(raw, text) }
+  })
+  context.table([
+    ['expected by Docling', 'F1 of raw', 'F1 of clean'],
+    ...scores.map(({ clean, file, raw }) => [basename(file), raw.toFixed(3), clean.toFixed(3)]),
+  ])
+  const all = await layouts(good)
+  const total = (value: (one: PdfLayouts) => number) => all.reduce((sum, one) => sum + value(one), 0)
+  return {
+    'pdf.expectedF1': scores.reduce((sum, { clean }) => sum + clean, 0) / scores.length,
+    'pdf.headerLeak': total(({ leaked }) => leaked) / total(({ repeated }) => repeated),
+    'pdf.cleanSpeed': total(({ rawMs }) => rawMs) / total(({ cleanMs }) => cleanMs),
+  }
+}
+
+function markdownOf(file: string): string {
+  return file.replace(/\.pdf$/, '.md')
 }

@@ -74,7 +74,7 @@ export async function readWithOurs(file: string, bytes: Uint8Array): Promise<Rea
       yield bytes
     },
   }
-  const { pages = 0, blocks } = await createPdfExtractor().extract(source, { maxFileBytes: 1 << 30 })
+  const { pages = 0, blocks } = await createPdfExtractor({ layout: 'raw' }).extract(source, { maxFileBytes: 1 << 30 })
   let text = ''
   for await (const block of blocks) text += block.text
   return { pages, text }

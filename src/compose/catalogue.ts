@@ -19,6 +19,7 @@ import type { QuestionsOptions } from '../enrich/questions.js'
 import type { Enricher } from '../enrich/types.js'
 import type { CsvExtractorOptions } from '../extract/csv.js'
 import type { JsonExtractorOptions } from '../extract/json.js'
+import type { PdfExtractorOptions } from '../extract/pdf.js'
 import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
@@ -47,7 +48,8 @@ import type { UsearchIndexOptions } from '../vector-index/usearch.js'
 export const catalogue = {
   /** What reads PDF, by the name of the `extractor.pdf` option. */
   extractors: {
-    pdfium: async (): Promise<Extractor> => (await import('../extract/pdf.js')).createPdfExtractor(),
+    pdfium: async (options: Pick<PdfExtractorOptions, 'layout'>): Promise<Extractor> =>
+      (await import('../extract/pdf.js')).createPdfExtractor(options),
     'pdf-parse': async (): Promise<Extractor> => (await import('../extract/pdf-parse.js')).createPdfParseExtractor(),
   },
   /** What reads everything else, by format; the media types of each are in `extract/media-types.ts`. */

@@ -6,6 +6,7 @@ import { createCountedEmbedder } from '../embed/counted.js'
 import { createMicroBatchedEmbedder } from '../embed/micro-batched.js'
 import { createReducedEmbedder } from '../embed/reduced.js'
 import type { Embedder, EmbedderFitter } from '../embed/types.js'
+import type { UrlReader } from '../extract/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
 import type { Fuse } from '../pipelines/retrieve.js'
@@ -33,6 +34,8 @@ export interface Parts {
   readonly maintain: <Result>(task: () => Promise<Result>) => Promise<Result>
   readonly store: () => Promise<Store>
   readonly preparation: () => Promise<Preparation>
+  /** Absent: URLs are refused. */
+  readonly urls: (() => Promise<UrlReader>) | undefined
   /** Absent: passages are found by their words alone. */
   readonly embedder: (() => Promise<Embedder>) | undefined
   /** Makes the embedder of each namespace from its documents; absent unless that kind was chosen. */
@@ -94,6 +97,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     maintain: pLimit(1),
     store,
     preparation: part(() => openPreparation(config)),
+    urls: config.allowUrls === false ? undefined : openUrls(config.allowUrls, config, part),
     embedder: openChecked,
     fitter,
     passages: memoizeAsync(async () => {
@@ -142,9 +146,10 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
 async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
   const { headings, keywords } = enrichment
-  const { csv, json, pdf } = extractor
+  const { csv, json, layout, pdf } = extractor
   const common = {
     pdf,
+    layout,
     formats: { csv, json },
     maxChunksPerPage,
     maxFileBytes: limits.maxFileBytes,
@@ -155,6 +160,23 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+}
+
+/** Bytes of a document of the web, unless the option says otherwise. */
+const defaultUrlBytes = 32 << 20
+
+function openUrls(
+  options: Exclude<ResolvedConfig['allowUrls'], false>,
+  { limits }: ResolvedConfig,
+  part: <Part extends Closable>(open: () => Promise<Part>) => () => Promise<Part>,
+): () => Promise<UrlReader> {
+  return part(async () => {
+    const { createUrlReader } = await import('../extract/url-reader.js')
+    return createUrlReader({
+      ...options,
+      maxBytes: Math.min(options.maxBytes ?? defaultUrlBytes, limits.maxFileBytes),
+    })
+  })
 }
 
 /** What a chunker needs to be made in another thread. */

@@ -111,6 +111,7 @@ export class Engine {
       const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
       const { gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
+      const urls = await this.#parts.urls?.()
       return runtime.changing(async () => {
         const run = ingestDocuments(
           inputs,
@@ -121,6 +122,7 @@ export class Engine {
             preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
             enrichment: enrichment?.tools,
             readingLimits: `${callLimits.maxFileBytes}/${callLimits.pageTimeoutMs}`,
+            urls,
             passages: await passages(),
             maxTextLength,
             limits,

@@ -25,6 +25,7 @@ export interface ReadingConfig {
   /** Of documents that do not tell theirs. */
   readonly language: string
   readonly pdf: keyof Catalogue['extractors']
+  readonly layout: 'clean' | 'raw'
   readonly formats: Parameters<Catalogue['formats']['csv']>[0]
   readonly maxChunksPerPage: number
   readonly maxFileBytes: number
@@ -125,8 +126,9 @@ function extractorTable(config: ReadingConfig): PrepareTools['extractorFor'] {
 }
 
 /** The loader of each media type; types of one format share theirs. */
-function extractorLoaders({ pdf, formats }: ReadingConfig): ReadonlyMap<string, ExtractorLoader> {
-  const loaders = new Map<string, ExtractorLoader>([['application/pdf', memoizeAsync(catalogue.extractors[pdf])]])
+function extractorLoaders({ formats, layout, pdf }: ReadingConfig): ReadonlyMap<string, ExtractorLoader> {
+  const loadPdf = memoizeAsync(() => catalogue.extractors[pdf]({ layout }))
+  const loaders = new Map<string, ExtractorLoader>([['application/pdf', loadPdf]])
   for (const [format, load] of Object.entries(catalogue.formats)) {
     const shared = memoizeAsync(() => load(formats))
     for (const mediaType of mediaTypesOf(format as FormatName)) loaders.set(mediaType, shared)

@@ -21,7 +21,7 @@ export const defaults = {
     onnx: 'sentence-transformers/all-MiniLM-L6-v2',
     static: 'minishlab/potion-retrieval-32M',
   },
-  extractor: { pdf: 'pdfium', layout: 'raw' },
+  extractor: { pdf: 'pdfium' },
   limits: {
     maxFileBytes: 256 * 2 ** 20,
     pageTimeoutMs: 30_000,

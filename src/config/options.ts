@@ -35,8 +35,11 @@ export interface UltraFastRAGOptions {
   readonly readOnly?: boolean
   /** Folder that relative inputs and document ids are relative to; links out of it are not followed. Default: the working directory. */
   readonly root?: string
-  /** Whether inputs may be URLs. Default `false`. */
-  readonly allowUrls?: boolean
+  /**
+   * Whether inputs may be URLs. Default `false`. `true`: http and https on their usual ports, of public addresses. Needs the optional package
+   * `undici`. What is refused and how to widen or narrow it: docs/urls.md.
+   */
+  readonly allowUrls?: boolean | UrlOptions
   /** Language of documents that do not tell theirs, as English name or BCP 47 code: decides stemming. Default `'english'`. */
   readonly language?: string
 
@@ -181,6 +184,22 @@ export interface UltraFastRAGOptions {
   readonly logger?: Logger
 }
 
+/** Which URLs may be read. */
+export interface UrlOptions {
+  /** Names that may be read from, also after a redirect: `docs.example.org`, or `*.example.org` for all below. Default: all. */
+  readonly hosts?: readonly string[]
+  /** Default 80 and 443. */
+  readonly ports?: readonly number[]
+  /** Bytes of a document at most; more is `LIMIT`. Default 32 MiB, and never more than `limits.maxFileBytes`. */
+  readonly maxBytes?: number
+  /** Milliseconds for a document in all, redirects included; then `TIMEOUT`. Default 30,000. */
+  readonly timeoutMs?: number
+  /** Redirects that are followed, 0 to 20. Default 5. */
+  readonly maxRedirects?: number
+  /** Whether servers in private networks, and on this machine, may be read. Default `false`; only together with `hosts`. */
+  readonly allowPrivateAddresses?: boolean
+}
+
 /** A folder on this machine. */
 export interface LmdbStorage {
   readonly kind: 'lmdb'
@@ -197,8 +216,12 @@ export interface MemoryStorage {
 export interface ExtractorOptions {
   /** What reads PDF. Default `'pdfium'`; `'pdf-parse'` is an optional peer, slower, plain JavaScript. */
   readonly pdf?: AdapterName<'extractors'>
-  /** `'raw'` (default): text in the order of the page description. */
-  readonly layout?: 'raw'
+  /**
+   * How PDF pages are laid out. `'clean'` (default with `'pdfium'`): as they are meant to be read; columns follow each other, wrapped lines
+   * and broken words are joined, running headers and footers left out, headings guessed. `'raw'` (all that `'pdf-parse'` has): the order
+   * in which the page was written, line by line, with everything on it.
+   */
+  readonly layout?: 'clean' | 'raw'
   /** How CSV and TSV are read. */
   readonly csv?: Parameters<Catalogue['formats']['csv']>[0]['csv']
   /** How JSON and JSON Lines are read. */

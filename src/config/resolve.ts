@@ -20,6 +20,7 @@ import type {
   MemoryCacheOptions,
   SemanticCheckOptions,
   UltraFastRAGOptions,
+  UrlOptions,
   VectorIndexChoice,
 } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'
@@ -43,9 +44,9 @@ export interface ResolvedConfig {
   readonly storage: ResolvedStorage
   /** Absolute. */
   readonly root: string
-  readonly allowUrls: boolean
+  readonly allowUrls: false | UrlOptions
   readonly language: string
-  readonly extractor: ExtractorOptions & { readonly pdf: AdapterName<'extractors'>; readonly layout: 'raw' }
+  readonly extractor: ExtractorOptions & { readonly pdf: AdapterName<'extractors'>; readonly layout: 'clean' | 'raw' }
   readonly chunker: ResolvedChunker | Instance<Chunker>
   /** Chunks kept of one page, 0 = all; also of a chunker the caller made. */
   readonly maxChunksPerPage: number
@@ -139,9 +140,9 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     profile: given.profile,
     storage: resolveStorage(given),
     root: resolvePath(given.root ?? '.'),
-    allowUrls: given.allowUrls ?? false,
+    allowUrls: resolveUrls(given),
     language: given.language ?? defaults.language,
-    extractor: { ...defaults.extractor, ...given.extractor },
+    extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
     enrichment: resolveEnrichment(given, preset),
@@ -244,6 +245,26 @@ function resolveStorage(given: GivenOptions): ResolvedStorage {
   if (storage === undefined || storage.kind === 'memory') return { kind: 'memory' }
   if (storage.kind === 'instance') return storage
   return { kind: 'lmdb', directory: resolvePath(storage.directory), readOnly: readOnly ?? storage.readOnly ?? false }
+}
+
+function resolveUrls({ allowUrls = false }: GivenOptions): ResolvedConfig['allowUrls'] {
+  if (typeof allowUrls === 'boolean') return allowUrls && {}
+  if (allowUrls.allowPrivateAddresses === true && allowUrls.hosts === undefined) {
+    contradiction(
+      'allowUrls.allowPrivateAddresses',
+      'allowUrls.hosts',
+      'Name the hosts: whoever chooses a URL would choose which of your servers is read.',
+    )
+  }
+  return allowUrls
+}
+
+function resolveExtractor({ extractor }: GivenOptions): ResolvedConfig['extractor'] {
+  const { pdf } = { ...defaults.extractor, ...extractor }
+  if (pdf === 'pdf-parse' && extractor?.layout === 'clean') {
+    contradiction('extractor.layout', 'extractor.pdf', 'Only "pdfium" tells where text stands.')
+  }
+  return { ...extractor, pdf, layout: extractor?.layout ?? (pdf === 'pdfium' ? 'clean' : 'raw') }
 }
 
 function resolveChunker(

@@ -211,12 +211,12 @@ function optionShape(names: AdapterNames) {
     ),
     readOnly: flag,
     root: z.optional(text),
-    allowUrls: flag,
+    allowUrls: z.optional(z.union([z.boolean(), urlShape()])),
     language: z.optional(text),
     extractor: z.optional(
       z.strictObject({
         pdf: z.optional(z.enum(Object.keys(names.extractors) as [string])),
-        layout: z.optional(z.literal('raw')),
+        layout: z.optional(z.enum(['clean', 'raw'])),
         ...adapterOptions.formats,
       }),
     ),
@@ -290,6 +290,18 @@ function optionShape(names: AdapterNames) {
       }),
     ),
   } satisfies Record<keyof UltraFastRAGOptions, unknown>
+}
+
+function urlShape() {
+  const whole = (least: number, most: number) => z.optional(z.int().check(z.minimum(least), z.maximum(most)))
+  return z.strictObject({
+    hosts: z.optional(z.array(z.string().check(z.minLength(1))).check(z.minLength(1))),
+    ports: z.optional(z.array(z.int().check(z.minimum(1), z.maximum(65_535))).check(z.minLength(1))),
+    maxBytes: whole(1, Number.MAX_SAFE_INTEGER),
+    timeoutMs: whole(1, 2 ** 31 - 1),
+    maxRedirects: whole(0, 20),
+    allowPrivateAddresses: z.optional(z.boolean()),
+  })
 }
 
 function semanticShape() {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { RagError } from '../core/errors.js'
 import { emptyError, toBlocks, toHeading } from './blocks.js'
+import { CleanLayout } from './pdf-clean.js'
 import {
   checkLimits,
   cleanPageText,
@@ -11,12 +12,17 @@ import {
   tooManyPages,
   tooMuchText,
 } from './pdf-common.js'
+import { type CharacterBoxes, type Fragment, readFragments } from './pdf-lines.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 
 /** Options of {@link createPdfExtractor}. */
 export interface PdfExtractorOptions {
-  /** How the text of a page is laid out. `raw` (the only one): the reading order of PDFium, a line end per line. */
-  readonly layout?: 'raw'
+  /**
+   * How the text of a page is laid out. `'clean'` (default): as it is meant to be read. Columns follow each other, wrapped lines are
+   * joined, running headers and footers left out, headings guessed, tables keep their rows. `'raw'`: the order of PDFium, a line end
+   * per line, everything that is on the page.
+   */
+  readonly layout?: 'clean' | 'raw'
   /** Pages of one document at most; more is `LIMIT`. Default 20,000. */
   readonly maxPages?: number
   /** UTF-16 code units of text on one page at most; more is `LIMIT`. Default 2,000,000. */
@@ -31,7 +37,7 @@ export interface PdfExtractorOptions {
 }
 
 const defaults: Required<PdfExtractorOptions> = {
-  layout: 'raw',
+  layout: 'clean',
   maxPages: 20_000,
   maxPageUnits: 2_000_000,
   maxDocumentUnits: 200_000_000,
@@ -51,7 +57,7 @@ export function createPdfExtractor(options: PdfExtractorOptions = {}): Extractor
   checkLimits({ maxPages, maxPageUnits, maxDocumentUnits, maxWorkingBytes })
   return {
     id: 'pdf',
-    fingerprint: `pdf/1 pdfium-2.1 ${limits.layout}`,
+    fingerprint: `pdf/${limits.layout === 'raw' ? 1 : 2} pdfium-2.1 ${limits.layout}`,
     mediaTypes: ['application/pdf'],
     extract: (source, extractOptions) => extractPdf(source, extractOptions, limits),
   }
@@ -116,22 +122,25 @@ async function* readPages(
   let units = 0
   let readable = 0
   let withObjects = false
+  const clean = limits.layout === 'clean' ? new CleanLayout(pages, mendPageText) : undefined
   for (let number = 1; number <= pages; number++) {
     const page = document.readPage(number)
     if (page !== undefined) {
       readable++
       withObjects ||= page.objects > 0
-      const text = cleanPageText(mendPageText(page.text))
+      const text = clean === undefined ? cleanPageText(mendPageText(page.text)) : page.text.trim()
       units += text.length
       if (units > limits.maxDocumentUnits) {
         throw tooMuchText(name, { option: 'maxDocumentUnits', limit: limits.maxDocumentUnits, page: number })
       }
-      yield* toBlocks(text, { kind: 'text', page: number })
+      if (clean === undefined) yield* toBlocks(text, { kind: 'text', page: number })
+      else yield* clean.add(number, page.fragments)
     }
     // PDFium never waits, so without this neither an abort nor anything else of this thread would get a turn.
     await new Promise((resolve) => setImmediate(resolve))
     signal?.throwIfAborted()
   }
+  if (clean !== undefined) yield* clean.end()
   if (units > 0) return
   if (readable === 0) throw corruptPdf(name, 'no page of it can be opened')
   if (!withObjects) throw emptyError(name)
@@ -165,6 +174,8 @@ function joinHyphenated(_match: string, before: string, after: string, place: nu
 
 interface Page {
   readonly text: string
+  /** Where the text stands; none in the layout `raw`. */
+  readonly fragments: readonly Fragment[]
   /** Things drawn on the page: text, pictures, paths. */
   readonly objects: number
 }
@@ -231,9 +242,10 @@ class PdfDocument {
       const textPage = functions._FPDFText_LoadPage(page)
       // Not in `finally`: after an exception the heap is in an unknown state and is thrown away as a whole.
       const text = textPage === 0 ? '' : this.#textOf(textPage, number)
+      const fragments = text === '' || this.limits.layout === 'raw' ? [] : this.#fragmentsOf(textPage, text)
       if (textPage !== 0) functions._FPDFText_ClosePage(textPage)
       functions._FPDF_ClosePage(page)
-      return objects < 0 ? undefined : { text, objects }
+      return objects < 0 ? undefined : { text, objects, fragments }
     })
   }
 
@@ -266,6 +278,14 @@ class PdfDocument {
     return text
   }
 
+  #fragmentsOf(textPage: number, text: string): Fragment[] {
+    const { functions } = this.#pdfium
+    const scratch = this.#pdfium.allocate(scratchBytes)
+    const fragments = readFragments(text, new TextPageBoxes(functions, { textPage, scratch, text }))
+    functions.wasmExports.free(scratch)
+    return fragments
+  }
+
   /** Runs `work` inside PDFium. An exception (a trap, no memory, no stack) leaves its heap in an unknown state: it is given up. */
   #call<Result>(page: number | undefined, work: () => Result): Result {
     const pdfium = this.#pdfium
@@ -295,6 +315,62 @@ class PdfDocument {
       })
     }
     return corruptPdf(name, 'it is not a PDF file, or damaged beyond repair', { pdfiumError: code })
+  }
+}
+
+/** Room for a box, and for the name of a font. */
+const scratchBytes = 16 + 128
+const boldFont = /bold|black|heavy|demi|cmbx|sfbx/i
+
+/** Asks PDFium about characters of an open text page, by index into its text. */
+class TextPageBoxes implements CharacterBoxes {
+  readonly current = { left: 0, bottom: 0, right: 0, top: 0 }
+  readonly #functions: PdfiumFunctions
+  readonly #textPage: number
+  readonly #scratch: number
+  /** The text leaves characters out that have no Unicode: then its places are not theirs. */
+  readonly #isShifted: boolean
+
+  constructor(
+    functions: PdfiumFunctions,
+    page: { readonly textPage: number; readonly scratch: number; readonly text: string },
+  ) {
+    this.#functions = functions
+    this.#textPage = page.textPage
+    this.#scratch = page.scratch
+    this.#isShifted = functions._FPDFText_CountChars(page.textPage) !== page.text.length
+  }
+
+  box(index: number): boolean {
+    const { current } = this
+    const box = this.#scratch
+    if (this.#functions._FPDFText_GetLooseCharBox(this.#textPage, this.#character(index), box) === 0) return false
+    // The heap may have been replaced by the call.
+    const { HEAPF32 } = this.#functions
+    current.left = HEAPF32[box >> 2] as number
+    current.top = HEAPF32[(box >> 2) + 1] as number
+    current.right = HEAPF32[(box >> 2) + 2] as number
+    current.bottom = HEAPF32[(box >> 2) + 3] as number
+    if (current.top < current.bottom) [current.top, current.bottom] = [current.bottom, current.top]
+    return Number.isFinite(current.left + current.top + current.right + current.bottom)
+  }
+
+  angle(index: number): number {
+    return this.#functions._FPDFText_GetCharAngle(this.#textPage, this.#character(index))
+  }
+
+  isBold(index: number): boolean {
+    const character = this.#character(index)
+    const name = this.#scratch + 16
+    if (this.#functions._FPDFText_GetFontWeight(this.#textPage, character) >= 700) return true
+    const size = this.#functions._FPDFText_GetFontInfo(this.#textPage, character, name, scratchBytes - 16, 0)
+    // A name that does not fit is not written.
+    if (size <= 1 || size > scratchBytes - 16) return false
+    return boldFont.test(Buffer.from(this.#functions.HEAPU8.buffer, name, size - 1).toString('latin1'))
+  }
+
+  #character(index: number): number {
+    return this.#isShifted ? this.#functions._FPDFText_GetCharIndexFromTextIndex(this.#textPage, index) : index
   }
 }
 
@@ -336,9 +412,20 @@ interface PdfiumFunctions {
   _FPDFText_CountChars(textPage: number): number
   /** Code units written, with the final NUL. */
   _FPDFText_GetText(textPage: number, start: number, count: number, buffer: number): number
+  /** Writes left, top, right and bottom as floats, y upwards; 0 where there is no such character. */
+  _FPDFText_GetLooseCharBox(textPage: number, index: number, box: number): number
+  /** Radians, clockwise; -1 where there is no such character. */
+  _FPDFText_GetCharAngle(textPage: number, index: number): number
+  /** 100 to 900, -1 when it is not known. */
+  _FPDFText_GetFontWeight(textPage: number, index: number): number
+  /** Bytes of the font's name with its final NUL; writes only when `length` suffices. */
+  _FPDFText_GetFontInfo(textPage: number, index: number, buffer: number, length: number, flags: number): number
+  /** -1 where the text has no such place. */
+  _FPDFText_GetCharIndexFromTextIndex(textPage: number, index: number): number
   readonly wasmExports: { malloc(size: number): number; free(pointer: number): void }
   /** Replaced whenever the heap grows: never keep it. */
   readonly HEAPU8: Uint8Array
+  readonly HEAPF32: Float32Array
 }
 
 /** The import of PDFium that asks for a larger heap, in bytes; it answers 1 or 0. */

@@ -55,3 +55,27 @@ export interface Block {
   /** Headings above it (for `heading`: with itself last), outermost first. Default: none. */
   readonly headings?: readonly string[]
 }
+
+/** Reads documents from the web. */
+export interface UrlReader {
+  /** The document at `url`, or `'unchanged'` when it still is what `known` was told with. */
+  read(
+    url: string,
+    options?: { readonly known?: UrlValidators | undefined; readonly signal?: AbortSignal },
+  ): Promise<FetchedDocument | 'unchanged'>
+  close(): Promise<void>
+}
+
+/** A document as a server gave it. */
+export interface FetchedDocument {
+  readonly bytes: Uint8Array
+  /** As the server says; absent where it says nothing. */
+  readonly mediaType?: string
+  readonly validators: UrlValidators
+}
+
+/** What a server tells a version by. */
+export interface UrlValidators {
+  readonly etag?: string
+  readonly lastModified?: string
+}

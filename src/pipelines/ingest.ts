@@ -2,6 +2,7 @@ import type { DocumentFailure, DocumentInput } from '../core/document.js'
 import { RagError } from '../core/errors.js'
 import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
+import type { UrlReader } from '../extract/types.js'
 import { followSignal } from '../util/abort.js'
 import { Channel } from '../util/channel.js'
 import { Gate } from '../util/gate.js'
@@ -10,6 +11,7 @@ import { runMany } from '../util/run-many.js'
 import { asRagError } from './steps/as-rag-error.js'
 import { endsRun } from './steps/attempts.js'
 import { type Discovered, discover } from './steps/discover.js'
+import { fetchUrl } from './steps/fetch-url.js'
 import { inOrder, type LastWrites } from './steps/in-order.js'
 import { documentGate } from './steps/limits.js'
 import type { PassageEmbedder } from './steps/passage-embedder.js'
@@ -111,6 +113,8 @@ export interface IngestTools extends WriteDocumentTools {
   readonly preparation: string
   /** Absent: passages are found by their words alone. */
   readonly passages: PassageEmbedder | undefined
+  /** Absent: URLs are refused. */
+  readonly urls: UrlReader | undefined
   readonly lastWrites: LastWrites
   readonly logger: Logger
 }
@@ -212,7 +216,9 @@ async function ingestOne(
   const { lastWrites, passages, preparation, recorder } = tools
   try {
     if (item.kind === 'failed') throw item.error
-    const plan = planDocument(item, { preparation, language })
+    const found = item.kind === 'url' ? await fetchUrl(item.url, { ...tools, ...options }) : item
+    if (found === 'unchanged') return { stage: 'unchanged', source, bytes: 0 }
+    const plan = planDocument(found, { preparation, language })
     return await inOrder(lastWrites, plan.request.documentId, () =>
       writeDocument(plan, { ...options, source, passages }, tools),
     )
@@ -224,8 +230,12 @@ async function ingestOne(
   }
 }
 
+/** Nobody knows how large a document of the web is: so that a few are read at once, and not many. */
+const urlBytes = 8 << 20
+
 /** Rough bytes that an input keeps in memory while it waits. */
 function weigh(item: Discovered): number {
+  if (item.kind === 'url') return urlBytes
   if (item.kind !== 'object') return 512
   const { input } = item
   if (input instanceof Uint8Array) return 512 + input.length

@@ -121,6 +121,8 @@ export interface FileStamp {
   readonly size: number
   readonly mtimeMs: number
   readonly inode: number
+  /** Of a document that was read from the web: what its server tells the version by. Sizes and times say nothing then. */
+  readonly validators?: { readonly etag?: string; readonly lastModified?: string }
   /** Milliseconds since 1970 at which it was looked at. A file that was written just before may be written again under the same time. */
   readonly seenAt?: number
 }

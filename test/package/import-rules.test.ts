@@ -135,6 +135,8 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   usearch: { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   'hnswlib-node': { in: /^src\/vector-index\/segments\/graph\.ts$/, optional: true },
   '@lancedb/lancedb': { in: /^src\/vector-index\/lance\/client\.ts$/, optional: true },
+  undici: { in: /^src\/extract\/guarded-agent\.ts$/, optional: true },
+  'ipaddr.js': { in: /^src\/extract\// },
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },

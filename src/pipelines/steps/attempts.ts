@@ -49,5 +49,9 @@ function isQuarantined({ attempts, file }: FailedDocument): boolean {
 }
 
 export function sameFile(a: FileStamp | undefined, b: FileStamp | undefined): boolean {
-  return a !== undefined && b !== undefined && a.size === b.size && a.mtimeMs === b.mtimeMs && a.inode === b.inode
+  if (a === undefined || b === undefined) return false
+  const [one, other] = [a.validators, b.validators]
+  // Of what was read from the web only its server can say that it is the same.
+  if (one !== undefined || other !== undefined) return one?.etag !== undefined && one.etag === other?.etag
+  return a.size === b.size && a.mtimeMs === b.mtimeMs && a.inode === b.inode
 }

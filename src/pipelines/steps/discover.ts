@@ -14,9 +14,11 @@ export type Discovered =
       readonly kind: 'object'
       readonly source: string
       readonly input: Exclude<DocumentInput, string>
-      /** Of an input with a path. */
+      /** Of an input with a path, and of what was read from the web. */
       readonly file?: FileStamp
     }
+  /** Not read yet. */
+  | { readonly kind: 'url'; readonly source: string; readonly url: string }
   | {
       readonly kind: 'file'
       readonly source: string
@@ -62,7 +64,10 @@ export async function* discover(
 async function* discoverPath(input: string, options: DiscoverOptions): AsyncGenerator<Discovered> {
   const { root } = options
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(input)) {
-    yield { kind: 'failed', source: input, error: refusedUrl(input) }
+    const url = URL.canParse(input) ? new URL(input) : undefined
+    if (url !== undefined) url.hash = ''
+    // Its normal form, without the place in the page, is its id.
+    yield { kind: 'url', source: url?.href ?? input, url: url?.href ?? input }
     return
   }
   const path = resolve(root, input)
@@ -216,12 +221,5 @@ function unreadable(path: string, cause: unknown): RagError {
     data: { path, code },
     cause,
     hint: 'Check its permissions.',
-  })
-}
-
-function refusedUrl(url: string): RagError {
-  return new RagError('UNSUPPORTED', `"${url}" is a URL; documents are read from files and memory only.`, {
-    data: { url },
-    hint: 'Download it yourself and pass { id, data, mediaType }.',
   })
 }

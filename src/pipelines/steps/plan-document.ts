@@ -29,7 +29,10 @@ export interface PlanOptions {
 /** Vectors that the caller brought along, by ordinal. */
 type OwnVectors = readonly (Float32Array | readonly number[] | undefined)[]
 
-export function planDocument(item: Exclude<Discovered, { kind: 'failed' }>, options: PlanOptions): DocumentPlan {
+export function planDocument(
+  item: Exclude<Discovered, { kind: 'failed' | 'url' }>,
+  options: PlanOptions,
+): DocumentPlan {
   const input: DocumentFields = item.kind === 'file' ? {} : fieldsOf(item.input)
   const { title, language, metadata = {} } = input
   const documentId = input.id ?? (item.kind === 'file' ? item.id : 'path' in item.input ? item.source : undefined)
@@ -72,7 +75,7 @@ function fieldsOf(input: Exclude<DocumentInput, string>): DocumentFields {
   return input instanceof Uint8Array ? {} : input
 }
 
-function toPrepareSource(item: Exclude<Discovered, { kind: 'failed' }>): PrepareSource {
+function toPrepareSource(item: Exclude<Discovered, { kind: 'failed' | 'url' }>): PrepareSource {
   const name = item.source
   if (item.kind === 'file') return { kind: 'file', path: item.path, name }
   const { input } = item

@@ -95,7 +95,8 @@ function isAtOrBelow(path: string, folder: string): boolean {
 
 /** Whether a document was found as a file, under the id its path gives it. */
 function isWalked({ file, id, source }: { readonly file?: object; readonly id: string; readonly source: string }) {
-  return file !== undefined && id === source
+  // What was read from the web has validators, and never was in a folder.
+  return file !== undefined && !('validators' in file) && id === source
 }
 
 async function* withoutFile(ids: readonly string[], root: string): AsyncGenerator<string> {

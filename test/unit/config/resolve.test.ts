@@ -50,7 +50,7 @@ describe('resolveConfig', () => {
       root: process.cwd(),
       allowUrls: false,
       language: 'english',
-      extractor: { pdf: 'pdfium', layout: 'raw' },
+      extractor: { pdf: 'pdfium', layout: 'clean' },
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
       maxChunksPerPage: 0,
       embedder: { kind: 'latent-semantic', workers: Math.min(2, availableParallelism()) },

@@ -40,6 +40,7 @@ export function pipelineOf(options: {
   const tools: IngestTools = {
     namespace,
     prepare: (request) => prepareLines(request, { linesPerPiece, turnsPerPiece, preparing }),
+    urls: undefined,
     preparation: 'lines/1',
     readingLimits: '',
     passages: embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now }),
