@@ -130,6 +130,8 @@ class DiskCache implements Cache {
   #read(environment: Environment, keys: readonly string[]) {
     const now = this.#clock.date()
     const gone: Uint8Array[] = []
+    // Otherwise what was written a moment ago may not be seen: reads of one turn of the event loop share a snapshot.
+    environment.resetReadTxn()
     const hits = keys.map((key) => {
       const hash = hashKey(key)
       const row = getBytes(environment, rows.value(hash))
@@ -186,6 +188,7 @@ class DiskCache implements Cache {
   async stats(): Promise<CacheStats> {
     this.#assertOpen()
     const { environment } = await this.#reader()
+    environment.resetReadTxn()
     const { entries, bytes } = decodeTotals(getBytes(environment, rows.totals))
     return { entries, bytes, evictions: this.#evictions }
   }

@@ -61,7 +61,9 @@ function isSame(line: EdgeLine, other: EdgeLine, pagesApart: number): boolean {
     line.numbers.every((number, i) => {
       const distance = (other.numbers[i] as number) - number
       return line.words === '' ? distance === pagesApart : distance === 0 || distance === pagesApart
-    })
+    }) &&
+    // Page numbers are one or two in a line; a row of numbers that all grow by one is a row of a table.
+    line.numbers.filter((number, i) => other.numbers[i] !== number).length <= 2
   )
 }
 

@@ -1,6 +1,3 @@
-/** How much of the end of a ZIP is looked at for its table of contents: the end record lies in the last 64 KiB. */
-export const zipTailBytes = 64 * 1024
-
 const endRecord = Buffer.from('PK\x05\x06', 'latin1')
 const directoryRecord = Buffer.from('PK\x01\x02', 'latin1')
 
