@@ -39,7 +39,10 @@ export async function openEnrichment(
   const enrichers = await Promise.all(
     asked.map(async (chosen, place) => {
       const checked = createCheckedEnricher(await openEnricher(chosen, place))
-      return checked.capabilities.local === true ? checked : economical(checked, calls)
+      // One that computes by itself costs nothing to ask again; what it is given at a time holds for it, too.
+      return checked.capabilities.local === true
+        ? createThriftyEnricher(checked, { cache: undefined, onLookup: () => {} })
+        : economical(checked, calls)
     }),
   )
   return {

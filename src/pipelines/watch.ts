@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { sep } from 'node:path'
+import { dirname } from 'node:path'
 import { RagError } from '../core/errors.js'
 import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
@@ -208,6 +208,8 @@ class Watch implements FolderWatch {
   }
 
   #notice(path: string): void {
+    // Whatever comes in the place of a folder that went may have its number.
+    if (path === this.folder) this.#observed = undefined
     const first = this.#paths.isEmpty
     this.#paths.add(path)
     // The others are looked for when the first one is due.
@@ -254,7 +256,7 @@ class Watch implements FolderWatch {
       mayPass(error),
     )
     if (passing.length > 0) this.#retryLater()
-    else this.#backoffMs = firstBackoffMs
+    else if (type === 'scanned') this.#backoffMs = firstBackoffMs
   }
 
   /** Tells of trouble, and looks at everything again after a while: nobody knows what was missed. */
@@ -283,11 +285,10 @@ class Watch implements FolderWatch {
       if (event.type === 'error') logger.warn(event.error.message, { code: event.error.code, ...event.error.data })
       return
     }
-    try {
-      onEvent(event)
-    } catch (error) {
-      logger.error('The onEvent of a watch threw.', { error: String(error) })
-    }
+    // It may be async, and then rejects.
+    void (async () => onEvent(event))().catch((error: unknown) =>
+      logger.error('The onEvent of a watch threw.', { error: String(error) }),
+    )
   }
 
   /** Sleeps until something may have settled, a look at everything is due, or somebody calls. */
@@ -303,7 +304,7 @@ class Watch implements FolderWatch {
 
 /** Whether trying again may help without anybody doing anything. */
 function mayPass(error: RagError): boolean {
-  return error.retryable || !liesInDocument(error)
+  return error.retryable || (error.code !== 'PROVIDER' && !liesInDocument(error))
 }
 
 async function identityOf(folder: string): Promise<string> {
@@ -317,12 +318,13 @@ async function identityOf(folder: string): Promise<string> {
 
 /** Without what lies in a folder that is among them. */
 function outermost(paths: readonly string[]): string[] {
-  const kept: string[] = []
-  for (const path of [...paths].sort()) {
-    const last = kept.at(-1)
-    if (last === undefined || !path.startsWith(last + sep)) kept.push(path)
-  }
-  return kept
+  const given = new Set(paths)
+  return [...given].filter((path) => {
+    for (let above = dirname(path); above !== dirname(above); above = dirname(above)) {
+      if (given.has(above)) return false
+    }
+    return true
+  })
 }
 
 function observingFailed(folder: string, cause: unknown): RagError {

@@ -101,7 +101,6 @@ class BullmqQueue implements JobQueue {
   readonly #open = memoizeAsync(() => this.#connect())
   readonly #listeners = new Listeners<JobEvent>()
   readonly #processors = new Set<JobProcessor>()
-  readonly #closing = new AbortController()
   #events: Promise<QueueEvents> | undefined
   #opened: Promise<Queue<Payload, JobResult>> | undefined
   #closed: Promise<readonly []> | undefined
@@ -153,8 +152,8 @@ class BullmqQueue implements JobQueue {
       if (job === undefined || (await job.getState()) !== 'failed') return false
       const { latest } = keysOf(this.#base, { id, document: job.data.document })
       if ((await runScript(client, 'old', [latest], [this.#base, id])) === 1) return false
-      await job.remove()
-      await this.#add(queue, id, job.data)
+      // In one step: a connection that breaks between two would lose the job.
+      await job.retry('failed', { resetAttemptsMade: true })
       return true
     })
   }
@@ -246,7 +245,6 @@ class BullmqQueue implements JobQueue {
 
   async #close(): Promise<readonly []> {
     await Promise.all([...this.#processors].map((processor) => processor.close(closeMs)))
-    this.#closing.abort(closedError())
     const { timeoutMs } = this.#settings
     const end = async (part: Promise<Queue | QueueEvents> | undefined) => {
       const opened = await part?.catch(() => undefined)
@@ -313,6 +311,7 @@ class BullmqQueue implements JobQueue {
   async #connect(): Promise<Queue<Payload, JobResult>> {
     const { name, prefix, timeoutMs } = this.#settings
     const bullmq = await loadBullmq()
+    this.#assertOpen()
     const queue = new bullmq.Queue<Payload, JobResult>(name, {
       connection: callerConnection(this.#address, timeoutMs),
       prefix,

@@ -76,8 +76,12 @@ const closeMs = 30_000
 /** Milliseconds that a stopped handler may take to end before nobody waits for it any more. */
 const stopMs = 5_000
 
+/** Bytes of the inputs of failed jobs that are kept for another try. */
+const maxFailedBytes = 64 << 20
+
 interface Entry {
-  readonly job: PreparedJob
+  /** Without its input once that is not needed any more. */
+  job: PreparedJob
   state: JobState
   attempts: number
   readonly enqueuedAt: number
@@ -190,10 +194,20 @@ class InProcessQueue implements JobQueue {
     if (entry?.state !== 'failed' || this.#closing.signal.aborted) return false
     const document = this.#documents.get(entry.job.document)
     if (document !== undefined && document.latest !== id) return false
+    if (this.#hasLater(entry)) return false
     this.#room.jobs.push(1)
     this.#room.bytes.push(entry.job.bytes)
     this.#add(entry.job)
     return true
+  }
+
+  /** Whether a newer content of the document ended after this job did. */
+  #hasLater({ job: { document, id } }: Entry): boolean {
+    const ended = [...this.#over]
+    return ended.slice(ended.indexOf(id) + 1).some((other) => {
+      const later = this.#entries.get(other)
+      return later?.job.document === document && later.state !== 'cancelled'
+    })
   }
 
   async job(id: string): Promise<JobStatus | undefined> {
@@ -493,16 +507,30 @@ class InProcessQueue implements JobQueue {
     entry.state = state
     entry.attempts += attempts
     entry.facts = { ...facts, ...outcome, finishedAt: this.#clock.date() }
+    // Only what failed may be tried again; what an input holds is not kept for the others.
+    if (state !== 'failed') entry.job = { ...entry.job, input: '', bytes: 0 }
     const known = this.#documents.get(document)
     if (known?.latest === id && known.running === undefined) this.#documents.delete(document)
     else if (known !== undefined && known.running === undefined && !this.#isPending(known.latest))
       this.#documents.delete(document)
     this.#over.add(id)
     while (this.#over.size > this.#keep) this.#forget(this.#over.values().next().value as string)
+    this.#boundFailed()
     if (state === 'completed') this.#emit({ type: state, id, result: outcome.result as JobResult })
     else if (state === 'failed')
       this.#emit({ type: state, id, error: outcome.error as NonNullable<JobStatus['error']> })
     else this.#emit({ type: state, id })
+  }
+
+  /** Forgets the oldest failed jobs while what they hold for another try is too much. */
+  #boundFailed(): void {
+    const held = [...this.#over].flatMap((id) => this.#entries.get(id) ?? []).filter(({ job }) => job.bytes > 0)
+    let bytes = held.reduce((sum, { job }) => sum + job.bytes, 0)
+    for (const { job } of held) {
+      if (bytes <= maxFailedBytes) return
+      bytes -= job.bytes
+      this.#forget(job.id)
+    }
   }
 
   #isPending(id: string): boolean {

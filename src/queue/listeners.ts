@@ -12,11 +12,8 @@ export class Listeners<Event> {
 
   emit(event: Event): void {
     for (const listener of [...this.#listeners]) {
-      try {
-        listener(event)
-      } catch {
-        // Whoever listens must not be able to stop the queue.
-      }
+      // Whoever listens must not be able to stop the queue, nor the process: a function that is async rejects.
+      void (async () => listener(event))().catch(() => {})
     }
   }
 }

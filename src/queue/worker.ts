@@ -1,4 +1,5 @@
-import { RagError, type RagErrorCode } from '../core/errors.js'
+import type { DocumentFailure } from '../core/document.js'
+import { RagError, type RagErrorCode, ragErrorCodes } from '../core/errors.js'
 import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { IngestReport } from '../index.js'
@@ -109,8 +110,19 @@ async function runJob(
 ): Promise<JobResult> {
   const report = await ingest(job, rag, jobTimeoutMs)
   if (report.failed.length > 0) throw failureOf(report)
-  const { documents, unchanged, chunks } = report
+  const { documents, unchanged, chunks, quarantined } = report
+  const [leftOut] = quarantined
+  if (leftOut !== undefined && documents + unchanged === 0) throw quarantineOf(leftOut)
   return { documents, unchanged, chunks }
+}
+
+/** A file that is left out because it failed before has not been ingested. */
+function quarantineOf({ attempts, code, message, source }: DocumentFailure): RagError {
+  const known = ragErrorCodes.find((one) => one === code)
+  return new RagError(known ?? 'CORRUPT', message, {
+    data: { source, attempts },
+    hint: 'It failed too often and is left out until it changes; ingest it with `retry: true` to have it tried again.',
+  })
 }
 
 async function ingest(job: ActiveJob, rag: WorkerRag, jobTimeoutMs: number | undefined): Promise<IngestReport> {

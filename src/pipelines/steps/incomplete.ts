@@ -21,10 +21,11 @@ export function pipelineAfter(
 
 /**
  * The pipeline to store with a version of which so many chunks miss what an enricher failed at: like no other, so that the next ingest of
- * the document asks again. What was made is found in the cache, and vectors of the chunks that stay as they are are kept.
+ * the document asks again. What was made is found in the cache, and vectors of the chunks that stay as they are are kept; documents too long
+ * for that stay as they are.
  */
-export function pipelineEnriched(unenriched: number, pipeline: string): string {
-  return unenriched === 0 ? pipeline : `${unenrichedMark}${unenriched}:${pipeline}`
+export function pipelineEnriched(unenriched: number, chunks: number, pipeline: string): string {
+  return unenriched === 0 || chunks > maxReusedChunks ? pipeline : `${unenrichedMark}${unenriched}:${pipeline}`
 }
 
 /** Whether some vectors of a stored version may be had by trying again. */

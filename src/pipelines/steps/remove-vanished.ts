@@ -30,8 +30,12 @@ export async function* removeVanished(
 ): AsyncGenerator<string[], void, undefined> {
   const before = await stat(folder).catch(() => undefined) // Gone, or unreadable: nothing is known of what is in it.
   if (before?.isDirectory() !== true) return
-  for await (const ids of inBatches(vanishedIds(paths, { namespace, root, signal }))) {
+  for await (const batch of inBatches(vanishedIds(paths, { namespace, root, signal }))) {
     signal?.throwIfAborted()
+    // A walk over many documents takes its time: what was gone then may be back.
+    const ids: string[] = []
+    for await (const id of withoutFile(batch, root)) ids.push(id)
+    if (ids.length === 0) continue
     const now = await stat(folder).catch(() => undefined) // As above.
     if (now === undefined || !isSameFolder(before, now)) return
     const removed = ids.filter((id) => namespace.get(id) !== undefined)
@@ -62,6 +66,7 @@ async function* vanishedIds(paths: readonly string[], scope: Scope): AsyncGenera
 async function* candidateIds(paths: readonly string[], { namespace, root, signal }: Scope): AsyncGenerator<string> {
   const pause = createPause(createTurns(), () => signal?.throwIfAborted())
   for (const path of paths) {
+    await pause()
     for (const document of documentsNear(path, { namespace, root })) {
       await pause()
       if (isWalked(document) && isAtOrBelow(resolve(root, document.id), path)) yield document.id

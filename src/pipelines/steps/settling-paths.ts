@@ -27,10 +27,6 @@ export class SettlingPaths {
     this.#paths.set(path, { heardAt: this.#clock.now(), stamp: undefined })
   }
 
-  clear(): void {
-    this.#paths.clear()
-  }
-
   /** Milliseconds until a path may have settled; `undefined` without any. */
   dueIn(): number | undefined {
     if (this.isEmpty) return undefined

@@ -299,7 +299,11 @@ function toDocument(
     mediaType,
     language: language ?? defaultLanguage,
     contentHash,
-    pipeline: pipelineAfter(written, summary.chunks, pipelineEnriched(written.unenriched.chunks, pipeline)),
+    pipeline: pipelineAfter(
+      written,
+      summary.chunks,
+      pipelineEnriched(written.unenriched.chunks, summary.chunks, pipeline),
+    ),
     metadata: plan.fields.metadata,
     ...(plan.file === undefined ? {} : { file: plan.file }),
     ...(hasChunkMetadata(plan.request.source) ? { chunkMetadata: true as const } : {}),
