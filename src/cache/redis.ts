@@ -85,7 +85,14 @@ export async function createRedisCache(options: RedisCacheOptions, clock: Clock 
     async close() {
       if (closed) return
       closed = true
-      await Promise.race([connection.close().catch(() => {}), clock.sleep(goodbyeMs)])
+      const goodbye = new AbortController()
+      const late = clock.sleep(goodbyeMs, goodbye.signal).then(
+        // What it still waits for must not keep the process alive.
+        () => void connection.plain.unref(),
+        () => {},
+      )
+      await Promise.race([connection.close().catch(() => {}), late])
+      goodbye.abort()
     },
   }
 }

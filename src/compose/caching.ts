@@ -86,8 +86,13 @@ export function createCaches(
       return { kind, entries: sum('entries'), bytes: sum('bytes'), evictions: sum('evictions') }
     },
     async clear() {
-      for (const recent of recents) recent.clear()
-      for (const cache of await everywhere()) await cache.clear()
+      // What stands in front last: a read in between must not bring back what lies behind.
+      try {
+        if (hasFar) await (await far()).clear()
+      } finally {
+        for (const near of opened) await near.clear()
+        for (const recent of recents) recent.clear()
+      }
     },
     async prune() {
       let pruned = 0

@@ -58,8 +58,9 @@ export class BlockBounds {
   }
 
   /** Whether a list would be read whole to answer. */
-  isNew(term: number): boolean {
-    return !this.#learnt.has(term)
+  isNew(term: number, saturation: Saturation): boolean {
+    const known = this.#learnt.get(term)
+    return known === undefined || driftOf(known, saturation) > mostDrift
   }
 
   /** `undefined` for a list that is short. */
@@ -119,7 +120,8 @@ function driftOf(
   { constant, perToken }: Pick<Learnt, 'constant' | 'perToken'>,
   now: Pick<Saturation, 'constant' | 'perToken'>,
 ): number {
-  if (constant !== now.constant) return Number.POSITIVE_INFINITY
+  // Where a token counts for more than it did, bounds stay true but grow loose.
+  if (constant !== now.constant || now.perToken > perToken * mostDrift) return Number.POSITIVE_INFINITY
   return perToken <= now.perToken ? 1 : perToken / now.perToken
 }
 

@@ -34,6 +34,11 @@ export function blocksOf(segment: Segment): SegmentBlocks {
   return blocks
 }
 
+/** Whether a segment was divided, which takes a millisecond or two of a large one. */
+export function isDivided(segment: Segment): boolean {
+  return blocksOfSegments.has(segment)
+}
+
 /** Bytes of the division of a segment, if it was divided. */
 export function blockBytes(segment: Segment): number {
   const blocks = blocksOfSegments.get(segment)

@@ -64,7 +64,7 @@ export class Level {
         if (start === end) continue
         const scale = (this.#scales[term] as number) * margin
         const place = places[term] as number
-        const isNew = units.bounds.isNew(place)
+        const isNew = units.bounds.isNew(place, this.#saturation)
         const list = units.bounds.list(place, this.#saturation)
         bounded[term] = list
         if (list === undefined) {

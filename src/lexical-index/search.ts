@@ -1,6 +1,6 @@
 import type { RangeSet } from '../core/range-set.js'
 import type { Turns } from '../util/yield.js'
-import { blocksOf } from './blocks.js'
+import { blocksOf, isDivided } from './blocks.js'
 import type { BoundArrays, LentArrays } from './bound-arrays.js'
 import { DocumentScores, joinScattered } from './documents.js'
 import { greatestScore } from './greatest.js'
@@ -28,6 +28,9 @@ export interface SearchPlan extends Bm25Weights {
   readonly alsoScore?: LexicalSearchOptions['alsoScore'] | undefined
 }
 
+/** What dividing a segment costs for each of its chunks, in postings. */
+const costOfDividing = 16
+
 /**
  * Ranks chunks by BM25 on two levels: the chunk's own score, and `documentWeight` times that of its document's best window, each
  * divided by its greatest value for this query. Statistics count what is there in all segments, so that neither the number of segments
@@ -39,6 +42,11 @@ export interface SearchPlan extends Bm25Weights {
 export async function searchViews(plan: SearchPlan, turns: Turns, arrays: BoundArrays): Promise<LexicalResult> {
   const { views } = plan
   const pace = new Pace(turns)
+  for (const { segment } of views) {
+    if (isDivided(segment)) continue
+    blocksOf(segment)
+    if (pace.spend(segment.chunkOrdinals.length * costOfDividing)) await pace.turn()
+  }
   const weighed = await weighTerms(plan, pace)
   const chunks = new Level(weighed.chunks)
   const windows = weighed.windows && new Level(weighed.windows)

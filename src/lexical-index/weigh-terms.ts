@@ -29,6 +29,9 @@ interface Question {
   readonly documentWeight: number
 }
 
+/** What looking a term up in a segment costs, in postings. */
+const costOfFinding = 200
+
 /**
  * Weighs the terms of a question by what is there in all segments. Both levels have them in one order, by what an occurrence in a chunk is worth at
  * most.
@@ -41,7 +44,7 @@ export async function weighTerms({ views, terms, k1, b, documentWeight }: Questi
     const bytes = Buffer.from(term)
     const places = views.map(({ segment }) => findTerm(segment, bytes))
     const scaleOf = (idf: number) => idf * repeated * (k1 + 1)
-    if (pace.spend(uncountedPostings(chunks.units, places))) await pace.turn()
+    if (pace.spend(places.length * costOfFinding + uncountedPostings(chunks.units, places))) await pace.turn()
     const documentFrequency = frequency(chunks.units, places)
     const idf = inverseFrequency(chunks.count, documentFrequency)
     weighed.push({

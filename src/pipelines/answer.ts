@@ -61,6 +61,7 @@ export async function* answerQuestion(
   yield clock.begin('retrieve')
   const { recent } = tools
   const recentlyAsked = typeof question === 'string' ? recentKey(text, options, tools) : undefined
+  const clears = recent?.clears ?? 0
   const recalled = recentlyAsked === undefined ? undefined : await recent?.recall(recentlyAsked, tools)
   options.signal?.throwIfAborted()
   if (recalled !== undefined) {
@@ -87,9 +88,8 @@ export async function* answerQuestion(
   yield clock.begin('pack')
   const hits = await expandHits(ranked, options.expand, tools)
   const sources = packSources(hits, options.maxContextChars)
-  // What is kept must not change with what the reader does to his own.
-  const own = kept === undefined || recent === undefined ? undefined : copySources(sources)
-  yield { type: 'sources', sources }
+  // The prompt, its key and what is kept must not change with what the reader does to his own.
+  yield { type: 'sources', sources: copySources(sources) }
 
   yield clock.begin('generate')
   const progress: Progress = { answered: false, invented: 0, answer: 'off', kept: undefined }
@@ -122,9 +122,9 @@ export async function* answerQuestion(
   if (progress.answered) looked?.remember()
   const semantic = looked?.twin && shadowOf(looked.twin)
   const { answer } = progress
-  if (recentlyAsked !== undefined && kept !== undefined && own !== undefined && progress.kept !== undefined) {
+  if (recentlyAsked !== undefined && kept !== undefined && progress.kept !== undefined) {
     const { state } = kept
-    recent?.keep(recentlyAsked, { state, sources: own, hits: hits.length, ranking: kept, answer: progress.kept })
+    recent?.keep(recentlyAsked, { state, sources, hits: hits.length, ranking: kept, answer: progress.kept }, clears)
   }
   yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
 }

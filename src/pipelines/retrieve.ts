@@ -111,7 +111,12 @@ export async function findRanked(
 ): Promise<Found> {
   const compute = async (signal: AbortSignal | undefined): Promise<RankedHits> => {
     const own = signal === undefined ? options : { ...options, signal }
-    const found = await findHits((await tools.embedded?.()) ?? question, own, tools)
+    // The batch that began this may have ended while others wait: the question is then embedded by itself.
+    const embedded = await tools.embedded?.().catch((error: unknown) => {
+      if (options.signal?.aborted !== true || signal?.aborted === true) throw error
+      return undefined
+    })
+    const found = await findHits(embedded ?? question, own, tools)
     const rank = () => rankHits(found, question, own, tools)
     // Whoever is told measures it himself.
     const isTimed = tools.reranking !== undefined && onRerank === undefined
@@ -154,9 +159,7 @@ async function search(
     const { lists, terms, exhausted } = await searchLegs(query, candidates, tools)
     signal?.throwIfAborted()
     const fused = joinLegs(lists, tools.fuse, legWeights(query, tools))
-    const { hits: pool, vanished } = await timed('query.hydrate', tools, () =>
-      hydrate(fused, lists, looked, tools.namespace),
-    )
+    const { hits: pool, vanished } = await timed('query.hydrate', tools, () => hydrate(fused, lists, looked, tools))
     if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }
 }

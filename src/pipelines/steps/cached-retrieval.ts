@@ -6,6 +6,7 @@ import { sha256Hex } from '../../util/hash.js'
 import type { SingleFlight } from '../../util/single-flight.js'
 import { stableJson } from '../../util/stable-json.js'
 import type { NumberedHit, RetrieveTools } from '../retrieve.js'
+import { chunksPerTurn } from './hydrate.js'
 import type { Lifetime, ResultCache } from './result-cache.js'
 
 /** What retrieval looks results up with; `compose` provides it. */
@@ -73,8 +74,10 @@ export async function rankThroughCache(
   const kept = await caching.results.get(key)
   signal?.throwIfAborted()
   if (kept !== undefined) {
-    const found = readAgain(kept.value, tools.namespace)
-    if (found !== undefined) return { ...found, cache: 'hit', kept: { ...kept, state } }
+    const found = await readAgain(kept.value, tools)
+    // Not its value: whoever keeps this would keep the whole ranking.
+    const { value: _value, ...lifetime } = kept
+    if (found !== undefined) return { ...found, cache: 'hit', kept: { ...lifetime, state } }
     caching.results.drop(key)
   }
 
@@ -89,7 +92,7 @@ export async function rankThroughCache(
   }
   const { value } = await caching.flights.run(key, (stop) => caching.alone(run, stop), signal)
   // Whoever waited with others reads the passages anew: hits are their caller's to change.
-  const result = own ?? readAgain(value, tools.namespace) ?? (await compute(signal))
+  const result = own ?? (await readAgain(value, tools)) ?? (await compute(signal))
   return { ...result, cache: 'miss' }
 }
 
@@ -166,11 +169,19 @@ function toKept({ ranked, terms }: RankedHits): KeptRanking {
   return { hits, terms: terms.map(({ term, idf, documentFrequency }) => ({ term, idf, documentFrequency })) }
 }
 
-function readAgain({ hits, terms }: KeptRanking, namespace: StoreNamespace): RankedHits | undefined {
-  const chunks = namespace.chunks(hits.map(([number]) => number))
+async function readAgain(
+  { hits, terms }: KeptRanking,
+  { namespace, turn }: Pick<RetrieveTools, 'namespace' | 'turn'>,
+): Promise<RankedHits | undefined> {
   const ranked: NumberedHit[] = []
+  let chunks: ReturnType<StoreNamespace['chunks']> = []
   for (const [place, [number, id, score, scores]] of hits.entries()) {
-    const chunk = chunks[place]
+    const inTurn = place % chunksPerTurn
+    if (inTurn === 0) {
+      if (place > 0) await turn()
+      chunks = namespace.chunks(hits.slice(place, place + chunksPerTurn).map(([number]) => number))
+    }
+    const chunk = chunks[inTurn]
     if (chunk === undefined || chunk.id !== id) return undefined
     ranked.push({ number, hit: { chunk, score, scores: { ...scores } } })
   }

@@ -3,13 +3,16 @@ import type { StoreNamespace } from '../../store/types.js'
 import type { NumberedHit, RankedList } from '../retrieve.js'
 import type { Wanted } from './wanted.js'
 
-/** Reads the best matches from the store, keeping at most `perDocument` of one document. */
-export function hydrate(
+/** Chunks read in one stretch, some 20 µs each. */
+export const chunksPerTurn = 64
+
+/** Reads the best matches from the store, keeping at most `perDocument` of one document. `turn` lets others compute in between. */
+export async function hydrate(
   fused: RankedList['matches'],
   lists: readonly RankedList[],
   { topK, perDocument }: Wanted,
-  namespace: StoreNamespace,
-): { hits: NumberedHit[]; vanished: number } {
+  { namespace, turn }: { readonly namespace: StoreNamespace; readonly turn: () => Promise<void> },
+): Promise<{ hits: NumberedHit[]; vanished: number }> {
   const legs = lists.map(({ leg, matches }) => ({
     leg,
     scores: new Map(matches.map(({ number, score }) => [number, score])),
@@ -17,8 +20,10 @@ export function hydrate(
   const ofDocument = new Map<string, number>()
   const hits: NumberedHit[] = []
   let vanished = 0
-  for (let from = 0; from < fused.length && hits.length < topK; from += topK) {
-    const slice = fused.slice(from, from + topK)
+  const atOnce = Math.min(topK, chunksPerTurn)
+  for (let from = 0; from < fused.length && hits.length < topK; from += atOnce) {
+    if (from > 0) await turn()
+    const slice = fused.slice(from, from + atOnce)
     const chunks = namespace.chunks(slice.map(({ number }) => number))
     for (const [place, { number, score }] of slice.entries()) {
       const chunk = chunks[place]

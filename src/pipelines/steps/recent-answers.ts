@@ -51,6 +51,7 @@ const objectBytes = 800
 export class RecentAnswers {
   readonly #options: RecentAnswersOptions
   readonly #entries: RecentlyUsed<RecentAnswer>
+  #clears = 0
 
   constructor(options: RecentAnswersOptions) {
     this.#options = options
@@ -84,13 +85,20 @@ export class RecentAnswers {
     return { sources, hits, parts }
   }
 
-  /** Keeps an answer. Nobody else may change its sources. */
-  keep(key: string, entry: RecentAnswer): void {
+  /** How often it was cleared. */
+  get clears(): number {
+    return this.#clears
+  }
+
+  /** Keeps an answer. Nobody else may change its sources. `clears` is as it was when the question was asked: what was cleared stays so. */
+  keep(key: string, entry: RecentAnswer, clears: number): void {
+    if (clears !== this.#clears) return
     const bytes = objectBytes + 2 * key.length + weigh(entry)
     if (bytes <= this.#options.maxBytes * largestShare) this.#entries.set(key, entry, bytes)
   }
 
   clear(): void {
+    this.#clears++
     this.#entries.clear()
   }
 

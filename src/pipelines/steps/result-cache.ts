@@ -49,6 +49,8 @@ export interface ResultCacheOptions<Value> {
 
 /** Values that were read last, beside their bytes: comparing bytes takes a hundredth of parsing them. */
 const remembered = 256
+/** Bytes of them, of which what was parsed takes some three times its length. */
+const rememberedBytes = 8 << 20
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -57,6 +59,7 @@ export function createResultCache<Value>(options: ResultCacheOptions<Value>): Re
   const { name, cache, decode, recorder, date } = options
   const recent = new RecentlyUsed<{ readonly bytes: Uint8Array; readonly parsed: Parsed<Value> }>({
     maxEntries: remembered,
+    maxBytes: rememberedBytes,
   })
 
   function drop(key: string): void {
@@ -71,7 +74,8 @@ export function createResultCache<Value>(options: ResultCacheOptions<Value>): Re
       const parsed = hit && open(key, hit.value)
       if (parsed === undefined) {
         if (name !== undefined) recorder.count(`cache.${name}.miss`)
-        if (hit !== undefined) drop(key)
+        if (hit === undefined) recent.delete(key)
+        else drop(key)
         return undefined
       }
       if (name !== undefined) countHit(recorder, name, parsed.costMs)
@@ -94,7 +98,7 @@ export function createResultCache<Value>(options: ResultCacheOptions<Value>): Re
     const value = decode(data)
     if (costMs === undefined || value === undefined) return undefined
     const parsed = { costMs, value }
-    recent.set(key, { bytes, parsed })
+    if (bytes.length <= rememberedBytes / 64) recent.set(key, { bytes, parsed }, 4 * bytes.length)
     return parsed
   }
 

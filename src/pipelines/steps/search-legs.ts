@@ -136,7 +136,8 @@ async function vectorsOf(
   const allow = RangeSet.from(words.map(({ number }) => [number, number + 1] as const))
   const { index } = indexes.vector as VectorLeg
   return timed('query.vector', tools, () =>
-    nearest(vector as Float32Array, { topK: words.length, allow }, index, tools),
+    // So few are always looked at exactly: no sample of the recall.
+    nearest(vector as Float32Array, { topK: words.length, allow }, index, { ...tools, watchRecall: undefined }),
   )
 }
 

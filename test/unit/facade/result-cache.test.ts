@@ -312,6 +312,31 @@ describe('an answer', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('is written from the sources, whatever a reader does to those he was given', async () => {
+    const prompts: Prompt[] = []
+    const model: Llm = {
+      id: 'model',
+      async *generate(prompt) {
+        prompts.push(prompt)
+        yield 'It is long [1].'
+      },
+      async close() {},
+    }
+    const rag = await createRag({ llm: model })
+    const seen: string[] = []
+    for await (const event of rag.stream(question, { topK: 1 })) {
+      if (event.type !== 'sources') continue
+      for (const { chunk } of event.sources as unknown as { chunk: { text: string } }[]) {
+        seen.push(chunk.text)
+        chunk.text = 'changed'
+      }
+    }
+    expect(JSON.stringify(prompts)).toContain(seen[0])
+    expect(JSON.stringify(prompts)).not.toContain('changed')
+    const again = await rag.query(question, { topK: 1 })
+    expect(again.sources.map(({ chunk }) => chunk.text)).toEqual(seen)
+  })
+
   it('of a document is not the answer of its twin', async () => {
     const { model } = createModel()
     const rag = await createRag({ llm: model }, [])

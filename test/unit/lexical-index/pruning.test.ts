@@ -17,7 +17,7 @@ const arrays = new BoundArrays()
 
 afterEach(() => vi.restoreAllMocks())
 
-describe('leaving out long lists', () => {
+describe('leaving out blocks of passages', () => {
   it.each([1, 2, 3, 4])(
     'changes no hit, no score and no order (seed %i)',
     async (seed) => {
@@ -46,7 +46,48 @@ describe('leaving out long lists', () => {
     },
     30_000,
   )
+
+  it('changes nothing while segments come and go that move the average length, or continue documents of many windows', async () => {
+    const random = seeded(8)
+    const { views, numbers } = await randomViews(random, 4)
+    const others = [...(await longDocuments(random)), await tersePassages(random)]
+    for (let i = 0; i < 60; i++) {
+      // What was learnt of the first ones is used again beside any of the others.
+      const present = [...views.slice(0, 2), ...others.filter(() => random() < 0.5)]
+      const plan = { ...randomPlan(random, { views: present, numbers }), k1: 1.5, b: 0.75 }
+      const { matches } = await searchViews(plan, turns, arrays)
+      expect(matches).toEqual(searchExhaustively(plan))
+    }
+  }, 30_000)
 })
+
+/** Two documents of several windows, the second of which goes on in another segment. */
+async function longDocuments(random: () => number): Promise<SegmentView[]> {
+  const text = () => Array.from({ length: 300 }, () => `w${Math.floor(2_000 * random() ** 3)}x`).join(' ')
+  const document = (base: number, chunks: number) => ({
+    base,
+    title: '',
+    chunks: Array.from({ length: chunks }, () => ({ text: text(), headings: [] })),
+  })
+  const [whole, parted] = [document(2e6, 150), document(3e6, 160)]
+  const parts = partsOf(parted)
+  const batches = [[...partsOf(whole), ...parts.slice(0, 40)], parts.slice(40)]
+  const segments = await Promise.all(
+    batches.map((own) => buildSegment({ parts: own, partial: [parted.base] }, analyzers)),
+  )
+  return segments.map((segment) => viewOf(segment))
+}
+
+/** Passages of two words, so many that the average length is another. */
+async function tersePassages(random: () => number): Promise<SegmentView> {
+  const text = () => `w${Math.floor(40 * random())}x w${Math.floor(2_000 * random())}x`
+  const documents = Array.from({ length: 3_000 }, (_, i) => ({
+    base: 4e6 + i,
+    title: '',
+    chunks: [{ text: text(), headings: [] }],
+  }))
+  return viewOf(await buildSegment({ parts: documents.flatMap((one) => partsOf(one)), partial: [] }, analyzers))
+}
 
 /** Segments of very different sizes, some with removed chunks, one of them continued in another. */
 async function randomViews(random: () => number, seed: number): Promise<{ views: SegmentView[]; numbers: number[] }> {

@@ -78,12 +78,12 @@ describe('recent answers', () => {
   it('keep as many as are allowed, those that were asked for last', async () => {
     const { recent } = createRecent({ maxEntries: 2 })
     const { tools } = createTools()
-    for (const key of ['a', 'b']) recent.keep(key, answerOf(key))
+    for (const key of ['a', 'b']) recent.keep(key, answerOf(key), recent.clears)
     expect((await recent.recall('a', tools))?.parts).toEqual([
       { type: 'answer-delta', text: 'a' },
       { type: 'end', invented: 0 },
     ])
-    recent.keep('c', answerOf('c'))
+    recent.keep('c', answerOf('c'), recent.clears)
     const known = await Promise.all(['a', 'b', 'c'].map((key) => recent.recall(key, tools)))
     expect(known.map((found) => found?.sources[0]?.chunk.text)).toEqual(['a', undefined, 'c'])
     expect(recent.stats()).toMatchObject({ entries: 2, evictions: 1 })
@@ -92,13 +92,22 @@ describe('recent answers', () => {
   it('stay within their bytes, whatever the answers weigh, and let none drive the others out', async () => {
     const maxBytes = 100_000
     const { recent } = createRecent({ maxEntries: 1_000, maxBytes })
-    for (let place = 0; place < 200; place++) recent.keep(`${place}`, answerOf('x'.repeat((place * 37) % 1_000)))
+    for (let place = 0; place < 200; place++)
+      recent.keep(`${place}`, answerOf('x'.repeat((place * 37) % 1_000)), recent.clears)
     const before = recent.stats()
     expect(before.bytes).toBeLessThanOrEqual(maxBytes)
     expect(before.entries).toBeGreaterThan(20)
-    recent.keep('large', answerOf('x'.repeat(10_000)))
+    recent.keep('large', answerOf('x'.repeat(10_000)), recent.clears)
     expect(recent.stats()).toEqual(before)
     expect(await recent.recall('large', createTools().tools)).toBeUndefined()
+  })
+
+  it('are not kept when they were cleared since the question was asked', async () => {
+    const { recent } = createRecent()
+    const { clears } = recent
+    recent.clear()
+    recent.keep('a', answerOf('a'), clears)
+    expect(await recent.recall('a', createTools().tools)).toBeUndefined()
   })
 
   it('hold until the earlier of their two expiries', async () => {
@@ -110,7 +119,7 @@ describe('recent answers', () => {
       answer: { answer: 10 },
       both: { ranking: 20, answer: 10 },
     }
-    for (const [key, life] of Object.entries(lives)) recent.keep(key, answerOf(key, life))
+    for (const [key, life] of Object.entries(lives)) recent.keep(key, answerOf(key, life), recent.clears)
     const found = async () => {
       const all = await Promise.all(Object.keys(lives).map((key) => recent.recall(key, tools)))
       return all.filter((one) => one !== undefined).length
@@ -127,7 +136,7 @@ describe('recent answers', () => {
     for (const change of [{ epoch: 2 }, { epoch: 2, indexed: 2 }, { indexed: 0 }]) {
       const { recent, counted } = createRecent()
       const { at, tools } = createTools()
-      recent.keep('a', answerOf('a'))
+      recent.keep('a', answerOf('a'), recent.clears)
       expect(await recent.recall('a', tools)).toBeDefined()
       Object.assign(at, change)
       expect(await recent.recall('a', tools)).toBeUndefined()
@@ -147,7 +156,7 @@ describe('recent answers', () => {
   it('take turns with others who compute, and leave those alone who find nothing', async () => {
     const { recent } = createRecent()
     const { at, tools } = createTools()
-    recent.keep('a', answerOf('a'))
+    recent.keep('a', answerOf('a'), recent.clears)
     await recent.recall('b', tools)
     expect(at.turns).toBe(0)
     for (let i = 0; i < 3; i++) await recent.recall('a', tools)

@@ -53,6 +53,29 @@ describe('the in-process queue', () => {
     expect(await queue.close()).toEqual([])
   })
 
+  it('does not let an older content be tried again when a newer one has ended', async () => {
+    const queue = createInProcessQueue({ attempts: 1 })
+    queue.process(async ({ input }) => {
+      if ((input as { text: string }).text === 'old') throw new RagError('CORRUPT', 'bad')
+      return done
+    }, one)
+    const old = await queue.enqueue(text('a', 'old'))
+    expect((await queue.finished(old))?.state).toBe('failed')
+    await queue.finished(await queue.enqueue(text('a', 'new')))
+    expect(await queue.retry(old)).toBe(false)
+    await queue.close()
+  })
+
+  it('is not ended by listeners that reject', async () => {
+    const queue = createInProcessQueue()
+    queue.subscribe(async () => {
+      throw new Error('of the listener')
+    })
+    queue.process(async () => done, one)
+    expect((await queue.finished(await queue.enqueue(text('a'))))?.state).toBe('completed')
+    await queue.close()
+  })
+
   it('takes the same content of the same document for one job, and anything else for another', async () => {
     const queue = createInProcessQueue({ root: folder })
     writeFileSync(join(folder, 'a.txt'), 'one')
