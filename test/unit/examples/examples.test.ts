@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+
+const run = promisify(execFile)
+
+/** What an example prints. */
+async function printed(name: string, ...options: string[]): Promise<string> {
+  const path = fileURLToPath(new URL(`../../../examples/${name}.ts`, import.meta.url))
+  const { stdout } = await run(process.execPath, ['--import', 'tsx', path, ...options], { timeout: 25_000 })
+  return stdout
+}
+
+describe('examples', () => {
+  it('a folder is kept in step', async () => {
+    const text = await printed('sync-folder')
+    expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')
+    expect(text).toContain('One changed, one gone: 1 stored, 0 unchanged, 1 removed')
+    expect(text).toContain('the index holds cocoa.md and green-tea.md')
+    expect(text).toContain('75 degrees')
+  })
+
+  it('an ingest that is killed goes on where it was', async () => {
+    const lines = (await printed('resumable-ingest', '300')).trim().split('\n')
+    const [, , second, third] = lines.map((line) => line.match(/\d+/g)?.map(Number) ?? [])
+    expect(lines[1]).toContain('killed by SIGKILL')
+    expect((second?.[0] ?? 0) + (second?.[1] ?? 0)).toBe(300)
+    expect(second?.[1]).toBeGreaterThan(0)
+    expect(second?.[2]).toBe(300)
+    expect(third).toEqual([0, 300, 300])
+  })
+})
