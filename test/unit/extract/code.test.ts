@@ -16,6 +16,20 @@ const units = async (mediaType: string, lines: readonly string[]) => {
 }
 
 describe('the code extractor', () => {
+  test('finds functions of C that give pointers, and reads lines of many stars and words', async () => {
+    const stars = `a${'*a'.repeat(190)} b;`
+    const words = `${'int*&, '.repeat(50)} = 1`
+    const lines = ['std::map<char*, int&> *find(int a) {', '}', 'const char **next(void) {', '}', stars, words]
+    expect(await units('text/x-c++', [...lines, 'class A {', `  ${stars}`, '};'])).toEqual(
+      expect.arrayContaining(['find() | std::map<char*, int&> *find(int a) {', 'next() | const char **next(void) {']),
+    )
+  })
+
+  test('holds a bounded number of blank lines behind a comment', async () => {
+    const { blocks } = await read('text/x-c', `// words\n${'\n'.repeat(200_000)}int a;\n`)
+    expect(Math.max(...blocks.map(({ text }) => text.length))).toBeLessThanOrEqual(32 * 1024)
+  })
+
   test('finds the units of TypeScript, with the comments above them', async () => {
     expect(
       await units('text/x-typescript', [
