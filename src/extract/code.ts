@@ -99,14 +99,13 @@ class CodeReader {
     const indent = indentOf(line)
     if (indent === undefined) {
       // A blank line goes with the comment before it, or else with the code, whatever that is.
-      if (this.#leads) this.#leading += line
+      if (this.#leads) this.#lead(line)
       else this.#trail(line)
       return
     }
     if (rules.leads(line) && rules.begins(line, false) === undefined) {
       this.#leads = true
-      this.#leading += line
-      if (this.#leading.length > maxBlockUnits) this.#settle()
+      this.#lead(line)
       return
     }
     const top = this.#open.at(-1)
@@ -143,6 +142,11 @@ class CodeReader {
   #enter(unit: OpenUnit): void {
     this.#open.push(unit)
     this.#headings = this.#open.map(({ name }) => name)
+  }
+
+  #lead(line: string): void {
+    this.#leading += line
+    if (this.#leading.length > maxBlockUnits) this.#settle()
   }
 
   /** What leads to a line belongs where the line does. */

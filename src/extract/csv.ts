@@ -102,11 +102,13 @@ async function remaining(parser: AsyncIterable<Row>, name: string): Promise<Row[
 }
 
 const parserOptions = {
+  // Told, since it would take the first one for that of the whole file. The longest comes first.
+  record_delimiter: ['\r\n', '\n', '\r'],
   relax_column_count: true,
   relax_quotes: true,
   skip_empty_lines: true,
   max_record_size: maxRowBytes,
-} as const
+}
 
 /** The separator that most of the first lines have, and in the same number. Quoted text does not count. */
 function likelyDelimiter(part: string): string {

@@ -26,9 +26,14 @@ interface Paragraph {
 /** A cell longer than this is a column of the page's layout, not a field: its paragraphs keep their lines. */
 const longCellUnits = 200
 
+/** Cells of a row that are kept; a table that people read has a few. */
+const maxCells = 16_384
+
 /** A row of a table that has begun. */
 interface Row {
   readonly cells: string[]
+  /** Code units in its cells. */
+  units: number
   /** Its cells are written as paragraphs, because one was too long to be a field. */
   isLayout: boolean
 }
@@ -88,8 +93,8 @@ export class DocxText implements XmlHandler {
       paragraph.runs++
       paragraph.isHidden = false
     } else if (name === 't') this.#inText = true
-    else if (name === 'tr') this.#rows.push({ cells: [], isLayout: false })
-    else if (name === 'tc') this.#rows.at(-1)?.cells.push('')
+    else if (name === 'tr') this.#rows.push({ cells: [], units: 0, isLayout: false })
+    else if (name === 'tc') this.#openCell()
     else if (name === 'footnote' || name === 'endnote') this.#openNote(name, attributes)
     else if (paragraph !== undefined && paragraph.runs > 0) this.#readRun(name, attributes, paragraph)
     else if (paragraph !== undefined) readProperty(name, attributes, paragraph, this.#styles)
@@ -177,6 +182,13 @@ export class DocxText implements XmlHandler {
     this.#buffer.flush()
   }
 
+  #openCell(): void {
+    const row = this.#rows.at(-1)
+    if (row === undefined || row.isLayout) return
+    row.cells.push('')
+    if (row.cells.length > maxCells) this.#spill()
+  }
+
   #addToCell(text: string): void {
     const row = this.#rows.at(-1) as Row
     if (row.isLayout) {
@@ -186,8 +198,8 @@ export class DocxText implements XmlHandler {
     const last = Math.max(0, row.cells.length - 1)
     const before = row.cells[last] ?? ''
     row.cells[last] = before === '' ? text : `${before}\n${text}`
-    const units = row.cells.reduce((sum, { length }) => sum + length, 0)
-    if (units > maxBlockUnits) this.#spill()
+    row.units += text.length + 1
+    if (row.units > maxBlockUnits) this.#spill()
   }
 
   /** Writes the rows that have begun as paragraphs, since they are too long to be kept. */

@@ -166,11 +166,16 @@ class PathWriter {
 
 /** The keys on the way to a value, without the numbers of elements; of a long one the end. */
 function keyOf(path: readonly (string | number)[]): string {
-  const key = path
-    .filter((step) => typeof step === 'string')
-    .join('.')
-    .replace(/\s+/g, ' ')
-  return key.slice(-maxHeadingUnits).toWellFormed()
+  const keys: string[] = []
+  // From the end: keys of a deep or long path would be joined again for every value.
+  for (let i = path.length - 1, units = 0; i >= 0 && units <= maxHeadingUnits; i--, units++) {
+    const step = path[i]
+    if (typeof step !== 'string') continue
+    const key = step.slice(-4 * maxHeadingUnits).replace(/\s+/g, ' ')
+    units += key.length
+    keys.push(key)
+  }
+  return keys.reverse().join('.').slice(-maxHeadingUnits).toWellFormed()
 }
 
 function labelled(key: string, text: string): string {

@@ -94,16 +94,19 @@ function decodeWords(words: string): string {
   )) {
     if (name.toLowerCase() !== charset) flush()
     charset = name.toLowerCase()
-    bytes.push(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : decodeQuoted(data.replaceAll('_', ' ')))
+    bytes.push(
+      kind.toLowerCase() === 'b'
+        ? Buffer.from(data, 'base64')
+        : Buffer.from(decodeQuoted(data.replaceAll('_', ' ')), 'latin1'),
+    )
   }
   flush()
   return text
 }
 
-/** Bytes of quoted-printable text (RFC 2045, 6.7), given as Latin-1 letters. An escape that is none stays. */
-export function decodeQuoted(text: string): Buffer {
-  const plain = text.replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return Buffer.from(plain, 'latin1')
+/** Bytes of quoted-printable text (RFC 2045, 6.7), both as Latin-1 letters. An escape that is none stays. */
+export function decodeQuoted(text: string): string {
+  return text.replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 function decodeBytes(bytes: Buffer, charset: string): string {
@@ -111,10 +114,15 @@ function decodeBytes(bytes: Buffer, charset: string): string {
     return new TextDecoder(charset).decode(bytes)
   } catch {
     // A name nobody knows tells nothing: the bytes decide.
-    return decodeHead(bytes).text
+    return decodeUnknown(bytes)
   }
 }
 
+/** Behind a space no sequence is cut off, which {@link decodeHead} would leave out: the bytes are all there is. */
+function decodeUnknown(bytes: Buffer): string {
+  return decodeHead(Buffer.concat([bytes, Buffer.from(' ')])).text.replace(/ $/, '')
+}
+
 function plainText(value: string): string {
-  return decodeHead(Buffer.from(value, 'latin1')).text
+  return decodeUnknown(Buffer.from(value, 'latin1'))
 }

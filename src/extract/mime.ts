@@ -34,6 +34,8 @@ const maxTextBytes = 64 << 20
 const maxHeaderBytes = 1 << 20
 /** A longer line is read in parts, none of which is a boundary. */
 const maxLineBytes = 64 * 1024
+/** Text is turned into bytes by so much at a time: a buffer per line would take several times as much memory as the text. */
+const pieceUnits = 64 * 1024
 const maxLevels = 100
 const maxParts = 10_000
 
@@ -71,7 +73,7 @@ interface Level {
 interface OpenText extends Omit<MimeText, 'bytes'> {
   readonly encoding: string
   readonly pieces: Buffer[]
-  /** Letters of base64 that are no whole group yet. */
+  /** What is not in the pieces yet: bytes as Latin-1 letters, or letters of base64. */
   carry: string
 }
 
@@ -198,24 +200,29 @@ class MimeReader {
     if (text === undefined) return
     this.#textBytes += line.length + 1
     if (this.#textBytes > maxTextBytes) throw tooMuch(this.#name, 'bytes of text', maxTextBytes)
-    if (text.encoding === 'base64') {
-      const letters = text.carry + line.replace(/[^A-Za-z0-9+/]/g, '')
-      const whole = letters.length - (letters.length % 4)
-      text.pieces.push(Buffer.from(letters.slice(0, whole), 'base64'))
-      text.carry = letters.slice(whole)
-    } else if (text.encoding === 'quoted-printable') {
+    if (text.encoding === 'base64') text.carry += line.replace(/[^A-Za-z0-9+/]/g, '')
+    else if (text.encoding === 'quoted-printable') {
       const isSoft = lineEnd !== '' && line.trimEnd().endsWith('=')
-      text.pieces.push(decodeQuoted(isSoft ? line.trimEnd().slice(0, -1) : line + lineEnd))
-    } else text.pieces.push(Buffer.from(line + lineEnd, 'latin1'))
+      text.carry += decodeQuoted(isSoft ? line.trimEnd().slice(0, -1) : line + lineEnd)
+    } else text.carry += line + lineEnd
+    // Whole groups of base64 only.
+    if (text.carry.length >= pieceUnits) carryOver(text, text.carry.length - (text.carry.length % 4))
   }
 
   #endText(): void {
     const text = this.#text
     this.#text = undefined
     if (text === undefined) return
-    const { pieces, carry, encoding: _encoding, ...facts } = text
-    this.#texts.push({ ...facts, bytes: Buffer.concat([...pieces, Buffer.from(carry, 'base64')]) })
+    carryOver(text, text.carry.length)
+    const { pieces, carry: _carry, encoding: _encoding, ...facts } = text
+    this.#texts.push({ ...facts, bytes: Buffer.concat(pieces) })
   }
+}
+
+/** Turns the first `units` of what is not in the pieces yet into one. */
+function carryOver(text: OpenText, units: number): void {
+  text.pieces.push(Buffer.from(text.carry.slice(0, units), text.encoding === 'base64' ? 'base64' : 'latin1'))
+  text.carry = text.carry.slice(units)
 }
 
 /** Text that people read; calendars, style sheets and the like are attached. */

@@ -31,7 +31,7 @@ export class CleanLayout {
     const edges = edgesOf(page, fragments)
     this.#waiting.push({ page, fragments, edges })
     this.#seen.push(edges)
-    countSizes(orderRows(fragments), this.#sizes)
+    countSizes(fragments, this.#sizes)
     if (this.#waiting.length > pagesAround) yield* this.#next()
   }
 

@@ -1,5 +1,5 @@
 import { toHeading } from './blocks.js'
-import { brokenWord } from './pdf-lines.js'
+import { brokenWord, type Fragment } from './pdf-lines.js'
 import type { Row } from './pdf-order.js'
 
 /** A paragraph, table or heading of a page. */
@@ -28,7 +28,7 @@ export function toPassages(rows: readonly Row[], bodySize: number): Passage[] {
   return markHeadings(passages, bodySize)
 }
 
-/** Font height that most characters of some rows have, from counts by half points. */
+/** Font height that most characters have, from counts by half points. */
 export function commonSize(counts: ReadonlyMap<number, number>): number {
   let best = 0
   let most = 0
@@ -40,13 +40,11 @@ export function commonSize(counts: ReadonlyMap<number, number>): number {
   return best
 }
 
-/** Adds the characters of rows to counts by font height, in half points. */
-export function countSizes(rows: readonly Row[], counts: Map<number, number>): void {
-  for (const { cells } of rows) {
-    for (const { size, text } of cells) {
-      const rounded = Math.round(2 * size) / 2
-      counts.set(rounded, (counts.get(rounded) ?? 0) + text.length)
-    }
+/** Adds the characters of fragments to counts by font height, in half points. */
+export function countSizes(fragments: readonly Fragment[], counts: Map<number, number>): void {
+  for (const { size, text } of fragments) {
+    const rounded = Math.round(2 * size) / 2
+    counts.set(rounded, (counts.get(rounded) ?? 0) + text.length)
   }
 }
 

@@ -16,6 +16,19 @@ export interface Fragment {
   readonly line: number
 }
 
+/** The box around fragments. Not `Math.min()` of them all: a page may have more than a call takes arguments. */
+export function boundsOf(fragments: readonly Fragment[]) {
+  let [left, right] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  let [top, bottom] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const fragment of fragments) {
+    left = Math.min(left, fragment.left)
+    right = Math.max(right, fragment.right)
+    top = Math.min(top, fragment.top)
+    bottom = Math.max(bottom, fragment.bottom)
+  }
+  return { left, right, top, bottom }
+}
+
 /** What is asked of PDFium about the characters of a page, by index into its text. */
 export interface CharacterBoxes {
   /** Fills `box` with left, bottom, right and top (y grows upwards); false where there is none. */

@@ -1,4 +1,4 @@
-import type { Fragment } from './pdf-lines.js'
+import { boundsOf, type Fragment } from './pdf-lines.js'
 
 /** Fragments that stand beside each other, in reading order. */
 export interface Row {
@@ -56,7 +56,7 @@ function regions(fragments: readonly Fragment[], depth = 0): (readonly Fragment[
     const bottom = across[0]?.top ?? Number.POSITIVE_INFINITY
     for (const column of [first, second]) {
       const part = column.filter((fragment) => middle(fragment) >= top && middle(fragment) < bottom)
-      if (part.length > 0) found.push(...regions(part, depth + 1))
+      if (part.length > 0) for (const region of regions(part, depth + 1)) found.push(region)
     }
     if (across.length > 0) found.push(across)
     top = bottom
@@ -105,8 +105,7 @@ const mostSpanning = 0.3
 /** The best gutter with prose on both sides of it; cells of a table are no columns. */
 function findColumns(fragments: readonly Fragment[], isScrambled: boolean): Columns | undefined {
   if (fragments.length < 2 * leastLines) return undefined
-  const from = Math.min(...fragments.map(({ left }) => left))
-  const to = Math.max(...fragments.map(({ right }) => right))
+  const { left: from, right: to } = boundsOf(fragments)
   const places = Math.floor((to - from) / step)
   if (!(places > 10 && places < 10_000)) return undefined
   const covered = new Int32Array(places + 2)
@@ -160,10 +159,10 @@ function isProse({ left, right, spanning }: Columns, isScrambled: boolean): bool
   const isInterleaved = 2 * shared > Math.min(left.length, right.length) || alternates(left, right)
   if (!isInterleaved && !isScrambled) return false
   return [left, right].every((column) => {
-    const width = Math.max(...column.map((fragment) => fragment.right)) - Math.min(...column.map(({ left: x }) => x))
+    const bounds = boundsOf(column)
     const medianWidth = median(column.map((fragment) => fragment.right - fragment.left))
     const medianLength = median(column.map(({ text }) => text.length))
-    return medianLength >= 18 && medianWidth >= 0.45 * width
+    return medianLength >= 18 && medianWidth >= 0.45 * (bounds.right - bounds.left)
   })
 }
 
@@ -213,10 +212,7 @@ function toRow(cells: readonly Fragment[]): Row {
   const sized = cells.reduce((a, b) => (b.text.length > a.text.length ? b : a))
   return {
     cells,
-    left: Math.min(...cells.map(({ left }) => left)),
-    right: Math.max(...cells.map(({ right }) => right)),
-    top: Math.min(...cells.map(({ top }) => top)),
-    bottom: Math.max(...cells.map(({ bottom }) => bottom)),
+    ...boundsOf(cells),
     size: sized.size,
     bold: cells.every(({ bold }) => bold),
   }

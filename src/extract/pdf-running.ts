@@ -1,4 +1,4 @@
-import type { Fragment } from './pdf-lines.js'
+import { boundsOf, type Fragment } from './pdf-lines.js'
 
 /** A page's lines at its edges, reduced to what recurs. */
 export interface PageEdges {
@@ -17,6 +17,8 @@ interface EdgeLine {
 
 /** Lines from each edge of a page that may be running headers or footers. */
 const edgeLines = 4
+/** More tilted text is a drawing or a map, not the stamps of a page; each is compared with each of the pages around. */
+const mostTilted = 64
 /** Pages before and behind that a line is looked for on: enough for headers that alternate between left and right pages. */
 export const pagesAround = 4
 /** Points that a running line may stand higher or lower from page to page. */
@@ -29,7 +31,8 @@ export function edgesOf(page: number, fragments: readonly Fragment[]): PageEdges
   for (const { words } of lines) times.set(words, (times.get(words) ?? 0) + 1)
   const upper = lines.slice(0, edgeLines)
   const lower = lines.slice(Math.max(edgeLines, lines.length - edgeLines))
-  const tilted = fragments.filter(({ turn }) => turn === -1).map((fragment) => toEdgeLine([fragment]))
+  const turned = fragments.filter(({ turn }) => turn === -1)
+  const tilted = turned.length > mostTilted ? [] : turned.map((fragment) => toEdgeLine([fragment]))
   // What stands on the page again and again is its subject, not its frame. A number may stand at its top and at its bottom.
   const once = [...upper, ...lower].filter(({ words }) => (times.get(words) ?? 0) <= (words === '' ? 8 : 1))
   return { page, lines: [...once, ...tilted] }
@@ -91,7 +94,7 @@ function toEdgeLine(fragments: readonly Fragment[]): EdgeLine {
     .toLowerCase()
   const numbers = [...text.matchAll(/\d{1,9}/g)].map(([digits]) => Number(digits))
   const words = text.replace(/[\d\s\p{P}\p{S}]+/gu, ' ').trim()
-  const top = Math.min(...fragments.map((fragment) => fragment.top))
+  const { top } = boundsOf(fragments)
   if (romanNumber.test(words) && numbers.length === 0) return { words: '', numbers: [toNumber(words)], top, fragments }
   return { words, numbers, top, fragments }
 }

@@ -128,7 +128,8 @@ async function* readPages(
     if (page !== undefined) {
       readable++
       withObjects ||= page.objects > 0
-      const text = clean === undefined ? cleanPageText(mendPageText(page.text)) : page.text.trim()
+      // Without control characters in either layout: a page that holds nothing else has no text.
+      const text = cleanPageText(clean === undefined ? mendPageText(page.text) : page.text)
       units += text.length
       if (units > limits.maxDocumentUnits) {
         throw tooMuchText(name, { option: 'maxDocumentUnits', limit: limits.maxDocumentUnits, page: number })

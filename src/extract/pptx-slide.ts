@@ -9,6 +9,7 @@ import type { ZipArchive } from './zip.js'
 const maxSlideUnits = 8 << 20
 /** Places on a slide that say the same on every slide. */
 const repeated: ReadonlySet<string> = new Set(['sldNum', 'dt', 'ftr', 'hdr'])
+const cellBetween = ' | '
 const titles: ReadonlySet<string> = new Set(['title', 'ctrTitle'])
 
 interface Paragraph {
@@ -32,7 +33,7 @@ export class SlideText {
   async readSlide(zip: ZipArchive, part: string): Promise<void> {
     await readXml(
       zip.text(part),
-      new ShapeReader((paragraph, place) => this.#add(paragraph, place), {
+      new ShapeReader(this.#name, (paragraph, place) => this.#add(paragraph, place), {
         root: (attributes) => {
           this.isHidden = /^(0|false)$/.test(attributes.show ?? '')
         },
@@ -46,7 +47,7 @@ export class SlideText {
   }
 
   async readDiagram(zip: ZipArchive, part: string): Promise<void> {
-    await readXml(zip.text(part), new ShapeReader((paragraph) => this.#add(paragraph, '')), zip.source)
+    await readXml(zip.text(part), new ShapeReader(this.#name, (paragraph) => this.#add(paragraph, '')), zip.source)
   }
 
   async readNotes(zip: ZipArchive, part: string): Promise<void> {
@@ -55,7 +56,7 @@ export class SlideText {
       // The notes are in the body; the other places repeat the slide.
       if (place === 'body') notes.push(paragraph)
     }
-    await readXml(zip.text(part), new ShapeReader(keep), zip.source)
+    await readXml(zip.text(part), new ShapeReader(this.#name, keep), zip.source)
     for (const [index, { kind, text }] of notes.entries()) {
       this.#add({ kind, text: index === 0 ? `Notes: ${text}` : text }, '')
     }
@@ -85,6 +86,7 @@ interface ShapeEvents {
 
 /** Finds the paragraphs of DrawingML (ECMA-376 part 1, 21.1.2) and the places they stand in (`title`, `body`, `''`). */
 class ShapeReader implements XmlHandler {
+  readonly #name: string
   readonly #give: (paragraph: Paragraph, place: string) => void
   readonly #events: ShapeEvents
   #isFirst = true
@@ -93,9 +95,13 @@ class ShapeReader implements XmlHandler {
   #inText = false
   /** Inside the older form of a drawing beside its newer one. */
   #skipped = 0
-  #cells: string[] | undefined
+  /** Paragraphs of each cell of the row. */
+  #cells: string[][] | undefined
+  /** Code units that were read, and what cells take. */
+  #units = 0
 
-  constructor(give: (paragraph: Paragraph, place: string) => void, events: ShapeEvents = {}) {
+  constructor(name: string, give: (paragraph: Paragraph, place: string) => void, events: ShapeEvents = {}) {
+    this.#name = name
     this.#give = give
     this.#events = events
   }
@@ -109,10 +115,10 @@ class ShapeReader implements XmlHandler {
     else if (name === 'ph') this.#place = attribute(attributes, 'type') ?? 'body'
     else if (name === 'p') this.#text = ''
     else if (name === 't') this.#inText = true
-    else if (name === 'br') this.#text += '\n'
-    else if (name === 'tab') this.#text += '\t'
+    else if (name === 'br') this.#write('\n')
+    else if (name === 'tab') this.#write('\t')
     else if (name === 'tr') this.#cells = []
-    else if (name === 'tc') this.#cells?.push('')
+    else if (name === 'tc') this.#openCell()
   }
 
   close(name: string): void {
@@ -123,7 +129,22 @@ class ShapeReader implements XmlHandler {
   }
 
   text(text: string): void {
-    if (this.#inText && this.#skipped === 0) this.#text += text
+    if (this.#inText && this.#skipped === 0) this.#write(text)
+  }
+
+  #write(text: string): void {
+    this.#count(text.length)
+    this.#text += text
+  }
+
+  #openCell(): void {
+    this.#count(cellBetween.length)
+    this.#cells?.push([])
+  }
+
+  #count(units: number): void {
+    this.#units += units
+    if (this.#units > maxSlideUnits) throw slideTooLong(this.#name)
   }
 
   #closeParagraph(): void {
@@ -131,17 +152,16 @@ class ShapeReader implements XmlHandler {
     this.#text = ''
     if (text === '') return
     const cells = this.#cells
+    const cell = cells?.at(-1)
     if (cells === undefined) this.#give({ kind: 'text', text }, this.#place)
-    else {
-      const last = Math.max(0, cells.length - 1)
-      cells[last] = `${cells[last] ?? ''} ${text}`.replace(/\s+/g, ' ').trim()
-    }
+    else if (cell === undefined) cells.push([text])
+    else cell.push(text)
   }
 
   #closeRow(): void {
-    const cells = this.#cells ?? []
+    const cells = (this.#cells ?? []).map((cell) => cell.join(' ').replace(/\s+/g, ' ').trim())
     this.#cells = undefined
-    if (cells.some((cell) => cell !== '')) this.#give({ kind: 'table', text: cells.join(' | ') }, '')
+    if (cells.some((cell) => cell !== '')) this.#give({ kind: 'table', text: cells.join(cellBetween) }, '')
   }
 }
 

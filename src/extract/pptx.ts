@@ -24,9 +24,9 @@ export function createPptxExtractor(limits: ZipLimits = {}): Extractor {
 async function extractPptx(source: ExtractSource, options: ExtractOptions, limits: ZipLimits): Promise<Extraction> {
   const zip = await ZipArchive.open(source, options, limits)
   const slides = await findSlides(zip, await mainPart(zip, 'ppt/presentation.xml'))
-  const first = slides[0] === undefined ? undefined : await readSlide(zip, slides[0])
+  const title = await titleOf(zip, slides)
   const blocks = refuseEmpty(slideBlocks(zip, slides), source.name)
-  return { ...(first?.title === undefined ? {} : { title: first.title }), pages: Math.max(1, slides.length), blocks }
+  return { ...(title === undefined ? {} : { title }), pages: Math.max(1, slides.length), blocks }
 }
 
 /** Parts of the slides, in the order in which they are shown. */
@@ -39,6 +39,15 @@ async function findSlides(zip: ZipArchive, part: string): Promise<readonly strin
   }
   await readXml(zip.text(part), { open, close: () => {} }, zip.source)
   return slides
+}
+
+/** The title of the first slide that is shown. */
+async function titleOf(zip: ZipArchive, slides: readonly string[]): Promise<string | undefined> {
+  for (const part of slides) {
+    const { isHidden, title } = await readSlide(zip, part)
+    if (!isHidden) return title
+  }
+  return undefined
 }
 
 async function* slideBlocks(zip: ZipArchive, slides: readonly string[]): AsyncGenerator<Block, void, undefined> {

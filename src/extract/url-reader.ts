@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { RagError } from '../core/errors.js'
-import { followSignal } from '../util/abort.js'
+import { abortable, followSignal } from '../util/abort.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import {
   createGuardedAgent,
@@ -64,11 +64,22 @@ export function createUrlReader(options: UrlReaderOptions = {}): UrlReader {
       const own = followSignal(signal)
       const timer = setTimeout(() => own.abort(tooSlow(first, limits.timeoutMs)), limits.timeoutMs)
       try {
-        const headers = { 'accept-encoding': 'identity', 'user-agent': 'ultrafast-rag', ...conditions(known) }
-        const request = (target: URL) =>
-          undici.request(target, { dispatcher: agent, headers, signal: own.signal, method: 'GET' })
+        const asked = conditions(known)
+        const headers = { 'accept-encoding': 'identity', 'user-agent': 'ultrafast-rag', ...asked }
+        const request = async (target: URL) => {
+          const sent = undici.request(target, { dispatcher: agent, headers, signal: own.signal, method: 'GET' })
+          try {
+            // While it connects, undici does not listen to the signal.
+            return await abortable(sent, own.signal)
+          } catch (error) {
+            sent.then(letGo, () => {})
+            throw error
+          }
+        }
         const { response, target } = await follow(first, limits, request)
         try {
+          // Nobody but who asked for a change can be told that there is none.
+          if (response.statusCode === 304 && Object.keys(asked).length > 0) return 'unchanged'
           return await toDocument(response, target, limits)
         } finally {
           letGo(response)
@@ -84,8 +95,9 @@ export function createUrlReader(options: UrlReaderOptions = {}): UrlReader {
     async close() {
       if (!opened) return
       opened = false
-      const { agent } = await open()
-      await agent.destroy()
+      // What never opened, as without undici, needs no closing.
+      const opening = await open().catch(() => undefined)
+      await opening?.agent.destroy()
     },
   }
 }
@@ -156,13 +168,8 @@ async function follow(
   }
 }
 
-async function toDocument(
-  response: UndiciResponse,
-  target: URL,
-  { maxBytes }: Limits,
-): Promise<FetchedDocument | 'unchanged'> {
+async function toDocument(response: UndiciResponse, target: URL, { maxBytes }: Limits): Promise<FetchedDocument> {
   const { statusCode } = response
-  if (statusCode === 304) return 'unchanged'
   if (statusCode < 200 || statusCode >= 300) throw badStatus(target, statusCode)
   const encoding = header(response, 'content-encoding') ?? 'identity'
   if (encoding !== 'identity') {
@@ -172,23 +179,25 @@ async function toDocument(
     })
   }
   if (Number(header(response, 'content-length') ?? 0) > maxBytes) throw tooLarge(target, maxBytes)
-  const parts: Uint8Array[] = []
+  const { mediaType, charset } = readContentType(header(response, 'content-type') ?? '')
+  const decoder = decoderFor(mediaType, charset)
+  // With a mark, since HTML may say something else inside.
+  const parts: Uint8Array[] = decoder === undefined ? [] : [Buffer.from('\ufeff')]
   let length = 0
   for await (const part of response.body) {
     length += part.length
     // Whatever the server said of its length.
     if (length > maxBytes) throw tooLarge(target, maxBytes)
-    parts.push(part)
+    parts.push(decoder === undefined ? part : Buffer.from(decoder.decode(part, { stream: true })))
   }
+  if (decoder !== undefined) parts.push(Buffer.from(decoder.decode()))
   const etag = header(response, 'etag')
   const lastModified = header(response, 'last-modified')
   const validators = {
     ...(etag === undefined ? {} : { etag }),
     ...(lastModified === undefined ? {} : { lastModified }),
   }
-  const { mediaType, charset } = readContentType(header(response, 'content-type') ?? '')
-  const bytes = toUnicode(Buffer.concat(parts), mediaType, charset)
-  return { bytes, validators, ...(mediaType === undefined ? {} : { mediaType }) }
+  return { bytes: Buffer.concat(parts), validators, ...(mediaType === undefined ? {} : { mediaType }) }
 }
 
 /** Ends a response that may not be through. */
@@ -207,15 +216,15 @@ function readContentType(value: string) {
   return { mediaType: says ? mediaType : undefined, charset }
 }
 
-/** Text in another encoding than UTF-8, of which only the header tells; with a mark, since HTML may say something else inside. */
-function toUnicode(bytes: Uint8Array, mediaType: string | undefined, charset: string | undefined): Uint8Array {
+/** For text in another encoding than UTF-8, of which only the header tells. It is decoded as it comes, so that no part takes long. */
+function decoderFor(mediaType: string | undefined, charset: string | undefined) {
   const isText = mediaType?.startsWith('text/') === true || mediaType === 'application/xhtml+xml'
-  if (!isText || charset === undefined || charset === 'utf-8' || charset === 'utf8') return bytes
+  if (!isText || charset === undefined || charset === 'utf-8' || charset === 'utf8') return undefined
   try {
-    return Buffer.from(`\ufeff${new TextDecoder(charset).decode(bytes)}`)
+    return new TextDecoder(charset)
   } catch {
     // An encoding that nobody knows: the bytes tell as much as for a file.
-    return bytes
+    return undefined
   }
 }
 

@@ -7,7 +7,7 @@ export interface CellFormats {
   show(value: string, format: number): string
 }
 
-type Kind = 'number' | 'date' | 'percent'
+type Kind = 'number' | 'date' | 'elapsed' | 'percent'
 
 /** Reads what the formats of cells are; without styles every number is one. */
 export async function readCellFormats(
@@ -17,12 +17,18 @@ export async function readCellFormats(
 ): Promise<CellFormats> {
   const codes = new Map<number, string>()
   const kinds: Kind[] = []
+  /** By number of the format: thousands of cell styles may share one. */
+  const known = new Map<number, Kind>()
   let inCells = false
   const open = (name: string, attributes: XmlAttributes) => {
     const id = Number(attribute(attributes, 'numFmtId') ?? 0)
     if (name === 'numFmt') codes.set(id, attribute(attributes, 'formatCode') ?? '')
     else if (name === 'cellXfs') inCells = true
-    else if (name === 'xf' && inCells) kinds.push(kindOf(id, codes.get(id)))
+    else if (name === 'xf' && inCells) {
+      const kind = known.get(id) ?? kindOf(id, codes.get(id))
+      known.set(id, kind)
+      kinds.push(kind)
+    }
   }
   const close = (name: string) => {
     if (name === 'cellXfs') inCells = false
@@ -34,6 +40,7 @@ export async function readCellFormats(
       const kind = kinds[format] ?? 'number'
       if (!Number.isFinite(number)) return value
       if (kind === 'date') return showDate(number, from1904) ?? plain(number)
+      if (kind === 'elapsed') return showElapsed(number) ?? plain(number)
       return kind === 'percent' ? `${plain(number * 100)}%` : plain(number)
     },
   }
@@ -43,12 +50,14 @@ export async function readCellFormats(
 function kindOf(id: number, code: string | undefined): Kind {
   if (code === undefined) {
     if (id === 9 || id === 10) return 'percent'
+    if (id === 46) return 'elapsed'
     return (id >= 14 && id <= 22) || (id >= 27 && id <= 36) || (id >= 45 && id <= 47) || (id >= 50 && id <= 58)
       ? 'date'
       : 'number'
   }
   // Without what is quoted or escaped, colours and conditions; the brackets of elapsed hours are kept.
-  const bare = code.slice(0, 1_000).replace(/"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]/gi, '')
+  const bare = code.slice(0, 1_000).replace(/"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\][]*\]/gi, '')
+  if (/\[[hms]+\]/i.test(bare)) return 'elapsed'
   if (/[ymdhs]/i.test(bare) && !/general/i.test(bare)) return 'date'
   return bare.includes('%') ? 'percent' : 'number'
 }
@@ -69,4 +78,13 @@ function showDate(serial: number, from1904: boolean): string | undefined {
   const time = moment.slice(11, moment.slice(17, 19) === '00' ? 16 : 19)
   if (serial < 1 && !from1904) return time
   return Number.isInteger(serial) ? moment.slice(0, 10) : `${moment.slice(0, 10)} ${time}`
+}
+
+/** Hours that are not taken out of days, `40:30`; `undefined` beyond what a double tells to the second. */
+function showElapsed(serial: number): string | undefined {
+  const seconds = Math.round(Math.abs(serial) * 86_400)
+  if (!Number.isSafeInteger(seconds)) return undefined
+  const two = (count: number) => String(count % 60).padStart(2, '0')
+  const hours = `${serial < 0 && seconds > 0 ? '-' : ''}${Math.floor(seconds / 3_600)}:${two(Math.floor(seconds / 60))}`
+  return seconds % 60 === 0 ? hours : `${hours}:${two(seconds)}`
 }

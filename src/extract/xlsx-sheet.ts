@@ -8,13 +8,27 @@ const maxGaps = 50_000_000
 const maxColumns = 16_384
 /** A cell longer than Excel allows (32,767) by far is cut, so that a row stays bounded. */
 const maxCellUnits = 1 << 20
+/** A row is held whole. UTF-16 code units. */
+const maxRowUnits = 4 << 20
+/** Of all sheets, as they are shown: few bytes of a sheet can refer to much text that cells share. UTF-16 code units. */
+const maxSheetUnits = 256 << 20
+
+/** What the sheets of a workbook have in common. */
+export interface SheetContext {
+  readonly strings: readonly string[]
+  readonly formats: CellFormats
+  /** Name of the workbook. */
+  readonly name: string
+  /** Code units that cells have shown so far. */
+  units: number
+}
 
 /** Turns a sheet (ECMA-376 part 1, 18.3) into rows of fields, as they are shown. */
 export class SheetRows implements XmlHandler {
-  readonly #strings: readonly string[]
-  readonly #formats: CellFormats
+  readonly #context: SheetContext
   #ready: (readonly string[])[] = []
   #row: string[] = []
+  #rowUnits = 0
   #column = 0
   #type = ''
   #format = 0
@@ -22,12 +36,9 @@ export class SheetRows implements XmlHandler {
   #isValue = false
   #readings = 0
   #gaps = 0
-  readonly #name: string
 
-  constructor(strings: readonly string[], formats: CellFormats, name: string) {
-    this.#name = name
-    this.#strings = strings
-    this.#formats = formats
+  constructor(context: SheetContext) {
+    this.#context = context
   }
 
   take(): readonly (readonly string[])[] {
@@ -39,6 +50,7 @@ export class SheetRows implements XmlHandler {
   open(name: string, attributes: XmlAttributes): void {
     if (name === 'row') {
       this.#row = []
+      this.#rowUnits = 0
       this.#column = 0
     } else if (name === 'c') {
       this.#column = columnOf(attribute(attributes, 'r')) ?? this.#column
@@ -64,21 +76,30 @@ export class SheetRows implements XmlHandler {
     const text = this.#shown().trim()
     if (text !== '' && this.#column < maxColumns) {
       this.#gaps += Math.max(0, this.#column - this.#row.length)
-      if (this.#gaps > maxGaps) throw tooManyGaps(this.#name)
+      if (this.#gaps > maxGaps) throw tooManyGaps(this.#context.name)
+      this.#count(text.length)
       while (this.#row.length < this.#column) this.#row.push('')
       this.#row[this.#column] = text
     }
     this.#column++
   }
 
+  #count(units: number): void {
+    const context = this.#context
+    this.#rowUnits += units
+    context.units += units
+    if (this.#rowUnits > maxRowUnits) throw tooMuchShown(context.name, 'row', maxRowUnits)
+    if (context.units > maxSheetUnits) throw tooMuchShown(context.name, 'workbook', maxSheetUnits)
+  }
+
   #shown(): string {
     const value = this.#value
-    if (this.#type === 's') return this.#strings[Number(value)] ?? ''
+    if (this.#type === 's') return value === '' ? '' : (this.#context.strings[Number(value)] ?? '')
     if (this.#type === 'b') return value === '1' ? 'TRUE' : value === '0' ? 'FALSE' : value
     // What a formula failed with is no content.
     if (this.#type === 'e') return ''
     if (this.#type !== 'n' || value === '') return value
-    return this.#formats.show(value, this.#format)
+    return this.#context.formats.show(value, this.#format)
   }
 }
 
@@ -86,6 +107,13 @@ function tooManyGaps(name: string): RagError {
   return new RagError('LIMIT', `"${name}" holds a sheet with more than ${maxGaps} empty cells between others.`, {
     data: { name, maxGaps },
     hint: 'Save it as CSV, or remove the empty columns.',
+  })
+}
+
+function tooMuchShown(name: string, where: 'row' | 'workbook', limit: number): RagError {
+  return new RagError('LIMIT', `"${name}" shows more than ${limit} characters in a ${where}.`, {
+    data: { name, where, limit },
+    hint: 'Split it, or save its sheets as CSV.',
   })
 }
 

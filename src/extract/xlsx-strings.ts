@@ -5,6 +5,9 @@ import type { ZipArchive } from './zip.js'
 /** Texts that cells share are held; more of them is `LIMIT`. UTF-16 code units. */
 const maxSharedUnits = 64 << 20
 
+/** A cell holds no more in Excel itself; what many cells refer to would be written again with each of them. */
+const maxCellUnits = 32_767
+
 /** The texts that cells refer to by number, without the readings above characters; none when there is no such part. */
 export async function readSharedStrings(zip: ZipArchive, part: string | undefined): Promise<readonly string[]> {
   const strings: string[] = []
@@ -22,7 +25,7 @@ export async function readSharedStrings(zip: ZipArchive, part: string | undefine
         else if (name === 't') isText = readings === 0
       },
       close(name) {
-        if (name === 'si') strings.push(text)
+        if (name === 'si') strings.push(text.slice(0, maxCellUnits).toWellFormed())
         else if (name === 'rPh') readings--
         else if (name === 't') isText = false
       },

@@ -3,8 +3,8 @@ import { refuseEmpty, toHeading } from './blocks.js'
 import { mainPart, readRelationships, relationshipId } from './package-parts.js'
 import { RowWriter } from './rows.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
-import { type CellFormats, readCellFormats } from './xlsx-formats.js'
-import { SheetRows } from './xlsx-sheet.js'
+import { readCellFormats } from './xlsx-formats.js'
+import { type SheetContext, SheetRows } from './xlsx-sheet.js'
 import { readSharedStrings } from './xlsx-strings.js'
 import { attribute, readXml, readXmlInto, type XmlAttributes } from './xml.js'
 import { ZipArchive, type ZipLimits } from './zip.js'
@@ -15,7 +15,8 @@ import { ZipArchive, type ZipLimits } from './zip.js'
  * each (see {@link RowWriter}). Dates, times and percentages are written as such, formulas by their last value. Left out: hidden sheets,
  * comments, charts.
  *
- * Rejects with `EMPTY`, `CORRUPT`, `ENCRYPTED` or `LIMIT` (see {@link ZipLimits}; texts that cells share above 64 Mi code units).
+ * Rejects with `EMPTY`, `CORRUPT`, `ENCRYPTED` or `LIMIT` (see {@link ZipLimits}; texts that cells share above 64 Mi code units, a row above 4 Mi, all
+ * sheets above 256 Mi).
  */
 export function createXlsxExtractor(limits: ZipLimits = {}): Extractor {
   return {
@@ -62,15 +63,19 @@ async function readWorkbook(zip: ZipArchive, part: string): Promise<Workbook> {
 }
 
 async function* sheetBlocks(zip: ZipArchive, workbook: Workbook): AsyncGenerator<Block, void, undefined> {
-  const strings = await readSharedStrings(zip, workbook.strings)
-  const formats: CellFormats = await readCellFormats(zip, workbook.styles, workbook.from1904)
+  const context: SheetContext = {
+    strings: await readSharedStrings(zip, workbook.strings),
+    formats: await readCellFormats(zip, workbook.styles, workbook.from1904),
+    name: zip.source,
+    units: 0,
+  }
   for (const [place, { name, part }] of workbook.sheets.entries()) {
     const heading = isGivenName(name) ? undefined : toHeading(name)
     const buffer = new BlockBuffer()
     const where = { page: place + 1, ...(heading === undefined ? {} : { headings: [heading] }) }
     const rows = new RowWriter(buffer, where, 'auto')
     let isBare = heading !== undefined
-    for await (const row of readXmlInto(zip.text(part), new SheetRows(strings, formats, zip.source), zip.source)) {
+    for await (const row of readXmlInto(zip.text(part), new SheetRows(context), zip.source)) {
       rows.add(row)
       const blocks = buffer.take()
       // A heading only where something is beneath it.

@@ -88,7 +88,7 @@ export function textRow(cells: readonly string[]): string {
   return `<row>${cells.map((text) => (text === '' ? '<c/>' : `<c t="inlineStr"><is><t xml:space="preserve">${escapeXml(text)}</t></is></c>`)).join('')}</row>`
 }
 
-/** An Excel workbook. Formats of cells: 0 general, 1 date, 2 percent, 3 a date of its own with a time, 4 a number with a unit. */
+/** An Excel workbook. Formats of cells: 0 general, 1 date, 2 percent, 3 a date of its own with a time, 4 a number with a unit, 5 and 6 elapsed time. */
 export function makeXlsx(sheets: readonly SheetSpec[], shared: readonly string[] = []): Buffer {
   const sheet = ({ name, hidden = false }: SheetSpec, place: number) =>
     `<sheet name="${escapeXml(name)}" sheetId="${place + 1}" ${hidden ? 'state="hidden" ' : ''}r:id="rId${place + 1}"/>`
@@ -113,7 +113,7 @@ export function makeXlsx(sheets: readonly SheetSpec[], shared: readonly string[]
     },
     {
       name: 'xl/styles.xml',
-      content: `${head}<styleSheet xmlns="${main}"><numFmts count="2"><numFmt numFmtId="164" formatCode="dd\\.mm\\.yyyy\\ hh:mm"/><numFmt numFmtId="165" formatCode="0.0&quot; days&quot;"/></numFmts><cellStyleXfs count="1"><xf numFmtId="14"/></cellStyleXfs><cellXfs count="5">${[0, 14, 10, 164, 165].map((id) => `<xf numFmtId="${id}"/>`).join('')}</cellXfs></styleSheet>`,
+      content: `${head}<styleSheet xmlns="${main}"><numFmts count="3"><numFmt numFmtId="164" formatCode="dd\\.mm\\.yyyy\\ hh:mm"/><numFmt numFmtId="165" formatCode="0.0&quot; days&quot;"/><numFmt numFmtId="166" formatCode="[Red][hh]:mm;@"/></numFmts><cellStyleXfs count="1"><xf numFmtId="14"/></cellStyleXfs><cellXfs count="7">${[0, 14, 10, 164, 165, 46, 166].map((id) => `<xf numFmtId="${id}"/>`).join('')}</cellXfs></styleSheet>`,
     },
   ])
 }

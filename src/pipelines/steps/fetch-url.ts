@@ -41,12 +41,11 @@ function toObject(
 }
 
 function refusedUrl(url: string): RagError {
-  return new RagError(
-    'UNSUPPORTED',
-    `"${url.slice(0, 200)}" is a URL; documents are read from files and memory only.`,
-    {
-      data: { url: url.slice(0, 200) },
-      hint: 'Set allowUrls: true (see docs/urls.md), or download it yourself and pass { id, data, mediaType }.',
-    },
-  )
+  // Without what may be secret in it: a password, a query.
+  const { origin, pathname } = URL.canParse(url) ? new URL(url) : { origin: 'http:', pathname: '' }
+  const shown = `${origin}${pathname}`.slice(0, 200)
+  return new RagError('UNSUPPORTED', `"${shown}" is a URL; documents are read from files and memory only.`, {
+    data: { url: shown },
+    hint: 'Set allowUrls: true (see docs/urls.md), or download it yourself and pass { id, data, mediaType }.',
+  })
 }

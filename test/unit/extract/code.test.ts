@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createCodeExtractor } from '../../../src/extract/code.js'
 import { sourceLanguages } from '../../../src/extract/source-languages.js'
-import { readAll, sourceOf } from './helpers.js'
+import { options, readAll, sourceOf } from './helpers.js'
 
 const code = createCodeExtractor()
 const read = (mediaType: string, content: string) => readAll(code, { ...sourceOf(content), mediaType })
@@ -16,6 +16,29 @@ const units = async (mediaType: string, lines: readonly string[]) => {
 }
 
 describe('the code extractor', () => {
+  test('finds functions of C that give pointers, and reads lines of many stars and words', async () => {
+    const stars = `a${'*a'.repeat(190)} b;`
+    const words = `${'int*&, '.repeat(50)} = 1`
+    const lines = ['std::map<char*, int&> *find(int a) {', '}', 'const char **next(void) {', '}', stars, words]
+    expect(await units('text/x-c++', [...lines, 'class A {', `  ${stars}`, '};'])).toEqual(
+      expect.arrayContaining(['find() | std::map<char*, int&> *find(int a) {', 'next() | const char **next(void) {']),
+    )
+  })
+
+  test('gives blank lines behind a comment before it knows what they lead to, when they are many', async () => {
+    const source = sourceOf(`// words\n${'\n'.repeat(200_000)}int a;\n`, { partBytes: 4_096 })
+    let given = 0
+    const stream = async function* () {
+      for await (const part of source.stream()) {
+        given += part.length
+        yield part
+      }
+    }
+    const { blocks } = await code.extract({ ...source, mediaType: 'text/x-c', stream }, options)
+    for await (const _first of blocks) break
+    expect(given).toBeLessThan(100_000)
+  })
+
   test('finds the units of TypeScript, with the comments above them', async () => {
     expect(
       await units('text/x-typescript', [

@@ -62,6 +62,32 @@ describe('the e-mail extractor', () => {
     },
   )
 
+  test('keeps a last letter that begins a sequence of UTF-8', async () => {
+    const header = 'Subject: Voil\u00e0\r\nFrom: =?x-unknown?Q?Andr=C3?=\r\n\r\nwords'
+    const { text, title } = await readAll(email, sourceOf(Buffer.from(header, 'latin1')))
+    expect(title).toBe('Voilà')
+    expect(text).toContain('From: AndrÃ\n')
+  })
+
+  test.each(['base64', 'quoted-printable', '8bit'])('puts long texts together again (%s)', async (encoding) => {
+    const words = Array.from({ length: 30_000 }, (_, i) => `wörd${i}`).join('\n')
+    const bytes = Buffer.from(words)
+    const quoted = () =>
+      bytes.toString('latin1').replace(/[^\n -~]/g, (letter) => `=${letter.charCodeAt(0).toString(16)}`)
+    const body = {
+      base64: () => bytes.toString('base64').replace(/.{75}/g, '$&\r\n'),
+      'quoted-printable': () => quoted().replace(/d(?=\d)/g, 'd=\r\n'),
+      '8bit': () => words,
+    }[encoding] as () => string
+    const { text } = await read([
+      'Content-Type: text/plain; charset=utf-8',
+      `Content-Transfer-Encoding: ${encoding}`,
+      '',
+      body(),
+    ])
+    expect(text.trim() === words).toBe(true)
+  })
+
   test('takes the plain form where the other holds nothing but a picture', async () => {
     const { text } = await read([
       'Content-Type: multipart/alternative; boundary=x',

@@ -170,6 +170,11 @@ describe('orderRows', () => {
     expect(orderRows(shuffled).map(({ cells }) => cells[0]?.text)).toEqual(texts.map(({ text }) => text))
   })
 
+  test('orders more fragments than a call takes arguments', () => {
+    const fragments = Array.from({ length: 150_000 }, (_, i) => fragment('x', 10 * i, 100, 0))
+    expect(orderRows(fragments).flatMap(({ cells }) => cells)).toHaveLength(fragments.length)
+  })
+
   test('gives each fragment once, wherever they stand', () => {
     let seed = 1
     const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647

@@ -34,6 +34,28 @@ describe('the PowerPoint extractor', () => {
     ])
   })
 
+  test('is titled by the first slide that is shown', async () => {
+    const slides = [
+      { shapes: shape(['Draft'], 'title'), hidden: true },
+      { shapes: shape(['Opening'], 'title') + shape(['words']) },
+      { shapes: shape(['Figures'], 'title') },
+    ]
+    const { pages, title } = await readAll(pptx, sourceOf(makePptx(slides)))
+    expect({ pages, title }).toEqual({ pages: 3, title: 'Opening' })
+  })
+
+  test('keeps the paragraphs of a cell together, and refuses a row that never ends as LIMIT', async () => {
+    const cell = (...texts: readonly string[]) =>
+      `<a:tc>${texts.map((text) => `<a:p><a:r><a:t>${text}</a:t></a:r></a:p>`).join('')}</a:tc>`
+    const slide = (cells: string) => [
+      { shapes: `<p:graphicFrame><a:tbl><a:tr>${cells}</a:tr></a:tbl></p:graphicFrame>` },
+    ]
+    const { text } = await readAll(pptx, sourceOf(makePptx(slide(cell('one', ' two\n') + cell() + cell('three')))))
+    expect(text).toBe('one two |  | three\n\n')
+    const endless = makePptx(slide(cell('x'.repeat(1 << 20)).repeat(9)))
+    expect(await codeOf(createPptxExtractor({ maxRatio: 10_000 }), sourceOf(endless))).toBe('LIMIT')
+  })
+
   test('refuses a presentation without words as EMPTY', async () => {
     expect(await codeOf(pptx, sourceOf(makePptx([{ shapes: shape([]) }])))).toBe('EMPTY')
     expect(await codeOf(pptx, sourceOf(makePptx([])))).toBe('EMPTY')

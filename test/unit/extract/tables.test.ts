@@ -28,6 +28,13 @@ describe('the CSV extractor', () => {
     expect(await read(content)).toBe(expected)
   })
 
+  test.each([1, 2, 3, 65_536])('reads a table whose line ends differ (parts of %i bytes)', async (partBytes) => {
+    const content = 'name,age\r\nAda,36\nAlan,41\r"Grace\r\nH.",85\r\n\r\nMary,1\n'
+    expect((await readAll(csv, sourceOf(content, { partBytes }))).text).toBe(
+      'name: Ada | age: 36\nname: Alan | age: 41\nname: Grace H. | age: 85\nname: Mary | age: 1\n',
+    )
+  })
+
   test('does what it is told of header and separator', async () => {
     expect(await read('1,2\n3,4\n', createCsvExtractor({ header: true }))).toBe('1: 3 | 2: 4\n')
     expect(await read('a,b\nc,d\n', createCsvExtractor({ header: false }))).toBe('a | b\nc | d\n')

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createGuardedAgent, isPublicAddress, loadUndici } from '../../../src/extract/guarded-agent.js'
 import { createUrlReader, type UrlReaderOptions } from '../../../src/extract/url-reader.js'
@@ -56,6 +56,13 @@ describe('createUrlReader', () => {
     const reader = open()
     expect(await reader.read(at('/same'), { known: { etag: '"7"' } })).toBe('unchanged')
     expect(await reader.read(at('/same'), { known: { etag: '"6"' } })).toMatchObject({ validators: {} })
+  })
+
+  it('takes "unchanged" from nobody whom it did not ask', async () => {
+    answers.set('/never', (_, response) => response.writeHead(304).end())
+    const reader = open()
+    await expect(reader.read(at('/never'))).rejects.toMatchObject({ code: 'PROVIDER', data: { status: 304 } })
+    await expect(reader.read(at('/never'), { known: {} })).rejects.toMatchObject({ code: 'PROVIDER' })
   })
 
   it('turns other encodings into UTF-8', async () => {
@@ -174,6 +181,32 @@ describe('createUrlReader', () => {
     const reading = open().read(at('/silent'), { signal: controller.signal })
     setTimeout(() => controller.abort(new Error('enough')), 20)
     await expect(reading).rejects.toThrow('enough')
+  })
+
+  it('ends while it connects, with the reason of its caller, in time, or when it is closed', async () => {
+    // Takes the connection, and never says a word of TLS.
+    const sockets: Socket[] = []
+    const mute = createSocketServer((socket) => sockets.push(socket.on('error', () => {})))
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    const { port: mutePort } = mute.address() as AddressInfo
+    const connecting = () => new Promise<void>((resolve) => mute.once('connection', () => resolve()))
+    const url = `https://127.0.0.1:${mutePort}/`
+
+    const controller = new AbortController()
+    const aborted = open({ ports: [mutePort] }).read(url, { signal: controller.signal })
+    await connecting()
+    controller.abort(new Error('enough'))
+    await expect(aborted).rejects.toThrow('enough')
+
+    await expect(open({ ports: [mutePort], timeoutMs: 50 }).read(url)).rejects.toMatchObject({ code: 'TIMEOUT' })
+
+    const reader = open({ ports: [mutePort] })
+    const closed = reader.read(url).catch((error: unknown) => error)
+    await connecting()
+    await reader.close()
+    expect(await closed).toMatchObject({ code: 'PROVIDER' })
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => mute.close(resolve))
   })
 
   it('tells statuses and dead servers apart', async () => {

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { createXlsxExtractor } from '../../../src/extract/xlsx.js'
+import { readCellFormats } from '../../../src/extract/xlsx-formats.js'
+import { type SheetContext, SheetRows } from '../../../src/extract/xlsx-sheet.js'
+import { ZipArchive } from '../../../src/extract/zip.js'
 import { makeXlsx, type SheetSpec, textRow } from '../../lib/office-files.js'
-import { codeOf, readAll, sourceOf } from './helpers.js'
+import { codeOf, options, readAll, sourceOf } from './helpers.js'
 
 const xlsx = createXlsxExtractor()
 const read = (sheets: readonly SheetSpec[], shared?: readonly string[]) =>
@@ -61,6 +64,49 @@ describe('the Excel extractor', () => {
     )
     expect(text).toBe(
       '0.3 | 2023-03-15 | 12:00 | 25.6% | 2023-03-15 18:00 | 12.5 | shared & <odd> | TRUE | formula | 1900-01-01 | 60000000\n',
+    )
+  })
+
+  test('shows elapsed time in hours, not as a date', async () => {
+    const cell = (value: string, format: number) => `<c s="${format}"><v>${value}</v></c>`
+    const cells = [cell('1.6875', 5), cell('1.6875', 6), cell('-0.25', 6), cell('0.000011574', 5), cell('1e300', 6)]
+    const { text } = await read([{ name: 'Sheet1', rows: `<row>${cells.join('')}</row>` }])
+    expect(text).toBe('40:30 | 40:30 | -6:00 | 0:00:01 | 1e+300\n')
+  })
+
+  test('shows nothing for a shared text without a number', async () => {
+    const row = '<row><c t="s"><v>1</v></c><c t="s"/><c t="s"><v/></c><c t="s"><v>1</v></c></row>'
+    expect((await read([{ name: 'Sheet1', rows: row }], ['zero', 'one'])).text).toBe('one | one\n')
+  })
+
+  test('shows as much of a shared text as a cell may hold', async () => {
+    const row = '<row><c t="s"><v>0</v></c></row>'
+    const { text } = await read([{ name: 'Sheet1', rows: row }], ['x'.repeat(40_000)])
+    expect(text.trim()).toBe('x'.repeat(32_767))
+  })
+
+  test('refuses rows, and workbooks, that show too much as LIMIT', async () => {
+    const row = `<row>${'<c t="s"><v>0</v></c>'.repeat(200)}</row>`
+    const file = makeXlsx([{ name: 'Sheet1', rows: row }], ['x'.repeat(32_767)])
+    expect(await codeOf(xlsx, sourceOf(file))).toBe('LIMIT')
+
+    const formats = await readCellFormats(await ZipArchive.open(sourceOf(file), options), undefined, false)
+    const context: SheetContext = { strings: ['x'.repeat(1 << 20)], formats, name: 'book', units: 0 }
+    const readRow = () => {
+      const sheet = new SheetRows(context)
+      sheet.open('row', {})
+      for (let i = 0; i < 4; i++) {
+        sheet.open('c', { t: 's' })
+        sheet.open('v', {})
+        sheet.text('0')
+        sheet.close('v')
+        sheet.close('c')
+      }
+      sheet.close('row')
+    }
+    for (let i = 0; i < 64; i++) readRow()
+    expect(readRow).toThrow(
+      expect.objectContaining({ code: 'LIMIT', data: expect.objectContaining({ where: 'workbook' }) }),
     )
   })
 
