@@ -8,6 +8,7 @@ import { memoizeAsync } from '../util/memoize-async.js'
 import {
   callerConnection,
   checkAddress,
+  endSilence,
   loadBullmq,
   patientConnection,
   type RedisAddress,
@@ -252,6 +253,7 @@ class BullmqQueue implements JobQueue {
       await withinLimit(() => opened.close(), Math.min(timeoutMs, 1_000)).catch(() =>
         opened.disconnect().catch(() => {}),
       )
+      endSilence(opened)
     }
     await Promise.all([end(this.#opened), end(this.#events)])
     return []

@@ -44,6 +44,18 @@ function common(url: string, client: RedisAddress['client']): Record<string, unk
   }
 }
 
+/**
+ * Clears the timer of `socketTimeout` of what was closed: its client leaves it behind when it is disconnected while an answer is due (ioredis 5.11),
+ * and the process would not end before it.
+ */
+export function endSilence(closed: object): void {
+  interface Connection {
+    readonly _client?: { readonly socketTimeoutTimer?: NodeJS.Timeout }
+  }
+  const { blockingConnection, connection } = closed as { blockingConnection?: Connection; connection?: Connection }
+  for (const one of [blockingConnection, connection]) clearTimeout(one?._client?.socketTimeoutTimer)
+}
+
 /** Throws `BAD_OPTION` when it is no address of a Redis server. The address itself may hold a password: it is never told. */
 export function checkAddress(url: unknown): void {
   if (typeof url === 'string' && /^rediss?:\/\/./.test(url) && URL.canParse(url)) return

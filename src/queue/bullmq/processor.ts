@@ -14,7 +14,7 @@ import {
   UnfitWorker,
 } from '../outcome.js'
 import type { JobHandler, JobProcessor, JobProgress, JobResult, ProcessOptions } from '../types.js'
-import { isRefusal, loadBullmq } from './connection.js'
+import { endSilence, isRefusal, loadBullmq } from './connection.js'
 import { inputOf, type Payload } from './payload.js'
 import { cancelledReason, readReason, reasonError } from './record.js'
 import { keysOf, marksMs, runScript, type ScriptClient } from './scripts.js'
@@ -337,4 +337,5 @@ async function disconnect(worker: Worker): Promise<void> {
       // It was closed properly before.
     }
   }
+  endSilence(worker)
 }
