@@ -4,6 +4,7 @@ import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
+import type { UrlOptions } from '../extract/types.js'
 import type { Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -182,22 +183,6 @@ export interface UltraFastRAGOptions {
   readonly limits?: LimitOptions
   /** Told what an operator should know. Default: nobody. */
   readonly logger?: Logger
-}
-
-/** Which URLs may be read. */
-export interface UrlOptions {
-  /** Names that may be read from, also after a redirect: `docs.example.org`, or `*.example.org` for all below. Default: all. */
-  readonly hosts?: readonly string[]
-  /** Default 80 and 443. */
-  readonly ports?: readonly number[]
-  /** Bytes of a document at most; more is `LIMIT`. Default 32 MiB, and never more than `limits.maxFileBytes`. */
-  readonly maxBytes?: number
-  /** Milliseconds for a document in all, redirects included; then `TIMEOUT`. Default 30,000. */
-  readonly timeoutMs?: number
-  /** Redirects that are followed, 0 to 20. Default 5. */
-  readonly maxRedirects?: number
-  /** Whether servers in private networks, and on this machine, may be read. Default `false`; only together with `hosts`. */
-  readonly allowPrivateAddresses?: boolean
 }
 
 /** A folder on this machine. */

@@ -5,6 +5,7 @@ import type { Chunker, ChunkOptions } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
+import type { UrlOptions } from '../extract/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
@@ -20,7 +21,6 @@ import type {
   MemoryCacheOptions,
   SemanticCheckOptions,
   UltraFastRAGOptions,
-  UrlOptions,
   VectorIndexChoice,
 } from './options.js'
 import { type Preset, type PresetName, presets, type Quantization } from './presets.js'

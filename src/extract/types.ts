@@ -79,3 +79,19 @@ export interface UrlValidators {
   readonly etag?: string
   readonly lastModified?: string
 }
+
+/** Which URLs may be read. */
+export interface UrlOptions {
+  /** Names that may be read from, also after a redirect: `docs.example.org`, or `*.example.org` for all below. Default: all. */
+  readonly hosts?: readonly string[]
+  /** Default 80 and 443. */
+  readonly ports?: readonly number[]
+  /** Bytes of a document at most; more is `LIMIT`. Default 32 MiB, and never more than `limits.maxFileBytes`. */
+  readonly maxBytes?: number
+  /** Milliseconds for a document in all, redirects included; then `TIMEOUT`. Default 30,000. */
+  readonly timeoutMs?: number
+  /** Redirects that are followed, 0 to 20. Default 5. */
+  readonly maxRedirects?: number
+  /** Whether servers in private networks, and on this machine, may be read. Default `false`; only together with `hosts`. */
+  readonly allowPrivateAddresses?: boolean
+}

@@ -9,23 +9,7 @@ import {
   refusedAddress,
   type UndiciResponse,
 } from './guarded-agent.js'
-import type { FetchedDocument, UrlReader, UrlValidators } from './types.js'
-
-/** Options of {@link createUrlReader}. */
-export interface UrlReaderOptions {
-  /** Names that may be read from, also after a redirect: `docs.example.org`, or `*.example.org` for all below. Default: all. */
-  readonly hosts?: readonly string[]
-  /** Default 80 and 443. */
-  readonly ports?: readonly number[]
-  /** Bytes of a document at most; more is `LIMIT`. Default 33,554,432 (32 MiB). */
-  readonly maxBytes?: number
-  /** Milliseconds for a document in all, redirects included; then `TIMEOUT`. Default 30,000. */
-  readonly timeoutMs?: number
-  /** Redirects that are followed. Default 5. */
-  readonly maxRedirects?: number
-  /** Whether addresses of private networks, and of this machine, may be read. Default false. */
-  readonly allowPrivateAddresses?: boolean
-}
+import type { FetchedDocument, UrlOptions, UrlReader, UrlValidators } from './types.js'
 
 const defaults = {
   hosts: undefined,
@@ -36,7 +20,7 @@ const defaults = {
   allowPrivateAddresses: false,
 }
 
-type Limits = Omit<Required<UrlReaderOptions>, 'hosts'> & { readonly hosts: readonly string[] | undefined }
+type Limits = Omit<Required<UrlOptions>, 'hosts'> & { readonly hosts: readonly string[] | undefined }
 
 /**
  * Reads documents from the web with the optional package `undici`. What it refuses, it refuses before a connection is made or at the
@@ -47,7 +31,7 @@ type Limits = Omit<Required<UrlReaderOptions>, 'hosts'> & { readonly hosts: read
  * `read` rejects with `UNSUPPORTED` (refused), `NOT_FOUND`, `LIMIT`, `TIMEOUT`, `PROVIDER` (the server, or the way to it, failed) or
  * `MISSING_PEER`. Neither a query nor a password of a URL is part of a message.
  */
-export function createUrlReader(options: UrlReaderOptions = {}): UrlReader {
+export function createUrlReader(options: UrlOptions = {}): UrlReader {
   const limits: Limits = { ...defaults, ...options }
   const isAllowed = limits.allowPrivateAddresses ? () => true : isPublicAddress
   const open = memoizeAsync(async () => {

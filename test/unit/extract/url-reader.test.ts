@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createGuardedAgent, isPublicAddress, loadUndici } from '../../../src/extract/guarded-agent.js'
-import { createUrlReader, type UrlReaderOptions } from '../../../src/extract/url-reader.js'
+import type { UrlOptions } from '../../../src/extract/types.js'
+import { createUrlReader } from '../../../src/extract/url-reader.js'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -30,7 +31,7 @@ afterAll(async () => {
 })
 
 /** A reader that may read from this machine. */
-function open(options: UrlReaderOptions = {}) {
+function open(options: UrlOptions = {}) {
   const reader = createUrlReader({ hosts: ['127.0.0.1'], ports: [port], allowPrivateAddresses: true, ...options })
   readers.push(reader)
   return reader
