@@ -102,6 +102,7 @@ export function createThriftyEnricher(enricher: Enricher, { cache, onLookup }: T
     const entries = batch.flatMap(([key], place) =>
       without.has(place) ? [] : [{ key, value: encoder.encode(JSON.stringify(lines[place])) }],
     )
+    // What is not kept is asked for again.
     if (entries.length > 0) await cache?.set(entries).catch(() => {})
   }
 }

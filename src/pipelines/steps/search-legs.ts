@@ -92,6 +92,7 @@ async function searchWords(
   const alsoScore = async (matches: readonly LexicalMatch[]) => {
     // Asked for before the neighbours are there, so that both come by the same way, one behind the other.
     vectors = vectorsOf(matches, query, tools)
+    // Awaited with the neighbours, where a failure is met.
     vectors.catch(() => {})
     const from = tools.now()
     const numbers = (await neighbours)?.map(({ number }) => number) ?? []

@@ -3,6 +3,7 @@ import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
 import { abortable } from '../../util/abort.js'
 import type { Clock } from '../../util/clock.js'
+import { waitAtMost } from '../../util/wait-at-most.js'
 import {
   asJobError,
   nextAttemptMs,
@@ -304,18 +305,11 @@ class BullmqProcessor implements JobProcessor {
     const closing = worker.close().catch(() => {
       // It ends either way.
     })
-    await this.#within(Promise.all(this.#runs), waitMs)
+    await waitAtMost(Promise.all(this.#runs), waitMs, this.#tools.clock)
     for (const { stop } of this.#running.values()) stop('given-back')
-    await this.#within(Promise.all(this.#runs), stopMs)
-    await this.#within(Promise.all([closing, ...this.#after]), goodbyeMs)
+    await waitAtMost(Promise.all(this.#runs), stopMs, this.#tools.clock)
+    await waitAtMost(Promise.all([closing, ...this.#after]), goodbyeMs, this.#tools.clock)
     await disconnect(worker)
-  }
-
-  async #within(promise: Promise<unknown>, milliseconds: number): Promise<void> {
-    const timer = new AbortController()
-    const limit = this.#tools.clock.sleep(milliseconds, timer.signal).catch(() => {})
-    await Promise.race([promise, limit])
-    timer.abort()
   }
 }
 
