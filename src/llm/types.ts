@@ -13,7 +13,25 @@ export interface Llm extends Closable {
    * Streams the answer with `[n]` markers after what source `n` supports. Streaming nothing means that the sources do not answer.
    * A bracketed number that is no citation is written `\[n]`. Stops soon after `signal` fires. Failures throw from the iterator.
    */
-  generate(prompt: Prompt, options: { readonly signal?: AbortSignal }): AsyncIterable<string>
+  generate(prompt: Prompt, options: GenerateOptions): AsyncIterable<string>
+}
+
+/** How one answer is written. */
+export interface GenerateOptions {
+  readonly signal?: AbortSignal
+  /** Told once, before the last part or with it, by models that know. */
+  readonly onEnd?: (end: GenerateEnd) => void
+}
+
+/** What a model tells of an answer that is complete. */
+export interface GenerateEnd {
+  /** Default `'stop'`. `'length'`: it was cut at the model's limit. */
+  readonly finishReason?: 'stop' | 'length' | 'content-filter' | 'other'
+  /** As the provider counts them. */
+  readonly inputTokens?: number
+  readonly outputTokens?: number
+  /** Which model wrote it, where the id names several. */
+  readonly model?: string
 }
 
 /** Everything a model is told, as data; `text` is the same as one string. */
