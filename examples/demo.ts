@@ -6,7 +6,7 @@
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Citation, type QueryResult, UltraFastRAG } from '../dist/index.js'
+import { type Citation, type QueryResult, UltraFastRAG } from 'ultrafast-rag'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const ownDocuments = ['docs', 'examples/documents']

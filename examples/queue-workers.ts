@@ -11,8 +11,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { UltraFastRAG } from '../dist/index.js'
-import { createBullmqQueue, createWorker } from '../dist/queue.js'
+import { UltraFastRAG } from 'ultrafast-rag'
+import { createBullmqQueue, createWorker } from 'ultrafast-rag/queue'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** A dead worker is noticed after a second or two; by default, after half a minute. */

@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { UltraFastRAG } from '../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 
 const [role, ...rest] = process.argv.slice(2)
 if (role === 'worker') await ingest(rest[0] as string)

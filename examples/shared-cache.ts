@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Embedder, type Llm, UltraFastRAG } from '../dist/index.js'
+import { type Embedder, type Llm, UltraFastRAG } from 'ultrafast-rag'
 
 const questions = [
   'How long is a document kept?',

@@ -8,7 +8,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { UltraFastRAG, type WatchEvent } from '../dist/index.js'
+import { UltraFastRAG, type WatchEvent } from 'ultrafast-rag'
 
 const place = mkdtempSync(join(tmpdir(), 'ufrag-example-'))
 const folder = join(place, 'notes')

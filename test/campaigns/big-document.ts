@@ -1,8 +1,8 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { expect } from 'vitest'
-import { UltraFastRAG } from '../../dist/index.js'
 import { type Child, startChild } from './child.js'
 
 const name = 'big.txt'

@@ -11,8 +11,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { expect } from 'vitest'
-import { UltraFastRAG } from '../../dist/index.js'
 import { createRandom } from './child.js'
 
 const questions = ['river water', 'word12', 'the city of word7', 'nothing like it anywhere', 'word3 word4 word5']

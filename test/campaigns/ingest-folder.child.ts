@@ -1,4 +1,4 @@
-import { UltraFastRAG } from '../../dist/index.js'
+import { UltraFastRAG } from 'ultrafast-rag'
 
 /** Ingests a folder and prints `committed <id>` for each document as it is reported. */
 const { storage, root } = JSON.parse(process.argv[2] ?? '{}') as { storage: string; root: string }

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { expect } from 'vitest'
-import { UltraFastRAG } from '../../dist/index.js'
 import { createRandom, startChild } from './child.js'
 
 /** Content that a document may have: the version it was written with, and all versions it ever had. */

@@ -1,7 +1,7 @@
 /** A process that ingests what a queue on Redis holds until it is killed or asked to end; it tells of each job that is done. */
 import { writeSync } from 'node:fs'
-import { UltraFastRAG } from '../../dist/index.js'
-import { createBullmqQueue, createWorker } from '../../dist/queue.js'
+import { UltraFastRAG } from 'ultrafast-rag'
+import { createBullmqQueue, createWorker } from 'ultrafast-rag/queue'
 
 export interface QueueWorkerOptions {
   readonly url: string

@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
 import { expect } from 'vitest'
-import { UltraFastRAG } from '../../dist/index.js'
 import { startChild } from './child.js'
 
 /** Processes that ingest the same folder into one store at once: all finish, nothing is lost, nothing is there twice. */

@@ -1,5 +1,5 @@
+import { UltraFastRAG } from 'ultrafast-rag'
 import { describe, expect, it } from 'vitest'
-import { UltraFastRAG } from '../../dist/index.js'
 
 describe('ten thousand queries at once', () => {
   it('are all answered, in bounded memory', async () => {
