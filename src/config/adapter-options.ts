@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { isLlm, llmOptions } from './llm-options.js'
 
 const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
@@ -81,9 +82,9 @@ export const adapterOptions = {
   enrichers: {
     headings: {},
     keywords: { maxKeywords: z.optional(whole(1, 20)) },
-    summary: llmOptions(),
-    questions: { ...llmOptions(), maxQuestions: z.optional(whole(1, 10)) },
-    context: llmOptions(),
+    summary: askedOfModel(),
+    questions: { ...askedOfModel(), maxQuestions: z.optional(whole(1, 10)) },
+    context: askedOfModel(),
     function: {
       enrich: z.custom(isFunction, 'must be a function (passage, options)'),
       fingerprint: z.optional(text),
@@ -151,9 +152,7 @@ export const adapterOptions = {
     },
     keyv: { keyv: z.custom(isKeyv, 'must be a Keyv of version 5') },
   },
-  llms: {
-    extractive: { maxSentences: z._default(whole(1, 20), 3) },
-  },
+  llms: llmOptions,
 } satisfies Record<string, Record<string, z.core.$ZodLooseShape>>
 
 /** Sizes of chunks, as top-level options and as options of a chunker. */
@@ -221,7 +220,7 @@ export function givenLlm() {
 }
 
 /** Of an enricher that asks a model. */
-function llmOptions() {
+function askedOfModel() {
   return { llm: givenLlm(), fingerprint: z.optional(text) }
 }
 
@@ -267,10 +266,6 @@ function isDevice(value: unknown): boolean {
   return (
     names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
   )
-}
-
-function isLlm(value: unknown): boolean {
-  return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
 }
 
 function isFunction(value: unknown): boolean {

@@ -6,7 +6,6 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { contradiction } from './contradiction.js'
@@ -27,15 +26,9 @@ import { type Preset, type PresetName, presets, type Quantization } from './pres
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
 import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
+import { type ResolvedLlm, resolveLlm } from './resolve-llm.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
-import {
-  type AdapterNames,
-  type GivenOptions,
-  type Instance,
-  parseOptions,
-  type ResolvedFusion,
-  type ResolvedLlm,
-} from './schema.js'
+import { type AdapterNames, type GivenOptions, type Instance, parseOptions, type ResolvedFusion } from './schema.js'
 
 /** Every choice made, nothing left to default. This is what the inside of the library sees. */
 export interface ResolvedConfig {
@@ -57,7 +50,7 @@ export interface ResolvedConfig {
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
-  readonly llm: ResolvedLlm | Instance<Llm>
+  readonly llm: ResolvedLlm
   readonly topK: number
   /** 0: recall is not measured. */
   readonly recallSampleRate: number
@@ -122,7 +115,8 @@ export type ResolvedStorage =
  * Does no I/O.
  */
 export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNames): ResolvedConfig {
-  const given = parseOptions(options, catalogue)
+  const parsed = parseOptions(options, catalogue)
+  const given = { ...parsed, llm: resolveLlm(parsed.llm) }
   refuseContradictions(given)
   const name = choosePreset(given)
   const preset = presets[name]

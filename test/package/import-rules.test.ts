@@ -141,8 +141,8 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },
   '@huggingface/hub': { in: /^src\/models\//, optional: true },
-  ai: { in: /^src\/embed\/ai-sdk/, optional: true },
-  openai: { in: /^src\/embed\/openai-compatible/, optional: true },
+  ai: { in: /^src\/util\/ai-sdk-model\.ts$/, optional: true },
+  openai: { in: /^src\/util\/openai-client\.ts$/, optional: true },
   bullmq: { in: /^src\/queue\/bullmq/, optional: true },
   'sentence-splitter': { in: /^src\/chunk\/sentence-splitter\.ts$/, optional: true },
 }
