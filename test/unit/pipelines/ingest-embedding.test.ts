@@ -79,7 +79,11 @@ describe('lanes of an embedder', () => {
   it('are given less, one document at a time, while memory is short, and as much as before when it is not', async () => {
     let usedBytes = 0
     let time = 0
-    const short = createMemoryBudget({ maxBytes: 1_000, usedBytes: () => usedBytes, now: () => (time += 1_000) })
+    const short = createMemoryBudget({
+      maxBytes: 1_000_000_000,
+      usedBytes: () => usedBytes,
+      now: () => (time += 1_000),
+    })
     const calls: number[] = []
     const embedder = createFakeEmbedder()
     const watched: Embedder = {
@@ -93,11 +97,11 @@ describe('lanes of an embedder', () => {
     }
     const { ingest, limits, namespace, preparing } = pipelineOf({ embedder: watched, memory: short, linesPerPiece: 1 })
     const documents = (name: string) => Array.from({ length: 60 }, (_, i) => documentOf(`${name} ${i}`, 8))
-    usedBytes = 950
+    usedBytes = 950_000_000
     await ingest(documents('short'))
     expect(short.report()).toMatchObject({ pressure: 0.95, share: 1 / 16, halved: 4 })
     expect(Math.max(...calls.slice(20))).toBeLessThanOrEqual(2)
-    usedBytes = 100
+    usedBytes = 100_000_000
     calls.length = 0
     await ingest(documents('plenty'))
     expect(short.report()).toMatchObject({ pressure: 0.1, share: 1 })
