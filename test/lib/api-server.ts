@@ -35,8 +35,7 @@ export async function startApiServer<Body>(
     seen.mostRunning = Math.max(seen.mostRunning, ++seen.running)
     response.once('close', () => {
       seen.running--
-      // What a server cuts itself nobody has left.
-      if (!response.writableEnded && !cut.has(response)) seen.abandoned++
+      if (!response.writableFinished && !byHand.has(response)) seen.abandoned++
       for (const look of waiting) look()
     })
     const parts: Buffer[] = []
@@ -78,10 +77,15 @@ export async function startApiServer<Body>(
   }
 }
 
-const cut = new WeakSet<ServerResponse>()
+const byHand = new WeakSet<ServerResponse>()
+
+/** Whoever answers by hand may break the connection: then nobody has gone away. */
+export function answeredByHand(response: ServerResponse): void {
+  byHand.add(response)
+}
 
 /** Breaks the connection in the middle of an answer, as a service that dies does. */
 export function cutConnection(response: ServerResponse): void {
-  cut.add(response)
+  answeredByHand(response)
   response.socket?.resetAndDestroy()
 }
