@@ -57,9 +57,10 @@ export function instructed(llm: ResolvedLlm): InstructedLlm | undefined {
     case 'fallback':
     case 'balance': {
       const models = llm.models.map(instructed).filter((one) => one !== undefined)
+      if (models.length === 0) return undefined
       // The same object is the same model, which is then opened once.
-      if (models.every((one, place) => one === llm.models[place])) return llm
-      return models.length === 0 ? undefined : { ...llm, models }
+      const isWhole = llm.models.every((one, place) => one === models[place])
+      return isWhole ? llm : { ...llm, models }
     }
     case 'route': {
       const [simple, strong] = [instructed(llm.simple), instructed(llm.strong)]

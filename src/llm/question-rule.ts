@@ -23,7 +23,7 @@ const demanding = new RegExp(
 
 /** Two questions in one: `What is X and how does it work?` */
 const joined =
-  /(?<!\p{L})(?:and|or|und|oder|et|ou|y|o|e)\s+(?:how|what|when|where|which|who|whose|wie|was|wann|wo|welche[rsmn]?|wer|comment|quand|où|quel(?:le)?s?|qui|cómo|qué|cuándo|dónde|cuál|quién|come|cosa|quando|dove|quale|chi)(?!\p{L})/iu
+  /[^\s\p{P}][\s\p{P}]{1,3}(?:and|or|und|oder|et|ou|y|o|e)\s+(?:how|what|when|where|which|who|whose|wie|was|wann|wo|welche[rsmn]?|wer|comment|quand|où|quel(?:le)?s?|qui|cómo|qué|cuándo|dónde|cuál|quién|come|cosa|quando|dove|quale|chi)(?!\p{L})/iu
 
 /**
  * The rule of a route that has none of its own. A question is `'simple'` when it looks like one thing that can be looked up: at most 25 words in at
