@@ -30,6 +30,7 @@ import type { ExtractiveOptions } from '../llm/extractive.js'
 import type { FallbackLlmOptions } from '../llm/fallback.js'
 import type { OpenAiCompatibleLlmOptions } from '../llm/openai-compatible.js'
 import type { RoutedLlmOptions } from '../llm/route.js'
+import type { TransformersLlmOptions } from '../llm/transformers/transformers.js'
 import type { Llm } from '../llm/types.js'
 import type { FuseContext, RankedList } from '../pipelines/retrieve.js'
 import type { CrossEncoderOptions } from '../rerank/cross-encoder/cross-encoder.js'
@@ -155,6 +156,8 @@ export const catalogue = {
       (await import('../llm/ai-sdk.js')).createAiSdkLlm(options),
     'openai-compatible': async (options: OpenAiCompatibleLlmOptions): Promise<Llm> =>
       (await import('../llm/openai-compatible.js')).createOpenAiCompatibleLlm(options),
+    transformers: async (options: TransformersLlmOptions): Promise<Llm> =>
+      (await import('../llm/transformers/transformers.js')).createTransformersLlm(options),
     fallback: async (options: FallbackLlmOptions): Promise<Llm> =>
       (await import('../llm/fallback.js')).createFallbackLlm(options),
     balance: async (options: BalancedLlmOptions): Promise<Llm> =>

@@ -38,6 +38,10 @@ export function createLlms(
         const { kind, ...options } = llm
         return catalogue.llms[kind](options)
       }
+      case 'transformers': {
+        const { kind, ...options } = llm
+        return catalogue.llms[kind]({ ...options, logger })
+      }
       case 'fallback': {
         const { kind, models, ...options } = llm
         return catalogue.llms[kind]({ ...options, models: models.map(openOnce), logger })
@@ -76,6 +80,8 @@ const unshaping: ReadonlySet<string> = new Set([
   'restMs',
   'maxWaitMs',
   'strategy',
+  'threads',
+  'modelsDir',
 ])
 
 /**

@@ -47,7 +47,7 @@ export function createReranking(config: ResolvedConfig, { openLlm, part }: Reran
   /** Not a part: it holds nothing to close, and a value that a call asked for once need not be remembered. */
   const withLambda = (lambda: number): Reranking => {
     const options = completeReranker({ kind: 'mmr', lambda }, config, catalogue)
-    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config) }
+    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config, openLlm) }
   }
   return (choice) => {
     if (choice === undefined) return own

@@ -1,17 +1,12 @@
 import * as z from 'zod/mini'
 import { isLlm, llmOptions } from './llm-options.js'
+import { precision } from './precision.js'
 
 const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
 const weight = between(0, 1_000)
 const text = z.string().check(z.minLength(1))
 const record = z.record(z.string(), z.unknown())
-
-/** Precision of weights; `'none'`, not quantized, is another word for `'fp32'`. */
-export const precision = z.pipe(
-  z.enum(['fp32', 'fp16', 'int8', 'int4', 'none']),
-  z.transform((value) => (value === 'none' ? 'fp32' : value)),
-)
 
 /**
  * What the caller may set of each adapter, with defaults where they are the library's and not the adapter's. An adapter of the

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { precision } from './precision.js'
 
 const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
   z.optional(z.int().check(z.minimum(least), z.maximum(most)))
@@ -20,6 +21,17 @@ export const llmOptions = {
     apiKey: z.optional(text),
     parameters: z.optional(record),
     client: z.optional(z.custom(isOpenAiClient, 'must be a client of the package "openai"')),
+  },
+  transformers: {
+    model: text,
+    quantization: z.optional(precision),
+    revision: z.optional(text),
+    maxTokens: whole(1, 100_000),
+    temperature: z.optional(z.number().check(z.minimum(0), z.maximum(2))),
+    topP: z.optional(z.number().check(z.gt(0), z.maximum(1))),
+    device: z.optional(z.enum(['cpu', 'cuda', 'webgpu', 'coreml', 'dml'])),
+    threads: whole(1, 64),
+    templateOptions: z.optional(record),
   },
   fallback: { ...memberOptions(), models: members() },
   balance: {

@@ -524,6 +524,7 @@ export type LlmOptions =
   | ExtractiveLlmOptions
   | OpenAiCompatibleLlmOptions
   | AiSdkLlmOptions
+  | TransformersLlmOptions
   | FallbackLlmOptions
   | BalanceLlmOptions
   | RouteLlmOptions
@@ -548,6 +549,16 @@ export interface OpenAiCompatibleLlmOptions extends LlmOptionsOf<'openai-compati
 /** Any language model of the AI SDK. */
 export interface AiSdkLlmOptions extends LlmOptionsOf<'ai-sdk'> {
   readonly kind: 'ai-sdk'
+}
+
+/** A language model in the ONNX format, in a worker thread of this process. Needs the optional package `@huggingface/transformers`. */
+export interface TransformersLlmOptions
+  extends Omit<LlmOptionsOf<'transformers'>, 'model' | 'quantization' | 'onProgress' | SaidAbove> {
+  readonly kind: 'transformers'
+  /** Folder of the model, or a hub id: `'onnx-community/Qwen2.5-0.5B-Instruct'`. */
+  readonly model: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
 }
 
 /** Models of which the next is asked where one fails before its first word. A list in the place of the model is the same. */

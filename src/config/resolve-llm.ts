@@ -7,7 +7,9 @@ import type {
   LlmFunction,
   OpenAiCompatibleLlmOptions,
   RouteLlmOptions,
+  TransformersLlmOptions,
 } from './options.js'
+import type { Quantization } from './presets.js'
 import type { Instance } from './schema.js'
 
 /** A model in one form: short ones written out, the caller's own under a kind of their own. */
@@ -15,26 +17,51 @@ export type GivenLlm =
   | Required<ExtractiveLlmOptions>
   | OpenAiCompatibleLlmOptions
   | AiSdkLlmOptions
+  | ResolvedTransformers
   | (Omit<FallbackLlmOptions, 'models'> & { readonly models: readonly GivenLlm[] })
   | (Omit<BalanceLlmOptions, 'models'> & { readonly models: readonly GivenLlm[] })
   | (Omit<RouteLlmOptions, 'simple' | 'strong'> & { readonly simple: GivenLlm; readonly strong: GivenLlm })
   | { readonly kind: 'function'; readonly generate: LlmFunction }
   | Instance<Llm>
 
+/** A local model, with what the top level says when it is resolved. */
+type ResolvedTransformers = Omit<TransformersLlmOptions, 'quantization'> & {
+  readonly quantization?: Quantization
+  /** Absolute. */
+  readonly modelsDir?: string
+}
+
 /** A model, complete. */
 export type ResolvedLlm = GivenLlm
 
+/** What the top level says, resolved. */
+export interface LlmContext {
+  readonly quantization: Quantization
+  readonly modelsDir: string | undefined
+}
+
 /** Fills in what models take from the top level, and from those they stand among. */
-export function resolveLlm(llm: GivenLlm): ResolvedLlm {
+export function resolveLlm(llm: GivenLlm, context: LlmContext): ResolvedLlm {
   switch (llm.kind) {
+    case 'transformers': {
+      const { modelsDir, quantization } = context
+      return {
+        ...llm,
+        quantization: llm.quantization ?? quantization,
+        ...(modelsDir === undefined ? {} : { modelsDir }),
+      }
+    }
     case 'fallback': {
       const last = llm.models.length - 1
-      return { ...llm, models: llm.models.map((one, place) => resolveLlm(place < last ? askedOnce(one) : one)) }
+      return {
+        ...llm,
+        models: llm.models.map((one, place) => resolveLlm(place < last ? askedOnce(one) : one, context)),
+      }
     }
     case 'balance':
-      return { ...llm, models: llm.models.map((one) => resolveLlm(askedOnce(one))) }
+      return { ...llm, models: llm.models.map((one) => resolveLlm(askedOnce(one), context)) }
     case 'route':
-      return { ...llm, simple: resolveLlm(llm.simple), strong: resolveLlm(llm.strong) }
+      return { ...llm, simple: resolveLlm(llm.simple, context), strong: resolveLlm(llm.strong, context) }
     default:
       return llm
   }

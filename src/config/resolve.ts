@@ -117,8 +117,7 @@ export type ResolvedStorage =
  * Does no I/O.
  */
 export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNames): ResolvedConfig {
-  const parsed = parseOptions(options, catalogue)
-  const given = { ...parsed, llm: resolveLlm(parsed.llm) }
+  const given = parseOptions(options, catalogue)
   refuseContradictions(given)
   const name = choosePreset(given)
   const preset = presets[name]
@@ -129,6 +128,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
+  const llm = resolveLlm(given.llm, { quantization, modelsDir })
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
   refuseReduction(reduction, embedder)
   return freeze({
@@ -141,14 +141,14 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
-    enrichment: resolveEnrichment(given, preset),
+    enrichment: resolveEnrichment({ ...given, llm }, preset),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: resolveFusion(given, embedder),
-    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
-    llm: given.llm,
+    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
+    llm,
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),

@@ -7,7 +7,7 @@ import type { Enricher } from '../enrich/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes, givenLlm, precision } from './adapter-options.js'
+import { adapterOptions, chunkSizes, givenLlm } from './adapter-options.js'
 import { defaults } from './defaults.js'
 import { toLlmForm } from './llm-options.js'
 import type {
@@ -24,6 +24,7 @@ import type {
   UltraFastRAGOptions,
   VectorIndexChoice,
 } from './options.js'
+import { precision } from './precision.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
 import type { GivenLlm } from './resolve-llm.js'

@@ -150,6 +150,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },
+  '@huggingface/transformers': { in: /^src\/llm\/transformers\//, optional: true },
   '@huggingface/hub': { in: /^src\/models\//, optional: true },
   ai: { in: /^src\/(?:util\/ai-sdk-model\.ts$|ai-sdk\/)/, optional: true },
   '@langchain/core': { in: /^src\/langchain\//, optional: true },
