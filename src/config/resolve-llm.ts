@@ -98,3 +98,18 @@ export function instructed(llm: ResolvedLlm): InstructedLlm | undefined {
       return llm
   }
 }
+
+/** Whether a model, or one of several, is one of the library's own that has a precision. */
+export function writesHere(llm: GivenLlm): boolean {
+  switch (llm.kind) {
+    case 'transformers':
+      return true
+    case 'fallback':
+    case 'balance':
+      return llm.models.some(writesHere)
+    case 'route':
+      return writesHere(llm.simple) || writesHere(llm.strong)
+    default:
+      return false
+  }
+}
