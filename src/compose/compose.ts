@@ -21,7 +21,7 @@ import { type Caches, cachesEmbeddings, createCaches, withCache } from './cachin
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { type Enrichment, openEnrichment } from './enrichment.js'
-import { openGivenLlm } from './given-llm.js'
+import { createLlms } from './llms.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
@@ -88,7 +88,8 @@ export function composeParts(config: ResolvedConfig): Parts {
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   const store = brought(config.storage) ?? part(() => openStore(config))
-  const reranking = createReranking(config, part)
+  const openLlm = createLlms(config, part)
+  const reranking = createReranking(config, { part, openLlm })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
   const memory = createMemoryBudget({ maxBytes: config.maxMemoryMb * 2 ** 20 })
@@ -109,10 +110,10 @@ export function composeParts(config: ResolvedConfig): Parts {
       const opened = await openChecked?.()
       return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now, memory })
     }),
-    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
+    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker, openLlm })),
     fuse: memoizeAsync(() => openFusion(config)),
     reranking,
-    llm: part(() => openLlm(config)),
+    llm: () => openLlm(config.llm),
     caches,
     results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
     close: async () => {
@@ -235,11 +236,6 @@ async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
     default:
       return fusion satisfies never
   }
-}
-
-async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
-  if (llm.kind === 'extractive') return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
-  return openGivenLlm(llm)
 }
 
 function now(): number {

@@ -346,7 +346,7 @@ export class Engine {
       await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
-      await Promise.all([llm(), preparation()])
+      await Promise.all([llm().then((model) => model.warmUp?.({ signal })), preparation()])
     })
   }
 
