@@ -9,6 +9,7 @@ import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { UrlReader } from '../extract/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
+import type { Recorder } from '../performance/types.js'
 import type { Fuse } from '../pipelines/retrieve.js'
 import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.js'
 import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
@@ -101,7 +102,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     limits,
     maintain: pLimit(1),
     store,
-    preparation: part(() => openPreparation(config)),
+    preparation: part(() => openPreparation(config, tracker)),
     urls: config.allowUrls === false ? undefined : openUrls(config.allowUrls, config, part),
     embedder: openChecked,
     fitter,
@@ -148,7 +149,7 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
   }
 }
 
-async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
+async function openPreparation(config: ResolvedConfig, recorder: Recorder): Promise<Preparation> {
   const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
   const { headings, keywords } = enrichment
   const { csv, json, layout, pdf } = extractor
@@ -165,7 +166,7 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   const maxMemoryBytes = config.maxMemoryMb * 2 ** 20
-  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes })
+  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes, recorder })
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */

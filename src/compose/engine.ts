@@ -282,14 +282,15 @@ export class Engine {
 
   async *documents(
     name: string,
-    options: { readonly filter?: Filter },
+    options: { readonly filter?: Filter; readonly after?: string },
   ): AsyncGenerator<StoredDocument, void, undefined> {
     checkListOptions(options)
-    const matches = compileFilter(options.filter)
+    const { after, filter } = options
+    const matches = compileFilter(filter)
     const runtime = await this.#namespaces.acquire(name)
     try {
       const pause = createPause(this.#parts.turns)
-      for (const document of runtime.namespace.list()) {
+      for (const document of runtime.namespace.list(after === undefined ? {} : { after })) {
         await pause()
         if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
         if (this.#calls.ended) throw closedError()

@@ -89,7 +89,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/(?:ultra-fast-rag|async-embedding|parallel-retriever)\.ts$/,
-    may: [core, /^src\/(?:compose|config)\//],
+    may: [core, util, /^src\/(?:compose|config)\//],
     types: [/^src\/(?:pipelines|performance)\//, portTypes],
     folder: false,
     why: 'the facade delegates only',
@@ -113,7 +113,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/(?:cli|http|queue|eval)\//,
     // The doctor tells where models are looked for.
-    may: [core, util, facade, /^src\/config\//, /^src\/(?:eval|queue)\//, catalogue, /^src\/models\/places\.ts$/],
+    may: [core, util, facade, /^src\/config\//, /^src\/(?:eval|queue|mcp)\//, catalogue, /^src\/models\/places\.ts$/],
     why: 'what stands on the facade uses the facade',
   },
   {
