@@ -14,7 +14,9 @@ async function printed(name: string, ...options: string[]): Promise<string> {
 
 describe('examples', () => {
   it.concurrent('a LangChain chain answers from documents', async () => {
-    expect(await printed('langchain-retriever')).toContain('A: (tea.md) Green tea is brewed with water of 75 degrees. [1]')
+    expect(await printed('langchain-retriever')).toContain(
+      'A: (tea.md) Green tea is brewed with water of 75 degrees. [1]',
+    )
   })
 
   it.concurrent('a model of the AI SDK looks something up', async () => {
@@ -29,6 +31,12 @@ describe('examples', () => {
     expect(text).toContain('ultrafast-rag offers search, answer, list_documents')
     expect(text).toContain('1/5 Searching the documents')
     expect(text).toContain('A: Green tea is brewed with water of 75 degrees. [1]\n   [1] tea.md')
+  })
+
+  it.concurrent('a model of the AI SDK answers, and sentences are quoted where it is down', async () => {
+    const [, written, , , quoted] = (await printed('ai-sdk-answer')).split('\n')
+    expect(written).toBe('A: It takes water of 75 degrees [1].')
+    expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
   })
 
   it('a folder is kept in step', async () => {
