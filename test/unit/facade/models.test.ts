@@ -143,6 +143,28 @@ describe('the option llm', () => {
     )
   })
 
+  it('gives rerankers and enrichers models of their own', async () => {
+    api.reply = ({ messages, model }) =>
+      model === 'rank' ? ['1'] : messages[0]?.content.startsWith('Answer') ? ['Beneath a teapot [1].'] : ['About cats.']
+    const rag = await open({
+      llm: service({ model: 'answer' }),
+      rerank: { kind: 'llm', llm: [nowhere(), service({ model: 'rank' })] },
+      enrich: 'summary',
+      enrichLlm: service({ model: 'enrich' }),
+    })
+    await rag.ingest([{ id: 'dogs', chunks: [{ text: 'The dog hid the marmalade keys in a kennel.' }] }])
+    await rag.query(question)
+    expect([...new Set(api.requests.map(({ body }) => body.model))]).toEqual(['enrich', 'rank', 'answer'])
+    const wrong = { kind: 'openai-compatible', model: 'm', temprature: 0 } as never
+    for (const options of [
+      { enrichLlm: wrong },
+      { rerank: { kind: 'llm', llm: wrong } },
+      { rerank: { kind: 'llm', llm: 'extractive' } },
+    ]) {
+      expect(() => new UltraFastRAG(options as never)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
+
   it('may be a local model, which has the precision of the top level, and is loaded ahead', async () => {
     const model = causalLmFolder({ answers: { marmalade: ['Beneath a', ' teapot [1].'] }, weights: 'model_q4.onnx' })
     const rag = await open({ llm: [nowhere(), { kind: 'transformers', model, threads: 1 }], quantization: 'int4' })
