@@ -32,8 +32,7 @@ export function createFallbackLlm(
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Llm {
   const members = models.map((open, place) => new Member(place, open, { ...options, clock }))
-  const [preferred] = members
-  if (preferred === undefined) throw noModels()
+  if (members.length === 0) throw noModels()
   return {
     id: 'fallback',
     async *generate(prompt, options) {
@@ -58,7 +57,16 @@ export function createFallbackLlm(
       throw noneAnswered(failures)
     },
     async warmUp(options) {
-      await (await preferred.open()).warmUp?.(options)
+      const failures: unknown[] = []
+      for (const member of members) {
+        try {
+          return await (await member.open()).warmUp?.(options)
+        } catch (error) {
+          options.signal?.throwIfAborted()
+          failures.push(error)
+        }
+      }
+      throw failures[0]
     },
     async close() {},
   }

@@ -210,6 +210,21 @@ describe('a fallback chain', () => {
     expect((await ask(llm)).text).toBe('b!')
   })
 
+  it('warms up the first that can be', async () => {
+    const warmed: string[] = []
+    const warming = (id: string, error?: Error): Llm => ({
+      ...says(id),
+      warmUp: async () => {
+        if (error !== undefined) throw error
+        warmed.push(id)
+      },
+    })
+    await chain([warming('a', down), warming('b'), warming('c')]).warmUp?.({})
+    expect(warmed).toEqual(['b'])
+    await expect(chain([warming('a', down)]).warmUp?.({})).rejects.toBe(down)
+    await expect(chain([says('plain')]).warmUp?.({})).resolves.toBeUndefined()
+  })
+
   it('can be nested, and needs a model', async () => {
     const inner = chain([fails('a'), fails('b')])
     expect((await ask(chain([inner, chain([fails('c'), says('d')])]))).end).toEqual({ model: 'd' })
