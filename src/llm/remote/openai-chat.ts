@@ -72,7 +72,7 @@ export class OpenAiChat implements ChatEndpoint {
       const choice = Array.isArray(choices) ? (choices[0] as Choice | undefined) : undefined
       finish = choice?.finish_reason ?? finish
       isRefused ||= isFilled(choice?.delta?.refusal)
-      yield* partsOf(choice?.delta ?? {})
+      yield partOf(choice?.delta ?? {})
     }
     // The client ends the iteration, and does not fail, when it was aborted.
     signal.throwIfAborted()
@@ -151,13 +151,11 @@ interface Delta {
   readonly reasoning?: unknown
 }
 
-function* partsOf({ content, reasoning, reasoning_content }: Delta): Generator<ChatPart> {
+function partOf({ content, reasoning, reasoning_content }: Delta): ChatPart {
   const text = textOf(content)
-  if (text !== undefined && text !== '') yield { type: 'text', text }
-  else {
-    const thought = reasoning_content ?? reasoning
-    yield { type: 'other', characters: typeof thought === 'string' ? thought.length : 0 }
-  }
+  if (text !== undefined && text !== '') return { type: 'text', text }
+  const thought = reasoning_content ?? reasoning
+  return { type: 'other', characters: typeof thought === 'string' ? thought.length : 0 }
 }
 
 /** A text, or a list of parts of which those of text count (Mistral); anything else is for others to refuse. */
