@@ -51,7 +51,7 @@ export function createFallbackLlm(
           logger?.warn('A model failed before its first word.', { model: member.name, ...factsOf(error) })
           continue
         }
-        yield* relayed(answer, first, options)
+        yield* relayed(answer, first, { ...options, isSubstitute: member !== members[0] })
         return
       }
       throw noneAnswered(failures)
