@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 /** What a server was asked. */
 export interface ApiCall<Body> {
   readonly path: string
+  /** That of the client: the same for requests over one connection. */
+  readonly port: number | undefined
   readonly headers: IncomingHttpHeaders
   readonly body: Body
 }
@@ -42,6 +44,7 @@ export async function startApiServer<Body>(
     for await (const part of request) parts.push(part)
     const call = {
       path: request.url ?? '',
+      port: request.socket.remotePort,
       headers: request.headers,
       body: JSON.parse(Buffer.concat(parts).toString()),
     }

@@ -177,6 +177,26 @@ describe('an answer', () => {
     expect(api.requests).toHaveLength(1)
   })
 
+  it('leaves the connection to the next one', async () => {
+    const llm = await open()
+    for (let i = 0; i < 3; i++) await ask(llm)
+    expect(api.abandoned).toBe(0)
+    const [first, ...others] = api.requests.map(({ port }) => port)
+    expect(first).toBeGreaterThan(0)
+    expect(others).toEqual([first, first])
+  })
+
+  it('that was cut before its first word is a failure', async () => {
+    replies((response) => {
+      beginStream(response)
+      response.write(sse(delta(null, { reasoning_content: 'The user wants' })))
+      endStream(response, { finish: 'length' })
+    })
+    const error = await failure(await open({ maxTokens: 5 }))
+    expect(error).toMatchObject({ code: 'LIMIT', data: { model: 'test-model' } })
+    expect(api.requests).toHaveLength(1)
+  })
+
   it('has no thoughts in it, however the service tells them', async () => {
     replies((response) => {
       beginStream(response)

@@ -110,6 +110,18 @@ describe('a local model', () => {
     expect(new Set([llm.fingerprint, ...fingerprints]).size).toBe(5)
   })
 
+  it('knows a thought that the template has begun', async () => {
+    const chatTemplate = '{% for message in messages %}{{ message.content }}{% endfor %}<think>\n'
+    const answers = { tower: ['What is', ' asked?</think>', '\n\nIt is tall.'] }
+    const llm = await open({ model: writingModelFolder({ answers, chatTemplate }) })
+    expect((await ask(llm, 'tower?')).parts.join('')).toBe('It is tall.')
+    const hasty = await open({ model: writingModelFolder({ answers, chatTemplate }), maxTokens: 2 })
+    await expect(ask(hasty, 'tower?')).rejects.toMatchObject({
+      code: 'LIMIT',
+      hint: expect.stringContaining('maxTokens'),
+    })
+  })
+
   it('draws from the likeliest with a temperature', async () => {
     expect((await ask(await open({ temperature: 1, topP: 0.9 }), 'tower?')).parts).toHaveLength(3)
   })
