@@ -141,7 +141,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
-    enrichment: resolveEnrichment({ ...given, llm }, preset),
+    enrichment: resolveEnrichment({ ...given, llm }, preset, { quantization, modelsDir }),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,
