@@ -63,6 +63,14 @@ export type {
   RerankerName,
   RetrieveOptions,
 } from './core/search.js'
+export type {
+  SkippedStep,
+  Turn,
+  UnderstandOptions,
+  UnderstandStep,
+  Understood,
+  UnderstoodQuery,
+} from './core/understanding.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {

@@ -23,6 +23,7 @@ import { openGivenLlm } from './given-llm.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
+import { type ChooseUnderstanding, createUnderstanding } from './understanding.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -49,6 +50,7 @@ export interface Parts {
   readonly llm: () => Promise<Llm>
   readonly caches: Caches
   readonly results: ResultCaching
+  readonly understanding: ChooseUnderstanding
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
@@ -87,6 +89,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     })
   const store = brought(config.storage) ?? part(() => openStore(config))
   const reranking = createReranking(config, part)
+  const llm = part(() => openLlm(config))
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
 
@@ -107,9 +110,10 @@ export function composeParts(config: ResolvedConfig): Parts {
     enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
     fuse: memoizeAsync(() => openFusion(config)),
     reranking,
-    llm: part(() => openLlm(config)),
+    llm,
     caches,
     results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
+    understanding: createUnderstanding(config, { caches, llm, recorder: tracker }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.

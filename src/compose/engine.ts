@@ -343,7 +343,11 @@ export class Engine {
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       const tools = await this.#tools.forRetrieval(runtime, {})
-      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
+      await retrieve(
+        'warm up',
+        { topK: 1, signal },
+        { ...tools, reranking: undefined, understanding: undefined, caching: undefined },
+      )
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
       await Promise.all([llm(), preparation()])

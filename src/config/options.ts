@@ -2,6 +2,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
@@ -111,6 +112,11 @@ export interface UltraFastRAGOptions {
    * ready-made model stays the caller's to close.
    */
   readonly llm?: AdapterName<'llms'> | LlmOptions | LlmFunction | Llm
+
+  /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
+  readonly understand?: UnderstandOptions
+  /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
+  readonly understandLlm?: LlmFunction | Llm
 
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number

@@ -28,6 +28,7 @@ import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
 import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
+import { type ResolvedUnderstanding, resolveUnderstanding } from './resolve-understanding.js'
 import {
   type AdapterNames,
   type GivenOptions,
@@ -58,6 +59,7 @@ export interface ResolvedConfig {
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm | Instance<Llm>
+  readonly understanding: ResolvedUnderstanding
   readonly topK: number
   /** 0: recall is not measured. */
   readonly recallSampleRate: number
@@ -153,6 +155,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
     llm: given.llm,
+    understanding: resolveUnderstanding(given),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Enricher } from '../enrich/types.js'
 import type { Llm } from '../llm/types.js'
@@ -255,6 +256,8 @@ function optionShape(names: AdapterNames) {
     apiRequestsPerMinute: whole(1),
     apiTokensPerMinute: whole(1),
     apiTimeoutMs: whole(1, 3_600_000),
+    understand: z.optional(understandShape()),
+    understandLlm: givenLlm(),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
@@ -302,6 +305,18 @@ function urlShape() {
     maxRedirects: whole(0, 20),
     allowPrivateAddresses: z.optional(z.boolean()),
   })
+}
+
+function understandShape() {
+  const flag = z.optional(z.boolean())
+  return z.strictObject({
+    multiQuery: z.optional(z.union([z.boolean(), z.int().check(z.minimum(1), z.maximum(8))])),
+    hyde: flag,
+    decompose: z.optional(z.union([z.boolean(), z.literal('conjunctions')])),
+    condense: z.optional(z.union([z.boolean(), z.literal('terms')])),
+    language: flag,
+    timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(600_000))),
+  } satisfies Record<keyof UnderstandOptions, unknown>)
 }
 
 function semanticShape() {

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import type { ResolvedConfig } from '../config/resolve.js'
+import { stepsOfCall, understandingModel } from '../config/resolve-understanding.js'
+import type { RetrieveOptions } from '../core/search.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { Llm } from '../llm/types.js'
+import type { Recorder } from '../performance/types.js'
+import { createResultCache } from '../pipelines/steps/result-cache.js'
+import { decodeTexts, type Understanding, type UnderstandingModel } from '../pipelines/understand.js'
+import { createAnalyzers } from '../text/analyzers.js'
+import { Breaker } from '../util/breaker.js'
+import { systemClock } from '../util/clock.js'
+import { memoizeAsync } from '../util/memoize-async.js'
+import { SingleFlight } from '../util/single-flight.js'
+import { stableJson } from '../util/stable-json.js'
+import type { Caches } from './caching.js'
+import { openGivenLlm } from './given-llm.js'
+
+/** Tells how the question of a call is to be understood; `undefined` where there is nothing to do. */
+export type ChooseUnderstanding = (
+  options: Pick<RetrieveOptions, 'history' | 'understand'>,
+) => Promise<Understanding | undefined>
+
+interface UnderstandingTools {
+  readonly caches: Caches
+  /** What writes the answers. */
+  readonly llm: () => Promise<Llm>
+  readonly recorder: Recorder
+}
+
+/** Failures in a row after which the model is not asked: for two seconds at first, then longer, up to half a minute. */
+const circuit = { failures: 5, leastMs: 2_000, mostMs: 30_000 }
+
+export function createUnderstanding(config: ResolvedConfig, tools: UnderstandingTools): ChooseUnderstanding {
+  const analyzerFor = createAnalyzers()
+  const openModel = memoizeAsync(() => openUnderstandingModel(config, tools))
+  return async (options) => {
+    const steps = stepsOfCall(config.understanding, options)
+    if (steps === undefined) return undefined
+    return { ...steps, model: await openModel(), analyzerFor, defaultLanguage: config.language }
+  }
+}
+
+/** Opens what is known of the model, not the model: the first question that it is asked about does. */
+async function openUnderstandingModel(
+  config: ResolvedConfig,
+  { caches, llm, recorder }: UnderstandingTools,
+): Promise<UnderstandingModel | undefined> {
+  const model = understandingModel(config)
+  if (model === undefined) return undefined
+  const { own } = config.understanding
+  const { cache, cacheQueries, cacheTtlMs: ttlMs } = config
+  const isKept = cache !== false && cacheQueries
+  return {
+    llm: own === undefined ? llm : memoizeAsync(async () => openGivenLlm(own)),
+    buildPrompt,
+    // Nobody can tell what a function does.
+    fingerprint:
+      model.kind === 'instance'
+        ? stableJson([model.instance.id, model.instance.fingerprint])
+        : `function ${randomUUID()}`,
+    breaker: new Breaker(circuit, systemClock),
+    cache: isKept
+      ? {
+          results: createResultCache({
+            name: 'understanding',
+            cache: await caches.open('understanding', { far: model.kind === 'instance' }),
+            ttlMs,
+            decode: decodeTexts,
+            recorder,
+            date: Date.now,
+          }),
+          flights: new SingleFlight(),
+        }
+      : undefined,
+  }
+}
