@@ -1,4 +1,5 @@
 import type { QueryOptions } from '../core/answer.js'
+import type { BatchOptions } from '../core/batch.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
@@ -130,6 +131,27 @@ export function checkPrecomputeOptions({
   checkCount('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER)
   if (onProgress === undefined || typeof onProgress === 'function') return
   throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+}
+
+/** What `queryBatch()` takes beside the options of a query. */
+export function checkBatchOptions({
+  concurrency,
+  onFailure,
+}: Required<Pick<BatchOptions, 'concurrency' | 'onFailure'>>): void {
+  checkCount('concurrency', concurrency, 1, 64)
+  checkOneOf('onFailure', onFailure, ['report', 'throw'])
+}
+
+/** What `chat()` takes beside the options of a query. */
+export function checkChatOptions({
+  maxHistoryChars,
+  maxTurns,
+}: {
+  readonly maxTurns: number | undefined
+  readonly maxHistoryChars: number | undefined
+}): void {
+  checkCount('maxTurns', maxTurns, 1, 1_000)
+  checkCount('maxHistoryChars', maxHistoryChars, 1_000, 10_000_000)
 }
 
 const expandKeys: Record<keyof ExpandOptions, true> = { before: true, after: true, maxChars: true }

@@ -25,7 +25,7 @@ export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 export interface UltraFastRAGOptions {
   /** A set of choices to start from. Default `'default'`: offline, no model. See `presets`. */
   readonly preset?: PresetName
-  /** How much of the machine to use: sets `batchSize`, `maxWorkers` and `limits.maxOpenNamespaces`. Default: the preset's values. */
+  /** How much of the machine to use: sets `batchSize`, `maxWorkers`, `maxConcurrentQueries` and `limits.maxOpenNamespaces`. Default: the preset's values. */
   readonly profile?: ProfileName
 
   /**
@@ -124,6 +124,14 @@ export interface UltraFastRAGOptions {
   readonly perDocument?: number
   /** Characters of sources shown to the model, at least 100. Default 4,000. */
   readonly maxContextChars?: number
+
+  /**
+   * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its
+   * place until it ends or is left. Default: the profile's, else the preset's (256).
+   */
+  readonly maxConcurrentQueries?: number
+  /** Questions that may wait for that. Beyond them a call rejects with `OVERLOADED`, retryable. Default: four times `maxConcurrentQueries`. 0: none waits. */
+  readonly maxQueuedQueries?: number
 
   /**
    * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own

@@ -65,6 +65,8 @@ export interface ResolvedConfig {
   readonly recallSampleRate: number
   readonly perDocument: number
   readonly maxContextChars: number
+  readonly maxConcurrentQueries: number
+  readonly maxQueuedQueries: number
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
@@ -133,6 +135,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const quantization = resolveQuantization(given, preset)
   const reduction = given.reduction ?? false
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
+  const maxConcurrentQueries = given.maxConcurrentQueries ?? use.maxConcurrentQueries
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
@@ -160,6 +163,8 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     recallSampleRate: given.recallSampleRate ?? 0,
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    maxConcurrentQueries,
+    maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,
     batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,

@@ -262,6 +262,8 @@ function optionShape(names: AdapterNames) {
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     perDocument: whole(1),
     maxContextChars: whole(100),
+    maxConcurrentQueries: whole(1),
+    maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),
     batchTimeoutMs: whole(0, 60_000),
     maxWorkers: whole(1),

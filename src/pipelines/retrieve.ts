@@ -22,7 +22,7 @@ import { type Reranking, rerankHits } from './steps/rerank.js'
 import { type LegSearch, legWeights, searchLegs } from './steps/search-legs.js'
 import { timed } from './steps/timed.js'
 import { keepBest, poolFor, type Wanted, wantedBy } from './steps/wanted.js'
-import { joinSearches, legSearches, type SearchOptions } from './steps/widen.js'
+import { joinSearches, legSearches, type SearchOptions, weighAdded } from './steps/widen.js'
 import { type Understanding, understandQuestion } from './understand.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
@@ -147,7 +147,8 @@ async function findHits(question: Question, options: SearchOptions, tools: Retri
     const { vanished, ...found } = await tools.useIndexes(async (indexes) => {
       const allow = await allowFor(options.filter, indexes, tools, signal)
       const searches = await timed('query.embed', tools, () => legSearches(question, options, { allow, indexes }))
-      return search(searches, wantedBy(options), tools, signal)
+      const { terms, ...rest } = await search(searches, wantedBy(options), tools, signal)
+      return { ...rest, terms: weighAdded(terms, options.widened ?? {}) }
     })
     if (vanished > 0 && attempt < maxAttempts) continue
     if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')

@@ -93,7 +93,7 @@ export async function understandQuestion<Options extends RetrieveOptions, Tools 
     const standing = await condense(text, options.history ?? [], analyzer, understanding, asker)
     const queries = await findQueries(standing.text, analyzer, understanding, asker)
     options.signal?.throwIfAborted()
-    const { condensed, words } = standing
+    const { added, condensed, words } = standing
     const language = understanding.language ? detected : undefined
     const understood: Understood = {
       question: standing.text,
@@ -105,6 +105,7 @@ export async function understandQuestion<Options extends RetrieveOptions, Tools 
     const widened = {
       beside: queries.map(({ from, text }): Beside => ({ text, kind: from === 'hyde' ? 'passage' : 'query' })),
       ...(words === undefined ? {} : { words }),
+      ...(added === undefined ? {} : { added }),
       ...(language === undefined ? {} : { language }),
     }
     const isWidened = queries.length > 0 || words !== undefined || language !== undefined
@@ -140,6 +141,8 @@ interface Standing {
   readonly condensed?: 'model' | 'terms'
   /** What its words are looked up by, where its own count for more than those that were added. */
   readonly words?: string
+  /** Terms of the words that were added. */
+  readonly added?: readonly string[]
 }
 
 async function condense(
@@ -156,9 +159,10 @@ async function condense(
   }
   const words = topicWords(text, history, analyzer)
   if (words.length === 0) return { text }
-  const added = words.join(' ')
+  const topic = words.join(' ')
   // Twice its own words: the question may turn to something new.
-  return { text: `${text} (${added})`, condensed: 'terms', words: `${text} ${text} ${added}` }
+  const weighted = `${text} ${text} ${topic}`
+  return { text: `${text} (${topic})`, condensed: 'terms', words: weighted, added: analyzer.terms(topic) }
 }
 
 /** What is searched beside the question, each text once. */

@@ -78,18 +78,24 @@ export function topicWords(question: string, said: Said, analyzer: Analyzer): st
   for (const { content, role } of recent.toReversed()) {
     if (role !== 'user') continue
     const asked = shortened(content, maxCharacters)
-    topics.push(...take(contentWords(asked, analyzer), maxWords - topics.length))
+    topics.push(...take(topicOf(asked, analyzer), maxWords - topics.length))
     if (topics.length === maxWords || !pointsBack(asked, analyzer)) break
   }
   const answer = recent.findLast(({ role }) => role === 'assistant')?.content ?? ''
   return [...topics, ...take(namesIn(shortened(answer, maxCharacters), analyzer), maxNames)]
 }
 
-/** Words of a text that are no function words; names first, as they tell most. */
-function contentWords(text: string, analyzer: Analyzer): string[] {
-  const words = wordsOf(text).filter((word) => isContent(word, analyzer))
-  const isName = (word: string): boolean => /^\p{Lu}|\d/u.test(word)
-  return [...words.filter(isName), ...words.filter((word) => !isName(word))]
+/** What a question is about: its names and codes, else all words that are no function words. What it asks of them is of no concern to the next one. */
+function topicOf(question: string, analyzer: Analyzer): string[] {
+  const [first, ...rest] = wordsOf(question)
+  const isCode = (word: string): boolean => /\d|\p{Lu}.*\p{Lu}/u.test(word)
+  // The first word has its capital from the sentence.
+  const names = [
+    ...(first !== undefined && isCode(first) ? [first] : []),
+    ...rest.filter((word) => /^\p{Lu}|\d/u.test(word)),
+  ]
+  const topic = names.filter((word) => isContent(word, analyzer))
+  return topic.length > 0 ? topic : wordsOf(question).filter((word) => isContent(word, analyzer))
 }
 
 /** Words with a capital that do not begin a sentence, and codes: the most frequent first, then the first in the text. */

@@ -153,8 +153,8 @@ export function searchScope(
   ])
 }
 
-function scopeOf({ beside, language, words }: Widened): unknown[] {
-  return [words, language, beside.map(({ kind, text }) => [kind, text])]
+function scopeOf({ added, beside, language, words }: Widened): unknown[] {
+  return [words, added, language, beside.map(({ kind, text }) => [kind, text])]
 }
 
 /** JSON has no infinite numbers, and would take them for `null`. No operator is called `$infinite`. */

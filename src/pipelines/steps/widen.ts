@@ -1,6 +1,7 @@
 import type { Question, RetrieveOptions } from '../../core/search.js'
 import { fuseByRank } from '../../fusion/rrf.js'
 import type { FusedMatch } from '../../fusion/types.js'
+import type { QueryTerm } from '../../lexical-index/types.js'
 import type { NamespaceIndexes } from '../catch-up.js'
 import type { RetrieveTools } from '../retrieve.js'
 import { queryVector, textOf } from './question-vector.js'
@@ -10,6 +11,8 @@ import { joinLegs, type LegSearch, type LegsFound, legWeights } from './search-l
 export interface Widened {
   /** Looked up in place of the words of the question, where some of them are to count for more. */
   readonly words?: string
+  /** Terms that were added to the question: they say what it is about, not what is asked. */
+  readonly added?: readonly string[]
   /** Searched beside the question. */
   readonly beside: readonly Beside[]
   /** Of the question. Absent: it may be any. */
@@ -62,6 +65,16 @@ export async function legSearches(
       return toSearch(vector === undefined ? passage : '', vector)
     }),
   ]
+}
+
+/** What an added term weighs in an answer beside those of the question: it is to decide between passages, not between their sentences. */
+const addedWeight = 0.3
+
+/** The words of the question, as the model is told of them. */
+export function weighAdded(terms: readonly QueryTerm[], { added = [] }: Pick<Widened, 'added'>): readonly QueryTerm[] {
+  if (added.length === 0) return terms
+  const weak = new Set(added)
+  return terms.map((one) => (weak.has(one.term) ? { ...one, idf: one.idf * addedWeight } : one))
 }
 
 function textsOf(beside: readonly Beside[], kind: Beside['kind']): string[] {

@@ -74,6 +74,8 @@ describe('resolveConfig', () => {
       recallSampleRate: 0,
       perDocument: 3,
       maxContextChars: 4000,
+      maxConcurrentQueries: 256,
+      maxQueuedQueries: 1_024,
       batchSize: 32,
       maxWorkers: availableParallelism(),
       batchTimeoutMs: 0,

@@ -420,7 +420,7 @@ describe('a question with a history', () => {
     const told = async (rag: UltraFastRAG, subject: string) =>
       (await ask(rag, 'How tall is it?', { history: about(subject) })).understood
     expect(await told(plain, 'the Eiffel Tower')).toMatchObject({
-      question: 'How tall is it? (Eiffel Tower stand)',
+      question: 'How tall is it? (Eiffel Tower)',
       condensed: 'terms',
       skipped: [],
     })

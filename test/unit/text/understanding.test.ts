@@ -82,12 +82,22 @@ describe('a question that points back', () => {
     expect(pointsBack('塔有多高？', await analyzerFor('chinese'))).toBe(false)
   })
 
-  it('gets the words of what it points to, names first, and none that it has', () => {
+  it('gets the names of what it points to, else its words, and none that it has', () => {
     expect(topicWords('How tall is it?', [user('Where does the Eiffel Tower stand?')], english)).toEqual([
       'Eiffel',
       'Tower',
-      'stand',
     ])
+    expect(topicWords('How long does it take?', [user('How is a stuck valve loosened?')], english)).toEqual([
+      'stuck',
+      'valve',
+      'loosened',
+    ])
+    expect(topicWords('Does it wear out?', [user('Explain the gate valve')], english)).toEqual([
+      'Explain',
+      'gate',
+      'valve',
+    ])
+    expect(topicWords('Is it exact?', [user('HNSW or flat search?')], english)).toEqual(['HNSW'])
     expect(topicWords('Is the tower open to them?', [user('Where is the tower of London?')], english)).toEqual([
       'London',
     ])
@@ -103,7 +113,7 @@ describe('a question that points back', () => {
       assistant('It was built in 1889 [1].'),
     ]
     const words = topicWords('By whom?', said, english)
-    expect(words).toEqual(expect.arrayContaining(['Eiffel', 'Tower', 'built']))
+    expect(words).toEqual(expect.arrayContaining(['Eiffel', 'Tower']))
     expect(words).not.toEqual(expect.arrayContaining(['Mona']))
   })
 
@@ -135,7 +145,7 @@ describe('the questions a question is made of', () => {
   it.each([
     ['How tall is the tower? When was it built?', ['How tall is the tower?', 'When was it built?']],
     ['Who wrote Dune and when was the first film made?', ['Who wrote Dune', 'when was the first film made?']],
-    ['Who wrote Dune, and how long is it?', ['Who wrote Dune', 'how long is it? (Dune wrote)']],
+    ['Who wrote Dune, and how long is it?', ['Who wrote Dune', 'how long is it? (Dune)']],
     ['What is the difference between HNSW and IVF indexes?', ['HNSW', 'IVF indexes']],
     ['Compare the red pump with the blue pump.', ['the red pump', 'the blue pump']],
     ['Is LanceDB better: usearch vs. hnswlib?', undefined],
