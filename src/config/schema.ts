@@ -260,6 +260,7 @@ function optionShape(names: AdapterNames) {
     understandLlm: givenLlm(),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
+    maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
     maxConcurrentQueries: whole(1),

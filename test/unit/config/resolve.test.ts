@@ -72,6 +72,7 @@ describe('resolveConfig', () => {
       },
       topK: 5,
       recallSampleRate: 0,
+      maxMemoryMb: expect.any(Number),
       perDocument: 3,
       maxContextChars: 4000,
       maxConcurrentQueries: 256,
