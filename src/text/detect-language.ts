@@ -75,9 +75,9 @@ const languagesOf = ((): ReadonlyMap<string, readonly string[]> => {
 
 /** Characters that are looked at: the first ones tell. */
 const maxCharacters = 2_000
-/** A language is told from others by this much more of what speaks for it, and by at least one word that is its own, or several it shares. */
+/** A language is told from others by this much more of what speaks for it, and by two different words of its own, at least. */
 const lead = 1.4
-const leastEvidence = 0.5
+const leastWords = 2
 
 /**
  * The language of a text as an English name, by its script and, in Latin letters, by its function words; `undefined` where they do not
@@ -101,16 +101,24 @@ function ofScript(script: string, text: string): string {
   return telling.others.find(([, letters]) => letters.test(text))?.[0] ?? telling.usual
 }
 
+const consonant = /^[b-df-hj-np-tv-z]$/
+
 function byFunctionWords(text: string): string | undefined {
-  const evidence = new Map<string, number>()
-  for (const [word] of text
-    .toLowerCase()
-    .normalize('NFC')
-    .matchAll(/[\p{L}\p{M}]+/gu)) {
-    const languages = languagesOf.get(word) ?? []
-    for (const language of languages) evidence.set(language, (evidence.get(language) ?? 0) + 1 / languages.length)
+  const evidence = new Map<string, { sum: number; words: number }>()
+  const words =
+    text
+      .toLowerCase()
+      .normalize('NFC')
+      .match(/[\p{L}\p{M}]+/gu) ?? []
+  for (const word of new Set(words)) {
+    // A letter is a function word in many a language, and a vitamin, a variable or a cell in every one.
+    const languages = consonant.test(word) ? [] : (languagesOf.get(word) ?? [])
+    for (const language of languages) {
+      const known = evidence.get(language) ?? { sum: 0, words: 0 }
+      evidence.set(language, { sum: known.sum + 1 / languages.length, words: known.words + 1 })
+    }
   }
-  const [best, second] = [...evidence].sort(([, a], [, b]) => b - a)
-  if (best === undefined || best[1] < leastEvidence) return undefined
-  return second === undefined || best[1] >= lead * second[1] ? best[0] : undefined
+  const [best, second] = [...evidence].sort(([, a], [, b]) => b.sum - a.sum)
+  if (best === undefined || best[1].words < leastWords) return undefined
+  return second === undefined || best[1].sum >= lead * second[1].sum ? best[0] : undefined
 }

@@ -38,8 +38,17 @@ const comparisons: readonly RegExp[] = [
 export function subQuestions(question: string, analyzer: Analyzer): string[] {
   const text = question.slice(0, maxCharacters)
   const parts = questionsIn(text).flatMap((one) => comparedIn(one, analyzer) ?? splitAtSeams(one, analyzer))
-  const different = [...new Set(parts)]
-  return different.length < 2 ? [] : different.slice(0, maxParts)
+  const different = [...new Set(parts)].slice(0, maxParts)
+  return different.length < 2
+    ? []
+    : different.map((part, place) => completed(part, different.slice(0, place), analyzer))
+}
+
+/** A part that points back, with the words of those before it. */
+function completed(part: string, before: readonly string[], analyzer: Analyzer): string {
+  const said = before.map((content) => ({ role: 'user' as const, content }))
+  const words = topicWords(part, said, analyzer)
+  return words.length === 0 ? part : `${part} (${words.join(' ')})`
 }
 
 /** Sentences that ask; all of the text where it is one. */
@@ -54,11 +63,7 @@ function splitAtSeams(question: string, analyzer: Analyzer): string[] {
   const seam = seams[analyzer.language]
   const parts = seam === undefined ? [question] : question.split(seam).map((part) => part.trim())
   if (parts.length < 2 || parts.some((part) => !saysSomething(part, analyzer))) return [question]
-  return parts.map((part, place) => {
-    const before = parts.slice(0, place).map((content) => ({ role: 'user' as const, content }))
-    const words = place === 0 ? [] : topicWords(part, before, analyzer)
-    return words.length === 0 ? part : `${part} (${words.join(' ')})`
-  })
+  return parts
 }
 
 function comparedIn(question: string, analyzer: Analyzer): string[] | undefined {

@@ -146,6 +146,7 @@ describe('the questions a question is made of', () => {
     ['How tall is the tower? When was it built?', ['How tall is the tower?', 'When was it built?']],
     ['Who wrote Dune and when was the first film made?', ['Who wrote Dune', 'when was the first film made?']],
     ['Who wrote Dune, and how long is it?', ['Who wrote Dune', 'how long is it? (Dune)']],
+    ['What do systems cost? Are they worth it?', ['What do systems cost?', 'Are they worth it? (systems cost)']],
     ['What is the difference between HNSW and IVF indexes?', ['HNSW', 'IVF indexes']],
     ['Compare the red pump with the blue pump.', ['the red pump', 'the blue pump']],
     ['Is LanceDB better: usearch vs. hnswlib?', undefined],
