@@ -174,8 +174,10 @@ export class RagNamespace {
     return this.engine.remove(this.name, target, options)
   }
 
-  /** Lists documents in the order of their ids. */
-  documents(options: { readonly filter?: Filter } = {}): AsyncGenerator<StoredDocument, void, undefined> {
+  /** Lists documents in the order of their ids, from the first one behind `after`: the id with which an earlier list ended. */
+  documents(
+    options: { readonly filter?: Filter; readonly after?: string } = {},
+  ): AsyncGenerator<StoredDocument, void, undefined> {
     return this.engine.documents(this.name, options)
   }
 

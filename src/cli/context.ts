@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
 import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
@@ -43,6 +44,8 @@ export interface CliEnvironment {
   readonly terminal: boolean
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
+  /** Where a protocol is spoken. Default: the streams of this process. */
+  readonly stdio?: { readonly input: Readable; readonly output: Writable }
   open(options: UltraFastRAGOptions): Promise<CliRag>
   /** A queue on a Redis server, for whoever works on it. */
   openQueue(options: BullmqQueueOptions): Promise<JobQueue>
@@ -72,10 +75,10 @@ export interface CommandContext {
   readonly json: boolean
   /** Options of the facade from variables and flags. */
   readonly options: () => UltraFastRAGOptions
-  /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. */
-  withRag<Result>(use: (rag: CliDocuments) => Promise<Result>): Promise<Result>
+  /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. `changes` go before flags. */
+  withRag<Result>(use: (rag: CliDocuments) => Promise<Result>, changes?: UltraFastRAGOptions): Promise<Result>
   /** The same, for what all namespaces share. */
-  withRoot<Result>(use: (rag: CliRag) => Promise<Result>): Promise<Result>
+  withRoot<Result>(use: (rag: CliRag) => Promise<Result>, changes?: UltraFastRAGOptions): Promise<Result>
   /** A line of the result. */
   line(text: string): void
   /** The result, or one of many, as one line of JSON. */

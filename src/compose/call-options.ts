@@ -9,8 +9,8 @@ import { maxReranked } from '../pipelines/steps/rerank.js'
 import type { TuneOptions } from '../pipelines/tune.js'
 import type { WatchOptions } from '../pipelines/watch.js'
 import { longestTimerMs } from '../util/abort.js'
+import { checkKeys } from '../util/check-keys.js'
 import { compileFilter } from '../util/filter.js'
-import { nearest } from '../util/nearest.js'
 
 /** The options each kind of call knows. Typed as records, so that a new option cannot be forgotten here. */
 const waitKeys: Record<keyof WaitOptions, true> = { signal: true, deadlineMs: true }
@@ -30,7 +30,7 @@ const watchKeys: Record<keyof WatchOptions, true> = {
   onProgress: true,
 }
 const tuneKeys: Record<keyof TuneOptions, true> = { ...waitKeys, k: true, confidence: true, seed: true }
-const listKeys: Record<'filter', true> = { filter: true }
+const listKeys: Record<'filter' | 'after', true> = { filter: true, after: true }
 const queryKeys: Record<keyof QueryOptions, true> = {
   ...waitKeys,
   topK: true,
@@ -55,8 +55,10 @@ export function checkWaitOptions(options: WaitOptions, keys: Readonly<Record<str
   throw new RagError('BAD_OPTION', 'signal is not an AbortSignal.', { hint: 'Pass controller.signal.' })
 }
 
-export function checkListOptions(options: object): void {
+export function checkListOptions(options: { readonly filter?: unknown; readonly after?: unknown }): void {
   checkKeys(options, listKeys)
+  if (options.after === undefined || typeof options.after === 'string') return
+  throw new RagError('BAD_OPTION', 'after is the id of a document.', { data: { option: 'after' } })
 }
 
 /** Options of `ingest()`, before they were checked. */
@@ -257,21 +259,6 @@ export function checkQuestion(question: Question, maxQueryChars: number): void {
   throw new RagError('LIMIT', `The question has ${text.length} characters; ${maxQueryChars} are allowed.`, {
     data: { length: text.length, limit: maxQueryChars },
     hint: 'Shorten it, or raise limits.maxQueryChars.',
-  })
-}
-
-/** Throws `BAD_OPTION` for what is no object of these keys. */
-export function checkKeys(options: object, known: Readonly<Record<string, true>>): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new RagError('BAD_OPTION', 'Options are an object.')
-  }
-  const unknown = Object.keys(options).find((key) => !Object.hasOwn(known, key))
-  if (unknown === undefined) return
-  const valid = Object.keys(known)
-  const meant = nearest(unknown, valid)
-  throw new RagError('BAD_OPTION', `Unknown option "${unknown.slice(0, 64)}".`, {
-    data: { option: unknown.slice(0, 64), valid },
-    hint: meant === undefined ? `Valid are: ${valid.join(', ')}.` : `Did you mean "${meant}"?`,
   })
 }
 

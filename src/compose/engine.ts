@@ -328,14 +328,15 @@ export class Engine {
 
   async *documents(
     name: string,
-    options: { readonly filter?: Filter },
+    options: { readonly filter?: Filter; readonly after?: string },
   ): AsyncGenerator<StoredDocument, void, undefined> {
     checkListOptions(options)
-    const matches = compileFilter(options.filter)
+    const { after, filter } = options
+    const matches = compileFilter(filter)
     const runtime = await this.#namespaces.acquire(name)
     try {
       const pause = createPause(this.#parts.turns)
-      for (const document of runtime.namespace.list()) {
+      for (const document of runtime.namespace.list(after === undefined ? {} : { after })) {
         await pause()
         if (matches(metadataReader(document, document.metadata))) yield toStoredDocument(document)
         if (this.#calls.ended) throw closedError()
@@ -396,7 +397,7 @@ export class Engine {
       )
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
-      await Promise.all([llm(), preparation()])
+      await Promise.all([llm().then((model) => model.warmUp?.({ signal })), preparation()])
     })
   }
 

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { ResolvedConfig } from '../config/resolve.js'
-import { stepsOfCall, understandingModel } from '../config/resolve-understanding.js'
+import { stepsOfCall } from '../config/resolve-understanding.js'
 import type { RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
-import type { Llm } from '../llm/types.js'
 import type { Recorder } from '../performance/types.js'
 import { createResultCache } from '../pipelines/steps/result-cache.js'
 import { decodeTexts, type Understanding, type UnderstandingModel } from '../pipelines/understand.js'
@@ -12,9 +11,8 @@ import { Breaker } from '../util/breaker.js'
 import { systemClock } from '../util/clock.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { SingleFlight } from '../util/single-flight.js'
-import { stableJson } from '../util/stable-json.js'
 import type { Caches } from './caching.js'
-import { openGivenLlm } from './given-llm.js'
+import { isKnownElsewhere, llmFingerprint, type OpenLlm } from './llms.js'
 
 /** Tells how the question of a call is to be understood; `undefined` where there is nothing to do. */
 export type ChooseUnderstanding = (
@@ -23,8 +21,7 @@ export type ChooseUnderstanding = (
 
 interface UnderstandingTools {
   readonly caches: Caches
-  /** What writes the answers. */
-  readonly llm: () => Promise<Llm>
+  readonly openLlm: OpenLlm
   readonly recorder: Recorder
 }
 
@@ -43,28 +40,23 @@ export function createUnderstanding(config: ResolvedConfig, tools: Understanding
 
 /** Opens what is known of the model, not the model: the first question that it is asked about does. */
 async function openUnderstandingModel(
-  config: ResolvedConfig,
-  { caches, llm, recorder }: UnderstandingTools,
+  { cache, cacheQueries, cacheTtlMs: ttlMs, understanding }: ResolvedConfig,
+  { caches, openLlm, recorder }: UnderstandingTools,
 ): Promise<UnderstandingModel | undefined> {
-  const model = understandingModel(config)
+  const { model } = understanding
   if (model === undefined) return undefined
-  const { own } = config.understanding
-  const { cache, cacheQueries, cacheTtlMs: ttlMs } = config
   const isKept = cache !== false && cacheQueries
   return {
-    llm: own === undefined ? llm : memoizeAsync(async () => openGivenLlm(own)),
+    llm: () => openLlm(model),
     buildPrompt,
     // Nobody can tell what a function does.
-    fingerprint:
-      model.kind === 'instance'
-        ? stableJson([model.instance.id, model.instance.fingerprint])
-        : `function ${randomUUID()}`,
+    fingerprint: llmFingerprint(model, () => randomUUID()),
     breaker: new Breaker(circuit, systemClock),
     cache: isKept
       ? {
           results: createResultCache({
             name: 'understanding',
-            cache: await caches.open('understanding', { far: model.kind === 'instance' }),
+            cache: await caches.open('understanding', { far: isKnownElsewhere(model) }),
             ttlMs,
             decode: decodeTexts,
             recorder,

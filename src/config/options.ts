@@ -6,7 +6,7 @@ import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { Llm, Prompt } from '../llm/types.js'
+import type { GenerateOptions, Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
@@ -109,9 +109,9 @@ export interface UltraFastRAGOptions {
   readonly rerank?: false | AdapterName<'rerankers'> | RerankOptions | Reranker
   /**
    * What writes the answer. Default `'extractive'`: quotes sentences, needs no model. A function gets the prompt and yields text; a
-   * ready-made model stays the caller's to close.
+   * ready-made model stays the caller's to close; of a list, the next is asked where one fails. See docs/answering.md.
    */
-  readonly llm?: AdapterName<'llms'> | LlmOptions | LlmFunction | Llm
+  readonly llm?: LlmChoice
 
   /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
   readonly understand?: UnderstandOptions
@@ -531,14 +531,73 @@ export interface SemanticCheckOptions {
   readonly least?: number
 }
 
-export interface LlmOptions {
-  readonly kind: AdapterName<'llms'>
-  /** Sentences of an extractive answer at most, 1 to 20. Default 3. */
+/** What may write answers: a model by name, with options, as a function, ready-made, or a list of these, each for when the one before it fails. */
+export type LlmChoice = 'extractive' | LlmOptions | LlmFunction | Llm | AiSdkLanguageModel | readonly LlmChoice[]
+
+export type LlmOptions =
+  | ExtractiveLlmOptions
+  | OpenAiCompatibleLlmOptions
+  | AiSdkLlmOptions
+  | TransformersLlmOptions
+  | FallbackLlmOptions
+  | BalanceLlmOptions
+  | RouteLlmOptions
+
+type LlmOptionsOf<Kind extends AdapterName<'llms'>> = Parameters<Catalogue['llms'][Kind]>[0]
+
+/** A language model of the AI SDK, as its providers make them. */
+type AiSdkLanguageModel = Exclude<LlmOptionsOf<'ai-sdk'>['model'], string>
+
+/** Quotes sentences of the sources. No model, no key. */
+export interface ExtractiveLlmOptions {
+  readonly kind: 'extractive'
+  /** Sentences of an answer at most, 1 to 20. Default 3. */
   readonly maxSentences?: number
 }
 
+/** A model at any service with OpenAI's chat completions API: OpenAI, Azure, Gemini, Mistral, Ollama, vLLM. Needs the optional package `openai`. */
+export interface OpenAiCompatibleLlmOptions extends LlmOptionsOf<'openai-compatible'> {
+  readonly kind: 'openai-compatible'
+}
+
+/** Any language model of the AI SDK. */
+export interface AiSdkLlmOptions extends LlmOptionsOf<'ai-sdk'> {
+  readonly kind: 'ai-sdk'
+}
+
+/** A language model in the ONNX format, in a worker thread of this process. Needs the optional package `@huggingface/transformers`. */
+export interface TransformersLlmOptions
+  extends Omit<LlmOptionsOf<'transformers'>, 'model' | 'quantization' | 'onProgress' | SaidAbove> {
+  readonly kind: 'transformers'
+  /** Folder of the model, or a hub id: `'onnx-community/Qwen2.5-0.5B-Instruct'`. */
+  readonly model: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** Models of which the next is asked where one fails before its first word. A list in the place of the model is the same. */
+export interface FallbackLlmOptions extends Omit<LlmOptionsOf<'fallback'>, 'models' | 'logger'> {
+  readonly kind: 'fallback'
+  /** The preferred one first. Services among them, but for the last, are asked once where they do not say otherwise (`maxAttempts`). */
+  readonly models: readonly LlmChoice[]
+}
+
+/** Models that are as good as each other and share the work: several keys, several places. */
+export interface BalanceLlmOptions extends Omit<LlmOptionsOf<'balance'>, 'models'> {
+  readonly kind: 'balance'
+  /** Services among them are asked once where they do not say otherwise (`maxAttempts`). */
+  readonly models: readonly LlmChoice[]
+}
+
+/** A cheap model for simple questions, a strong one for the others. */
+export interface RouteLlmOptions extends Omit<LlmOptionsOf<'route'>, 'simple' | 'strong'> {
+  readonly kind: 'route'
+  readonly simple: LlmChoice
+  readonly strong: LlmChoice
+}
+
 /** A language model as a function: yields the answer with `[n]` markers, nothing when the sources do not answer. */
-export type LlmFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
+export type LlmFunction = (prompt: Prompt, options: GenerateOptions) => AsyncIterable<string>
 
 /** What is refused with `LIMIT` or `TIMEOUT` instead of being tried. */
 export interface LimitOptions {

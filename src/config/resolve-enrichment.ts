@@ -6,7 +6,8 @@ import { defaults } from './defaults.js'
 import type { LlmFunction } from './options.js'
 import type { Preset } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
-import { type RerankingLlm, toResolvedLlm } from './resolve-reranker.js'
+import { type InstructedLlm, instructed } from './resolve-llm.js'
+import { toResolvedLlm } from './resolve-reranker.js'
 import type { GivenEnricher, GivenOptions, Instance } from './schema.js'
 
 /** What is added to passages, complete. */
@@ -29,7 +30,7 @@ export interface ResolvedEnrichment {
 export type ResolvedEnricher =
   | {
       readonly kind: 'summary' | 'questions' | 'context'
-      readonly llm: RerankingLlm
+      readonly llm: InstructedLlm
       readonly fingerprint?: string
       readonly maxQuestions?: number
     }
@@ -102,9 +103,10 @@ function resolveAsked(chosen: GivenEnricher, given: GivenOptions): ResolvedEnric
   }
 }
 
-function requireModel(kind: string, own: LlmFunction | Llm | undefined, llm: ResolvedConfig['llm']): RerankingLlm {
+function requireModel(kind: string, own: LlmFunction | Llm | undefined, llm: ResolvedConfig['llm']): InstructedLlm {
   if (own !== undefined) return toResolvedLlm(own)
-  if (llm.kind !== 'extractive') return llm
+  const model = instructed(llm)
+  if (model !== undefined) return model
   throw new RagError(
     'BAD_OPTION',
     `Enriching with "${kind}" needs a language model; the extractive one follows no instructions.`,

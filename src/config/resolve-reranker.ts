@@ -4,16 +4,14 @@ import { defaults } from './defaults.js'
 import type { CrossEncoderRerankOptions, LlmRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
+import { type InstructedLlm, instructed } from './resolve-llm.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseReranker } from './schema.js'
 
 /** A reranker of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
 export type ResolvedReranker =
   | Complete<MmrRerankOptions>
   | Complete<CrossEncoderRerankOptions & ResolvedModel>
-  | Complete<Omit<LlmRerankOptions, 'llm'> & { readonly llm: RerankingLlm }>
-
-/** A model that follows instructions, which the extractive one does not. */
-export type RerankingLlm = Exclude<ResolvedConfig['llm'], { readonly kind: 'extractive' }>
+  | Complete<Omit<LlmRerankOptions, 'llm'> & { readonly llm: InstructedLlm }>
 
 type Complete<Options> = Options & { readonly candidates: number }
 
@@ -88,12 +86,13 @@ function withTopLevel(
 }
 
 /** A model that the caller brought along. */
-export function toResolvedLlm(llm: NonNullable<LlmRerankOptions['llm']>): RerankingLlm {
+export function toResolvedLlm(llm: NonNullable<LlmRerankOptions['llm']>): InstructedLlm {
   return typeof llm === 'function' ? { kind: 'function', generate: llm } : { kind: 'instance', instance: llm }
 }
 
-function requireModel(llm: ResolvedConfig['llm']): RerankingLlm {
-  if (llm.kind !== 'extractive') return llm
+function requireModel(llm: ResolvedConfig['llm']): InstructedLlm {
+  const model = instructed(llm)
+  if (model !== undefined) return model
   throw new RagError(
     'BAD_OPTION',
     'Reranking with "llm" needs a language model; the extractive one follows no instructions.',

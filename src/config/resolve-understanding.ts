@@ -1,16 +1,14 @@
 import { RagError } from '../core/errors.js'
 import type { Turn, UnderstandOptions } from '../core/understanding.js'
 import { defaults } from './defaults.js'
-import type { ResolvedConfig } from './resolve.js'
-import { type RerankingLlm, toResolvedLlm } from './resolve-reranker.js'
+import { type InstructedLlm, instructed, type ResolvedLlm } from './resolve-llm.js'
+import { toResolvedLlm } from './resolve-reranker.js'
 import type { GivenOptions } from './schema.js'
 
 /** What is done to questions that say nothing of it, complete. */
 export interface ResolvedUnderstanding extends UnderstandingSteps {
-  /** The model that is asked, where it is not the one that writes the answers. */
-  readonly own: RerankingLlm | undefined
-  /** Whether there is a model to ask: the extractive one follows no instructions. */
-  readonly hasModel: boolean
+  /** The model that is asked; absent without one, as the extractive one follows no instructions. */
+  readonly model: InstructedLlm | undefined
 }
 
 /** The steps, complete. */
@@ -26,13 +24,12 @@ export interface UnderstandingSteps {
 }
 
 /** Throws `BAD_OPTION` where a step needs a model and there is none. */
-export function resolveUnderstanding({ llm, understand = {}, understandLlm }: GivenOptions): ResolvedUnderstanding {
-  const hasModel = understandLlm !== undefined || llm.kind !== 'extractive'
-  return {
-    ...completeSteps(understand, hasModel),
-    own: understandLlm === undefined ? undefined : toResolvedLlm(understandLlm),
-    hasModel,
-  }
+export function resolveUnderstanding(
+  { understand = {}, understandLlm }: Pick<GivenOptions, 'understand' | 'understandLlm'>,
+  llm: ResolvedLlm,
+): ResolvedUnderstanding {
+  const model = understandLlm === undefined ? instructed(llm) : toResolvedLlm(understandLlm)
+  return { ...completeSteps(understand, model !== undefined), model }
 }
 
 /**
@@ -40,10 +37,10 @@ export function resolveUnderstanding({ llm, understand = {}, understandLlm }: Gi
  * step needs a model and there is none, and for a history that nobody would read.
  */
 export function stepsOfCall(
-  { own: _own, hasModel, ...usual }: ResolvedUnderstanding,
+  { model, ...usual }: ResolvedUnderstanding,
   { history = [], understand }: { readonly history?: readonly Turn[]; readonly understand?: false | UnderstandOptions },
 ): UnderstandingSteps | undefined {
-  const chosen = understand === false ? nothing : { ...usual, ...given(understand, hasModel) }
+  const chosen = understand === false ? nothing : { ...usual, ...given(understand, model !== undefined) }
   if (history.length > 0 && chosen.condense === false) throw unreadHistory()
   const steps = history.length === 0 ? { ...chosen, condense: false as const } : chosen
   const { condense, decompose, hyde, language, multiQuery } = steps
@@ -96,10 +93,4 @@ function unreadHistory(): RagError {
     data: { option: 'history' },
     hint: 'Leave out understand.condense (and understand: false), or the history.',
   })
-}
-
-/** The model that is asked about questions, as far as it is known from the options. */
-export function understandingModel({ llm, understanding }: ResolvedConfig): RerankingLlm | undefined {
-  if (understanding.own !== undefined) return understanding.own
-  return llm.kind === 'extractive' ? undefined : llm
 }

@@ -6,7 +6,6 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { defaultMaxMemoryBytes } from '../util/memory-budget.js'
@@ -28,16 +27,10 @@ import { type Preset, type PresetName, presets, type Quantization } from './pres
 import { type ProfileName, profiles } from './profiles.js'
 import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } from './resolve-embedder.js'
 import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
+import { type ResolvedLlm, resolveLlm } from './resolve-llm.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
 import { type ResolvedUnderstanding, resolveUnderstanding } from './resolve-understanding.js'
-import {
-  type AdapterNames,
-  type GivenOptions,
-  type Instance,
-  parseOptions,
-  type ResolvedFusion,
-  type ResolvedLlm,
-} from './schema.js'
+import { type AdapterNames, type GivenOptions, type Instance, parseOptions, type ResolvedFusion } from './schema.js'
 
 /** Every choice made, nothing left to default. This is what the inside of the library sees. */
 export interface ResolvedConfig {
@@ -59,7 +52,7 @@ export interface ResolvedConfig {
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
-  readonly llm: ResolvedLlm | Instance<Llm>
+  readonly llm: ResolvedLlm
   readonly understanding: ResolvedUnderstanding
   readonly topK: number
   /** 0: recall is not measured. */
@@ -140,6 +133,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const maxConcurrentQueries = given.maxConcurrentQueries ?? use.maxConcurrentQueries
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
+  const llm = resolveLlm(given.llm, { quantization, modelsDir })
   const embedder = resolveEmbedder(given, { preset: name, quantization, maxWorkers, modelsDir, batchSize }, catalogue)
   refuseReduction(reduction, embedder)
   return freeze({
@@ -152,15 +146,15 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
-    enrichment: resolveEnrichment(given, preset),
+    enrichment: resolveEnrichment({ ...given, llm }, preset),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,
     lexicalIndex: given.lexicalIndex,
     fusion: resolveFusion(given, embedder),
-    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm: given.llm }, catalogue),
-    llm: given.llm,
-    understanding: resolveUnderstanding(given),
+    rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
+    llm,
+    understanding: resolveUnderstanding(given, llm),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),

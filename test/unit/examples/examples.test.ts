@@ -13,6 +13,26 @@ async function printed(name: string, ...options: string[]): Promise<string> {
 }
 
 describe('examples', () => {
+  it.concurrent('a LangChain chain answers from documents', async () => {
+    expect(await printed('langchain-retriever')).toContain(
+      'A: (tea.md) Green tea is brewed with water of 75 degrees. [1]',
+    )
+  })
+
+  it.concurrent('a model of the AI SDK looks something up', async () => {
+    const text = await printed('ai-sdk-tool')
+    expect(text).toContain('the model asks: {"query":"How hot is the water for green tea?"}')
+    expect(text).toContain('[1] Tea (tea.md)')
+    expect(text).toContain('Green tea is brewed with water of 75 degrees.')
+  })
+
+  it.concurrent('an MCP client starts ufrag, and asks it', async () => {
+    const text = await printed('mcp-client')
+    expect(text).toContain('ultrafast-rag offers search, answer, list_documents')
+    expect(text).toContain('1/5 Searching the documents')
+    expect(text).toContain('A: Green tea is brewed with water of 75 degrees. [1]\n   [1] tea.md')
+  })
+
   it('a folder is kept in step', async () => {
     const text = await printed('sync-folder')
     expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')
