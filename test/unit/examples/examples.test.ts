@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { inSoak } from '../../lib/soak.js'
 
 const run = promisify(execFile)
 
@@ -41,7 +42,7 @@ describe('examples', () => {
     expect(text).toContain('75 degrees')
   })
 
-  it('an ingest that is killed goes on where it was', async () => {
+  inSoak('an ingest that is killed goes on where it was', async () => {
     const lines = (await printed('resumable-ingest', '150')).trim().split('\n')
     const [, , second, third] = lines.map((line) => line.match(/\d+/g)?.map(Number) ?? [])
     expect(lines[1]).toContain('killed by SIGKILL')
