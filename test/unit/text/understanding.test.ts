@@ -122,10 +122,20 @@ describe('a question that points back', () => {
       user('Who designed the tower?'),
       assistant('Many did. The company of Gustave Eiffel designed it. Later it grew.'),
     ]
+    expect(topicWords('When was it opened?', said, english)).toEqual(['designed', 'tower'])
     const words = topicWords('When was he born?', said, english)
     expect(words).toEqual(expect.arrayContaining(['designed', 'tower', 'Gustave', 'Eiffel']))
     expect(words).not.toEqual(expect.arrayContaining(['Many']))
     expect(words).not.toEqual(expect.arrayContaining(['Later']))
+  })
+
+  it('gets what was asked where it only names another thing', () => {
+    const said = [user('How tall is the Eiffel Tower?'), assistant('330 metres.')]
+    expect(topicWords('And Big Ben?', said, english)).toEqual(['tall'])
+    expect(topicWords('What about the Shard?', said, english)).toEqual(['tall'])
+    expect(topicWords('And how heavy is Big Ben?', said, english)).toEqual([])
+    expect(topicWords('And how heavy is it?', said, english)).toEqual(['Eiffel', 'Tower'])
+    expect(topicWords('And now?', said, english)).toEqual(['tall'])
   })
 
   it('has no words of a conversation where it stands alone, or where there is none', () => {
@@ -143,7 +153,7 @@ describe('a question that points back', () => {
 
 describe('the questions a question is made of', () => {
   it.each([
-    ['How tall is the tower? When was it built?', ['How tall is the tower?', 'When was it built?']],
+    ['How tall is the tower? When was it built?', ['How tall is the tower?', 'When was it built? (tall tower)']],
     ['Who wrote Dune and when was the first film made?', ['Who wrote Dune', 'when was the first film made?']],
     ['Who wrote Dune, and how long is it?', ['Who wrote Dune', 'how long is it? (Dune)']],
     ['What do systems cost? Are they worth it?', ['What do systems cost?', 'Are they worth it? (systems cost)']],
