@@ -2,6 +2,7 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
@@ -24,7 +25,7 @@ export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 export interface UltraFastRAGOptions {
   /** A set of choices to start from. Default `'default'`: offline, no model. See `presets`. */
   readonly preset?: PresetName
-  /** How much of the machine to use: sets `batchSize`, `maxWorkers` and `limits.maxOpenNamespaces`. Default: the preset's values. */
+  /** How much of the machine to use: sets `batchSize`, `maxWorkers`, `maxConcurrentQueries` and `limits.maxOpenNamespaces`. Default: the preset's values. */
   readonly profile?: ProfileName
 
   /**
@@ -112,12 +113,25 @@ export interface UltraFastRAGOptions {
    */
   readonly llm?: LlmChoice
 
+  /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
+  readonly understand?: UnderstandOptions
+  /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
+  readonly understandLlm?: LlmFunction | Llm
+
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
   /** Characters of sources shown to the model, at least 100. Default 4,000. */
   readonly maxContextChars?: number
+
+  /**
+   * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its
+   * place until it ends or is left. Default: the profile's, else the preset's (256).
+   */
+  readonly maxConcurrentQueries?: number
+  /** Questions that may wait for that. Beyond them a call rejects with `OVERLOADED`, retryable. Default: four times `maxConcurrentQueries`. 0: none waits. */
+  readonly maxQueuedQueries?: number
 
   /**
    * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own

@@ -29,6 +29,7 @@ import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } 
 import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
 import { type ResolvedLlm, resolveLlm } from './resolve-llm.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
+import { type ResolvedUnderstanding, resolveUnderstanding } from './resolve-understanding.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseOptions, type ResolvedFusion } from './schema.js'
 
 /** Every choice made, nothing left to default. This is what the inside of the library sees. */
@@ -52,12 +53,15 @@ export interface ResolvedConfig {
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm
+  readonly understanding: ResolvedUnderstanding
   readonly topK: number
   /** 0: recall is not measured. */
   readonly recallSampleRate: number
   readonly maxMemoryMb: number
   readonly perDocument: number
   readonly maxContextChars: number
+  readonly maxConcurrentQueries: number
+  readonly maxQueuedQueries: number
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
@@ -126,6 +130,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const quantization = resolveQuantization(given, preset)
   const reduction = given.reduction ?? false
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
+  const maxConcurrentQueries = given.maxConcurrentQueries ?? use.maxConcurrentQueries
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const llm = resolveLlm(given.llm, { quantization, modelsDir })
@@ -149,11 +154,14 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
     llm,
+    understanding: resolveUnderstanding(given, llm),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    maxConcurrentQueries,
+    maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,
     batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,

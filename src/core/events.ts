@@ -1,7 +1,8 @@
 import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
+import type { Understood } from './understanding.js'
 
 /** Stages of a query, in order. */
-export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
+export type QueryStage = 'understand' | 'retrieve' | 'rerank' | 'pack' | 'generate'
 
 /** What `stream()` yields: `status` as stages begin, `sources` before the first token, then the answer, then one `metadata`. */
 export type AnswerEvent =
@@ -19,6 +20,8 @@ export type AnswerEvent =
       readonly model: string
       /** `[n]` markers that named no source and were removed. */
       readonly inventedCitations: number
+      /** What became of the question before it was searched for; absent where that was not asked for. */
+      readonly understood?: Understood
     }
 
 /**

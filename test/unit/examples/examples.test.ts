@@ -40,6 +40,16 @@ describe('examples', () => {
     expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
   })
 
+  it.concurrent('a conversation is understood with what was said before', async () => {
+    const text = await printed('chat')
+    expect(text).toContain('The Eiffel Tower is 330 metres tall. [1]')
+    expect(text).toContain('understood as: When was it built? (Eiffel Tower)')
+    expect(text).toMatch(/Q: When was it built\?\nA: It was built in 1889/)
+    expect(text).toContain('96 metres tall')
+    expect(text).toContain('its bell weighs 13.7 tonnes')
+    expect(text).toContain('4 questions are remembered')
+  })
+
   it('a folder is kept in step', async () => {
     const text = await printed('sync-folder')
     expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')
