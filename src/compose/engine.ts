@@ -23,6 +23,7 @@ import { type FolderWatch, type WatchOptions, watchFolder } from '../pipelines/w
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { systemClock } from '../util/clock.js'
+import { EndableStream, type RunningStream } from '../util/endable-stream.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
 import type { StoredCacheStats } from './caching.js'
@@ -209,10 +210,20 @@ export class Engine {
     })
   }
 
-  async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+  stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+    return new EndableStream((onRunning) => this.#stream(name, question, options, onRunning))
+  }
+
+  async *#stream(
+    name: string,
+    question: string,
+    options: QueryOptions,
+    onRunning: (running: RunningStream) => void,
+  ): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
     const { signal, abandon, dispose } = this.#calls.begin(options)
     let complete = false
+    onRunning({ signal, abandon: () => (complete ? undefined : abandon()) })
     try {
       const runtime = await this.#namespaces.acquire(name)
       try {
@@ -226,7 +237,6 @@ export class Engine {
         this.#namespaces.release(name)
       }
     } finally {
-      if (!complete) abandon()
       dispose()
     }
   }

@@ -6,6 +6,7 @@ import { buildPrompt } from '../llm/prompt.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import { createAnalyzers } from '../text/analyzers.js'
 import type { Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 
@@ -28,6 +29,8 @@ export class QueryTools {
   readonly #parts: Parts
   readonly #call: CallNamespace
   readonly #recall: RecallMonitor | undefined
+  /** Shared by all questions: they remember the stems of words, which are most of their work. */
+  readonly #analyzerOf = createAnalyzers()
 
   constructor({ config, parts, call }: QueryToolsOptions) {
     this.#config = config
@@ -69,7 +72,15 @@ export class QueryTools {
     const { llm, results } = this.#parts
     const { recent, semantic } = results
     const answers = await results.answers()
-    return { ...(await this.forRetrieval(runtime, options)), llm, buildPrompt, answers, recent, semantic }
+    return {
+      ...(await this.forRetrieval(runtime, options)),
+      analyzerOf: this.#analyzerOf,
+      llm,
+      buildPrompt,
+      answers,
+      recent,
+      semantic,
+    }
   }
 
   /** Begins when the question is out of the way, and nobody waits for it but `close()`. */

@@ -47,20 +47,66 @@ export interface SemanticReport {
   readonly answer?: string
 }
 
-/** Why a model stopped. */
-export type FinishReason = 'stop' | 'length' | 'no-answer'
+/** Why a model stopped. `'length'`: the answer was cut at its limit; `'no-answer'`: it wrote nothing. */
+export type FinishReason = 'stop' | 'length' | 'content-filter' | 'other' | 'no-answer'
+
+/** What a model read and wrote for an answer; of an answer from the cache, when it was written. */
+export interface TokenCounts {
+  readonly input: number
+  readonly output: number
+  /** Whether one of them is a third of the bytes of UTF-8, rather too many, because the model did not tell. */
+  readonly estimated: boolean
+}
+
+/**
+ * How much of an answer its sources say, by words: a statement whose words stand in its sources may still say something else, one whose
+ * words do not was not taken from them.
+ */
+export interface Groundedness {
+  /** Share of the content words of all sentences, 0 to 1. */
+  readonly score: number
+  /** In the order of the answer; those without content words are left out. */
+  readonly sentences: readonly GroundedSentence[]
+}
+
+/** One sentence of an answer. */
+export interface GroundedSentence {
+  /** `[start, end)` in `answer`, without the markers behind it, UTF-16 code units. */
+  readonly start: number
+  readonly end: number
+  /**
+   * Share of its distinct content words (stems of all words but the language's function words) that stand in the sources it cites, title and
+   * headings included, 0 to 1; where it cites none, in the one source that has most of them.
+   */
+  readonly score: number
+  /** The markers of the sources it cites, ascending. */
+  readonly citations: readonly number[]
+}
+
+/** What is known of an answer when it is complete. */
+export interface AnswerMetadata {
+  readonly outcome: Outcome
+  /** With `'no-answer'`: what was searched. */
+  readonly reason?: string
+  readonly finishReason: FinishReason
+  readonly timings: Timings
+  readonly cache: CacheReport
+  /** The model that wrote it. */
+  readonly model: string
+  readonly tokens: TokenCounts
+  /** Absent without an answer. */
+  readonly groundedness?: Groundedness
+  /** `[n]` markers that named no source and were removed. */
+  readonly inventedCitations: number
+}
 
 /** What `query()` returns. With `outcome` `'no-answer'` the answer is `''`, there are no sources, and `reason` says what was searched. */
-export interface QueryResult {
+export interface QueryResult extends AnswerMetadata {
   readonly answer: string
-  readonly outcome: Outcome
-  readonly reason?: string
   /** What the model was shown, best first; more than what it cites. */
   readonly sources: readonly Source[]
   /** One per marker that stands in the answer, in the order of their places. */
   readonly citations: readonly Citation[]
-  readonly timings: Timings
-  readonly cache: CacheReport
 }
 
 /** Options of `query()` and `stream()`. */

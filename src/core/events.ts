@@ -1,4 +1,4 @@
-import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
+import type { AnswerMetadata, Citation, Source } from './answer.js'
 
 /** Stages of a query, in order. */
 export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
@@ -9,17 +9,7 @@ export type AnswerEvent =
   | { readonly type: 'sources'; readonly sources: readonly Source[] }
   | { readonly type: 'answer-delta'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
-  | {
-      readonly type: 'metadata'
-      readonly outcome: Outcome
-      readonly reason?: string
-      readonly finishReason: FinishReason
-      readonly timings: Timings
-      readonly cache: CacheReport
-      readonly model: string
-      /** `[n]` markers that named no source and were removed. */
-      readonly inventedCitations: number
-    }
+  | ({ readonly type: 'metadata' } & AnswerMetadata)
 
 /** Stages of one document's ingest, in order. */
 export type IngestStage =

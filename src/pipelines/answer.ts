@@ -1,35 +1,30 @@
-import type {
-  CacheReport,
-  Citation,
-  QueryOptions,
-  QueryResult,
-  SemanticReport,
-  Source,
-  Timings,
-} from '../core/answer.js'
+import type { CacheReport, Citation, QueryOptions, QueryResult, SemanticReport, Source } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
-import type { AnswerEvent, QueryStage } from '../core/events.js'
+import type { AnswerEvent } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
 import { findRanked, type RetrieveTools } from './retrieve.js'
 import { findTwin, type SemanticCaching, type Twin } from './semantic.js'
+import { type AnswerEnd, nothingWritten } from './steps/answer-end.js'
 import {
   type AnswerAsked,
   type AnswerCaching,
   type AnswerPart,
   answerThroughCache,
   type KeptAnswer,
-  writeAnswer,
 } from './steps/cached-answer.js'
 import type { CitedPart } from './steps/cite.js'
 import { askAhead } from './steps/direct-answer.js'
 import { expandHits } from './steps/expand.js'
+import type { GroundednessTools } from './steps/groundedness.js'
 import { packSources, shownText } from './steps/pack.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
 import type { Kept } from './steps/result-cache.js'
+import { StageClock } from './steps/stage-clock.js'
+import { writeAnswer } from './steps/write-answer.js'
 
 /** What answering works with; `compose` provides it. */
-export interface AnswerTools extends RetrieveTools {
+export interface AnswerTools extends RetrieveTools, GroundednessTools {
   readonly llm: () => Promise<Llm>
   readonly buildPrompt: (parts: {
     readonly question: string
@@ -92,7 +87,7 @@ export async function* answerQuestion(
   yield { type: 'sources', sources: copySources(sources) }
 
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'off', kept: undefined }
+  const progress: Progress = { answered: false, end: nothingWritten, answer: 'off', kept: undefined }
   if (sources.length > 0) {
     const asked: AnswerAsked = {
       question: text,
@@ -107,6 +102,8 @@ export async function* answerQuestion(
         return model
       },
       now: tools.now,
+      turn: tools.turn,
+      analyzerOf: tools.analyzerOf,
       ahead,
       onLookup: (found) => {
         progress.answer = found === undefined ? 'miss' : 'hit'
@@ -148,7 +145,7 @@ async function* replay(
   yield clock.begin('pack')
   yield { type: 'sources', sources }
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'hit', kept: undefined }
+  const progress: Progress = { answered: false, end: nothingWritten, answer: 'hit', kept: undefined }
   yield* observed(parts, progress)
   yield await lastEvent(progress, hits, cache, clock, tools)
 }
@@ -156,7 +153,7 @@ async function* replay(
 /** What is known of an answer when it is complete. */
 interface Progress {
   answered: boolean
-  invented: number
+  end: AnswerEnd
   answer: CacheReport['answer']
   /** The answer as it was found in the cache. */
   kept: Kept<KeptAnswer> | undefined
@@ -168,7 +165,7 @@ async function* observed(
 ): AsyncGenerator<CitedPart, void, undefined> {
   for await (const part of parts) {
     if (part.type === 'end') {
-      progress.invented = part.invented
+      progress.end = part.end
       continue
     }
     if (part.type === 'answer-delta' && part.text.trim() !== '') progress.answered = true
@@ -177,21 +174,22 @@ async function* observed(
 }
 
 async function lastEvent(
-  { answered, invented }: Progress,
+  { answered, end }: Progress,
   hits: number,
   cache: CacheReport,
   clock: StageClock,
   tools: AnswerTools,
 ): Promise<AnswerEvent> {
+  const { finishReason, groundedness, invented, model, tokens } = end
   return {
     type: 'metadata',
-    ...(answered
-      ? { outcome: 'answered' as const }
-      : { outcome: 'no-answer' as const, reason: reasonFor(hits, tools) }),
-    finishReason: answered ? 'stop' : 'no-answer',
+    ...(answered ? { outcome: 'answered' } : { outcome: 'no-answer', reason: reasonFor(hits, tools) }),
+    finishReason: answered ? finishReason : 'no-answer',
     timings: clock.end(),
     cache,
-    model: (await tools.llm()).id,
+    model: model ?? (await tools.llm()).id,
+    tokens,
+    ...(answered && groundedness !== undefined ? { groundedness } : {}),
     inventedCitations: invented,
   }
 }
@@ -220,10 +218,10 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
         citations.push(event.citation)
         break
       case 'metadata': {
-        const { outcome, reason, timings, cache } = event
+        const { type: _type, ...metadata } = event
         const found =
-          outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
-        return { ...found, outcome, ...(reason === undefined ? {} : { reason }), timings, cache }
+          event.outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
+        return { ...found, ...metadata }
       }
       default:
         event satisfies never
@@ -243,40 +241,4 @@ function reasonFor(hits: number, { namespace }: AnswerTools): string {
   const { chunks, documents } = namespace.counts()
   const searched = `${chunks} passages of ${documents} documents were searched`
   return hits === 0 ? `${searched}; none matched.` : `${searched}; the ${hits} best did not answer the question.`
-}
-
-/** Times the stages of one query, for the result and the recorder. */
-class StageClock {
-  readonly #tools: Pick<AnswerTools, 'recorder' | 'now'>
-  readonly #timings: Record<string, number> = {}
-  readonly #began: number
-  #stage: QueryStage | undefined
-  #stageBegan = 0
-
-  constructor(tools: Pick<AnswerTools, 'recorder' | 'now'>) {
-    this.#tools = tools
-    this.#began = tools.now()
-  }
-
-  begin(stage: QueryStage): AnswerEvent {
-    this.#finish()
-    this.#stage = stage
-    this.#stageBegan = this.#tools.now()
-    return { type: 'status', stage }
-  }
-
-  end(): Timings {
-    this.#finish()
-    const total = this.#tools.now() - this.#began
-    this.#tools.recorder.stage('query.total', total)
-    return { ...this.#timings, total }
-  }
-
-  #finish(): void {
-    if (this.#stage === undefined) return
-    const durationMs = this.#tools.now() - this.#stageBegan
-    this.#timings[this.#stage] = durationMs
-    this.#tools.recorder.stage(`query.${this.#stage}`, durationMs)
-    this.#stage = undefined
-  }
 }

@@ -152,5 +152,6 @@ function weigh({ answer, sources }: RecentAnswer): number {
     characters += JSON.stringify([headings, metadata]).length
   }
   for (const part of answer.value.parts) characters += typeof part === 'string' ? part.length : 40
+  characters += 60 * (answer.value.end.groundedness?.sentences.length ?? 0)
   return 2 * characters + objectBytes * sources.length
 }
