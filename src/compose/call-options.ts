@@ -142,14 +142,19 @@ function checkExpand(expand: RetrieveOptions['expand']): void {
   checkCount('expand.maxChars', expand.maxChars, 1, expandLimits.maxChars)
 }
 
-const rerankKeys: Record<keyof RerankCall, true> = { kind: true, candidates: true }
+const rerankKeys: Record<keyof RerankCall, true> = { kind: true, candidates: true, lambda: true }
 const rerankers: Record<RerankerName, true> = { mmr: true, 'cross-encoder': true, llm: true }
 
 function checkRerank(rerank: RetrieveOptions['rerank']): void {
   if (rerank === undefined || typeof rerank === 'boolean') return
   if (typeof rerank !== 'string') checkKeys(rerank, rerankKeys)
-  const { kind, candidates }: RerankCall = typeof rerank === 'string' ? { kind: rerank } : rerank
+  const { kind, candidates, lambda }: RerankCall = typeof rerank === 'string' ? { kind: rerank } : rerank
   checkCount('rerank.candidates', candidates, 1, maxReranked)
+  if (lambda !== undefined && (kind !== 'mmr' || !(lambda >= 0 && lambda <= 1))) {
+    throw new RagError('BAD_OPTION', 'rerank.lambda is a number from 0 to 1, beside kind: "mmr".', {
+      data: { option: 'rerank.lambda' },
+    })
+  }
   if (kind === undefined || Object.hasOwn(rerankers, kind)) return
   throw new RagError('BAD_OPTION', `rerank must be one of "${Object.keys(rerankers).join('", "')}".`, {
     data: { option: 'rerank' },

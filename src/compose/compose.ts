@@ -14,6 +14,7 @@ import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.j
 import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import { createMemoryBudget } from '../util/memory-budget.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
@@ -89,11 +90,14 @@ export function composeParts(config: ResolvedConfig): Parts {
   const reranking = createReranking(config, part)
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
+  const memory = createMemoryBudget({ maxBytes: config.maxMemoryMb * 2 ** 20 })
+  tracker.watch('memory', () => ({ ...memory.report() }))
+  const limits = createWriteLimits({ preparing: atOnce, memory })
 
   return {
     tracker,
     turns: createTurns(),
-    limits: createWriteLimits({ preparing: atOnce }),
+    limits,
     maintain: pLimit(1),
     store,
     preparation: part(() => openPreparation(config)),
@@ -102,7 +106,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     fitter,
     passages: memoizeAsync(async () => {
       const opened = await openChecked?.()
-      return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
+      return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now, memory })
     }),
     enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
     fuse: memoizeAsync(() => openFusion(config)),
@@ -159,7 +163,8 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
-  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+  const maxMemoryBytes = config.maxMemoryMb * 2 ** 20
+  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes })
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */

@@ -53,6 +53,7 @@ export async function openEnrichment(
   function economical(enricher: Enricher, calls: EnrichCalls): Enricher {
     return createThriftyEnricher(calls.limit(enricher), {
       cache: kept,
+      inTurn: calls.inTurn,
       onLookup: ({ hits, misses }) => {
         tracker.count('cache.enrichments.hit', hits)
         tracker.count('cache.enrichments.miss', misses)

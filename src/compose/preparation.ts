@@ -49,16 +49,17 @@ export interface Preparation {
   close(): Promise<void>
 }
 
-/** WASM memory above which a thread is replaced: it never shrinks by itself. */
-const maxHeldBytes = 256 << 20
+/** WASM memory above which a thread is replaced, at most: it never shrinks by itself. */
+const mostHeldBytes = 256 << 20
 /** Pieces that wait between a thread and the pipeline. */
 const creditBytes = 1 << 20
 
 /** Prepares documents in worker threads. */
 export async function pooledPreparation(
   config: PreparationConfig,
-  options: { readonly threads: number; readonly timeoutMs: number },
+  options: { readonly threads: number; readonly timeoutMs: number; readonly maxMemoryBytes: number },
 ): Promise<Preparation> {
+  const maxHeldBytes = Math.min(mostHeldBytes, options.maxMemoryBytes / 8)
   const pool = new WorkerPool({ worker: 'prepare', size: options.threads, maxHeldBytes, workerData: config })
   return {
     fingerprint: await fingerprintOf(config, await makeChunker(config)),

@@ -4,7 +4,7 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import { completeReranker, type ResolvedReranker } from '../config/resolve-reranker.js'
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
-import type { RerankerName, RetrieveOptions } from '../core/search.js'
+import type { RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
 import type { Reranking } from '../pipelines/steps/rerank.js'
 import type { Reranker } from '../rerank/types.js'
@@ -42,12 +42,17 @@ export function createReranking(
     byKind.set(kind, known)
     return known
   }
+  /** Not a part: it holds nothing to close, and a value that a call asked for once need not be remembered. */
+  const withLambda = (lambda: number): Reranking => {
+    const options = completeReranker({ kind: 'mmr', lambda }, config, catalogue)
+    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config) }
+  }
   return (choice) => {
     if (choice === undefined) return own
     if (choice === false) return undefined
-    const { kind = undefined, candidates = undefined } =
+    const { kind, candidates, lambda }: RerankCall =
       typeof choice === 'string' ? { kind: choice } : choice === true ? {} : choice
-    const chosen = kind === undefined ? own : ofKind(kind)
+    const chosen = kind === undefined ? own : lambda === undefined ? ofKind(kind) : withLambda(lambda)
     if (chosen === undefined) throw nothingToRerankWith()
     return candidates === undefined ? chosen : { ...chosen, candidates }
   }

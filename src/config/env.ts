@@ -45,6 +45,7 @@ export const environmentVariables = {
   UFRAG_MAX_TEXT_LENGTH: ['maxTextLength', 'number'],
   UFRAG_QUANTIZATION: ['quantization', 'text'],
   UFRAG_MODELS: ['modelsDir', 'text'],
+  UFRAG_MAX_MEMORY_MB: ['maxMemoryMb', 'number'],
   UFRAG_MAX_FILE_BYTES: ['limits.maxFileBytes', 'number'],
   UFRAG_PAGE_TIMEOUT_MS: ['limits.pageTimeoutMs', 'number'],
   UFRAG_MAX_QUERY_CHARS: ['limits.maxQueryChars', 'number'],

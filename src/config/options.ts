@@ -179,6 +179,13 @@ export interface UltraFastRAGOptions {
    */
   readonly recallSampleRate?: number
 
+  /**
+   * Mebibytes of anonymous memory that this process should stay below while it ingests, 128 to 16,777,216: all of its heaps, native memory and
+   * threads, whoever holds them. Default: half of what the machine, or the container, has. When it comes near, batches and queues are
+   * halved until it is far again; work goes on, one document at a time if need be. What it does: `tracker.summary().gauges.memory`.
+   */
+  readonly maxMemoryMb?: number
+
   /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
   /** Told what an operator should know. Default: nobody. */

@@ -9,6 +9,7 @@ import type { UrlOptions } from '../extract/types.js'
 import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
+import { defaultMaxMemoryBytes } from '../util/memory-budget.js'
 import { contradiction } from './contradiction.js'
 import { defaults, silentLogger } from './defaults.js'
 import type {
@@ -61,6 +62,7 @@ export interface ResolvedConfig {
   readonly topK: number
   /** 0: recall is not measured. */
   readonly recallSampleRate: number
+  readonly maxMemoryMb: number
   readonly perDocument: number
   readonly maxContextChars: number
   readonly batchSize: number
@@ -155,6 +157,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     llm: given.llm,
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
+    maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),
     perDocument: given.perDocument ?? defaults.perDocument,
     maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
     batchSize: batchSize ?? preset.batchSize,

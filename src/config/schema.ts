@@ -257,6 +257,7 @@ function optionShape(names: AdapterNames) {
     apiTimeoutMs: whole(1, 3_600_000),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
+    maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
     batchSize: whole(1, 4_096),

@@ -52,6 +52,8 @@ export interface RerankCall {
   readonly kind?: RerankerName
   /** Hits it is given, 1 to 1,000; `topK` where that is more. */
   readonly candidates?: number
+  /** Of `'mmr'` only: 1 is the order of the search, 0 counts only what is new. Default: that of the constructor, else 0.8. */
+  readonly lambda?: number
 }
 
 /** Options of `retrieve()`. */

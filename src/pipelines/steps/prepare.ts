@@ -50,6 +50,8 @@ export interface PreparedOpening {
   readonly title: string
   /** Told by the caller or the document; absent: the configured default. */
   readonly language?: string
+  /** How many it has, where that is known from the beginning. */
+  readonly pages?: number
 }
 
 /** A piece of the document, encoded (see `core/piece.ts`). */
@@ -58,6 +60,8 @@ export interface PreparedPiece {
   readonly bytes: Uint8Array
   readonly firstOrdinal: number
   readonly chunks: number
+  /** The last page it is of; 0 for media without. */
+  readonly page: number
 }
 
 /** Returned at the end. */
@@ -118,7 +122,15 @@ export async function* prepareDocument(
   })
   const title = request.title ?? extraction.title ?? ''
   const language = request.language ?? extraction.language
-  yield { type: 'opened', documentId, contentHash, mediaType, title, ...(language === undefined ? {} : { language }) }
+  yield {
+    type: 'opened',
+    documentId,
+    contentHash,
+    mediaType,
+    title,
+    ...(language === undefined ? {} : { language }),
+    ...(extraction.pages === undefined ? {} : { pages: extraction.pages }),
+  }
 
   const builder = new PieceBuilder(documentId, title)
   let pages = extraction.pages ?? 0
@@ -344,6 +356,7 @@ class PieceBuilder {
   #start = 0
   #length = 0
   #firstOrdinal = 0
+  #page = 0
 
   constructor(documentId: string, title: string) {
     this.#documentId = documentId
@@ -379,6 +392,7 @@ class PieceBuilder {
         ...(metadata === undefined ? {} : { metadata }),
       })
     }
+    this.#page = part.page ?? this.#page
     this.#texts.push(part.text)
     this.#length += part.text.length
   }
@@ -395,7 +409,8 @@ class PieceBuilder {
     this.#texts = []
     this.#chunks = []
     this.#length = 0
-    return { type: 'piece', bytes: encodePiece(piece), firstOrdinal: piece.firstOrdinal, chunks: piece.chunks.length }
+    const { chunks, firstOrdinal } = piece
+    return { type: 'piece', bytes: encodePiece(piece), firstOrdinal, chunks: chunks.length, page: this.#page }
   }
 
   #chunkId(text: string): string {

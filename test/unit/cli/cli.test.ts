@@ -227,16 +227,20 @@ describe('ufrag ingest', () => {
   })
 
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
-    const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
+    const progress = { stage: 'written', source: 'x', documentsTotal: 9, discovering: true, failed: 1 } as const
     const rest = {
       unchanged: 0,
       quarantined: 0,
       removed: 0,
       unembedded: 0,
       unenriched: 0,
-      pages: 0,
+      pages: 7,
+      pagesTotal: 20,
       bytes: 0,
+      tokens: 900,
       chunksPerSecond: 3,
+      tokensPerSecond: 200.4,
+      remainingMs: 4_001,
     }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
@@ -246,7 +250,8 @@ describe('ufrag ingest', () => {
       return report
     }
     const { err } = await run(['ingest', 'x'], { rag, calls })
-    expect(err.trim().split('\n')).toEqual(['2.001 of 9+ documents, 5 chunks', '4.5 of 9+ documents, 5 chunks'])
+    const rates = '7 of 20 pages, 5 chunks, 3/s, 200 tokens/s, 1 failed, 5 s left'
+    expect(err.trim().split('\n')).toEqual([`2.001 of 9+ documents, ${rates}`, `4.5 of 9+ documents, ${rates}`])
   })
 
   it('passes on what is to be tried again and removed, and tells what was left out', async () => {

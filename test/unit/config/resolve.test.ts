@@ -62,6 +62,7 @@ describe('resolveConfig', () => {
       llm: { kind: 'extractive', maxSentences: 3 },
       topK: 5,
       recallSampleRate: 0,
+      maxMemoryMb: expect.any(Number),
       perDocument: 3,
       maxContextChars: 4000,
       batchSize: 32,

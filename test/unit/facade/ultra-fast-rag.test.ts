@@ -349,7 +349,9 @@ describe('files', () => {
     const rag = open()
     const seen: number[] = []
     await rag.ingest(planets, {
-      onProgress: ({ documentsDone, documentsTotal }) => seen.push(documentsDone / documentsTotal),
+      onProgress: ({ documentsDone, documentsTotal, stage }) => {
+        if (stage === 'committed') seen.push(documentsDone / documentsTotal)
+      },
     })
     expect(seen).toHaveLength(3)
     expect(seen.at(-1)).toBe(1)
