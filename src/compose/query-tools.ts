@@ -7,6 +7,7 @@ import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
 import { createAnalyzers } from '../text/analyzers.js'
+import { estimateTokens } from '../util/estimate-tokens.js'
 import type { Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 
@@ -75,8 +76,9 @@ export class QueryTools {
     return {
       ...(await this.forRetrieval(runtime, options)),
       analyzerOf: this.#analyzerOf,
+      countTokens,
       llm,
-      buildPrompt,
+      buildPrompt: buildAnswerPrompt,
       answers,
       recent,
       semantic,
@@ -103,4 +105,12 @@ export class QueryTools {
 
 function now(): number {
   return performance.now()
+}
+
+function countTokens(text: string): number {
+  return estimateTokens(Buffer.byteLength(text))
+}
+
+function buildAnswerPrompt(parts: PromptParts): Prompt {
+  return buildPrompt({ ...parts, order: 'edges' })
 }

@@ -36,6 +36,7 @@ export const environmentVariables = {
   UFRAG_TOP_K: ['topK', 'number'],
   UFRAG_PER_DOCUMENT: ['perDocument', 'number'],
   UFRAG_MAX_CONTEXT_CHARS: ['maxContextChars', 'number'],
+  UFRAG_MAX_CONTEXT_TOKENS: ['maxContextTokens', 'number'],
   UFRAG_BATCH_SIZE: ['batchSize', 'number'],
   UFRAG_MAX_WORKERS: ['maxWorkers', 'number'],
   UFRAG_CACHE_EMBEDDINGS: ['cacheEmbeddings', 'flag'],

@@ -116,8 +116,10 @@ export interface UltraFastRAGOptions {
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
-  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
+  /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */
+  readonly maxContextTokens?: number
 
   /**
    * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own

@@ -64,7 +64,9 @@ export interface ResolvedConfig {
   readonly recallSampleRate: number
   readonly maxMemoryMb: number
   readonly perDocument: number
+  /** `Infinity` where tokens alone are counted. */
   readonly maxContextChars: number
+  readonly maxContextTokens: number | undefined
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
@@ -159,7 +161,10 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),
     perDocument: given.perDocument ?? defaults.perDocument,
-    maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    maxContextChars:
+      given.maxContextChars ??
+      (given.maxContextTokens === undefined ? defaults.maxContextChars : Number.POSITIVE_INFINITY),
+    maxContextTokens: given.maxContextTokens,
     batchSize: batchSize ?? preset.batchSize,
     batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,

@@ -260,6 +260,7 @@ function optionShape(names: AdapterNames) {
     maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
+    maxContextTokens: whole(25),
     batchSize: whole(1, 4_096),
     batchTimeoutMs: whole(0, 60_000),
     maxWorkers: whole(1),

@@ -16,10 +16,14 @@ export interface Citation {
   readonly quote: string
 }
 
-/** A hit that was shown to the model, with its number. */
+/**
+ * What was shown to the model under one number: its best hit, and the `context` it was shown in where that is more, or less, than the passage.
+ */
 export interface Source extends Hit {
   /** The `n` of `[n]`. */
   readonly marker: number
+  /** All hits that are in it, in the order of the document; there when they are several. */
+  readonly passages?: readonly Hit[]
 }
 
 /** Whether an answer was found. */
@@ -111,6 +115,14 @@ export interface QueryResult extends AnswerMetadata {
 
 /** Options of `query()` and `stream()`. */
 export interface QueryOptions extends RetrieveOptions {
-  /** Characters of sources shown to the model. Default 4,000. */
+  /**
+   * UTF-16 code units of sources shown to the model, titles not counted, at least 100. Default: the constructor's (4,000). The first source that
+   * does not fit is cut to whole sentences.
+   */
   readonly maxContextChars?: number
+  /**
+   * The same in tokens, at least 25: a third of the bytes of UTF-8, which is rather too many. Default: the constructor's (any number). Where
+   * only this is given, characters are not counted; where both are, both hold.
+   */
+  readonly maxContextTokens?: number
 }

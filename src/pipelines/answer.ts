@@ -15,16 +15,16 @@ import {
 } from './steps/cached-answer.js'
 import type { CitedPart } from './steps/cite.js'
 import { askAhead } from './steps/direct-answer.js'
-import { expandHits } from './steps/expand.js'
 import type { GroundednessTools } from './steps/groundedness.js'
-import { packSources, shownText } from './steps/pack.js'
+import { type PackTools, shownText } from './steps/pack.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
 import type { Kept } from './steps/result-cache.js'
+import { type ShowOptions, showSources } from './steps/show-sources.js'
 import { StageClock } from './steps/stage-clock.js'
 import { writeAnswer } from './steps/write-answer.js'
 
 /** What answering works with; `compose` provides it. */
-export interface AnswerTools extends RetrieveTools, GroundednessTools {
+export interface AnswerTools extends RetrieveTools, GroundednessTools, Pick<PackTools, 'countTokens'> {
   readonly llm: () => Promise<Llm>
   readonly buildPrompt: (parts: {
     readonly question: string
@@ -40,7 +40,7 @@ export interface AnswerTools extends RetrieveTools, GroundednessTools {
 }
 
 /** Options of {@link answerQuestion}. */
-export type AnswerOptions = QueryOptions & { readonly maxContextChars: number }
+export type AnswerOptions = QueryOptions & ShowOptions
 
 /** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
@@ -81,8 +81,7 @@ export async function* answerQuestion(
   const { cache: retrieval, kept, ranked, terms } = await ranking
 
   yield clock.begin('pack')
-  const hits = await expandHits(ranked, options.expand, tools)
-  const sources = packSources(hits, options.maxContextChars)
+  const sources = await showSources(ranked, options, tools)
   // The prompt, its key and what is kept must not change with what the reader does to his own.
   yield { type: 'sources', sources: copySources(sources) }
 
@@ -121,9 +120,9 @@ export async function* answerQuestion(
   const { answer } = progress
   if (recentlyAsked !== undefined && kept !== undefined && progress.kept !== undefined) {
     const { state } = kept
-    recent?.keep(recentlyAsked, { state, sources, hits: hits.length, ranking: kept, answer: progress.kept }, clears)
+    recent?.keep(recentlyAsked, { state, sources, hits: ranked.length, ranking: kept, answer: progress.kept }, clears)
   }
-  yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
+  yield await lastEvent(progress, ranked.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
 }
 
 /** An answer that is there already. */
@@ -231,10 +230,17 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
 }
 
 function toPromptSource(source: Source): PromptSource {
-  const { marker, score, chunk } = source
-  const { title, headings, language } = chunk
+  const { marker, score, chunk, passages = [source] } = source
+  const { title, language } = chunk
   const { text, span } = shownText(source)
+  const headings = commonBeginning(passages.map((passage) => passage.chunk.headings))
   return { marker, title, headings, language, score, text, ...(span.page === undefined ? {} : { page: span.page }) }
+}
+
+/** The headings that hold for all of several passages. */
+function commonBeginning([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  const length = first.findIndex((heading, level) => others.some((headings) => headings[level] !== heading))
+  return length < 0 ? first : first.slice(0, length)
 }
 
 function reasonFor(hits: number, { namespace }: AnswerTools): string {

@@ -5,9 +5,8 @@ import type { AnswerOptions, AnswerTools } from './answer.js'
 import { findRanked } from './retrieve.js'
 import { type AnswerPart, findKeptAnswer } from './steps/cached-answer.js'
 import { searchScope } from './steps/cached-retrieval.js'
-import { expandHits } from './steps/expand.js'
-import { packSources } from './steps/pack.js'
 import type { KnownQuestion, QuestionMemory } from './steps/question-memory.js'
+import { contextScope, showSources } from './steps/show-sources.js'
 
 /** What looks for earlier questions that mean the same; `compose` provides it. */
 export interface SemanticCaching {
@@ -104,7 +103,7 @@ async function describe(
       answers.fingerprint,
       leg.embedder.fingerprint,
       searchScope(options, reranking),
-      JSON.stringify([options.maxContextChars, options.expand]),
+      contextScope(options),
     )
     if (semantic?.questions.has(scope, question)) return { scope, vector: undefined }
     const { signal } = options
@@ -132,7 +131,7 @@ async function answerOf(
 ): Promise<Twin | undefined> {
   const { embedded: _own, ...others } = tools
   const { cache, ranked, terms } = await findRanked(question, options, others)
-  const sources = packSources(await expandHits(ranked, options.expand, tools), options.maxContextChars)
+  const sources = await showSources(ranked, options, tools)
   const asked = { question, sources, terms, namespace: tools.namespace.name }
   const parts = tools.answers && (await findKeptAnswer(asked, tools.answers))
   return parts && { question, similarity, sources, parts, retrieval: cache }

@@ -155,7 +155,8 @@ function answerKey(
   const shown = sources.map((source) => {
     const { id, language, span } = source.chunk
     const { text, span: around } = source.context === undefined ? { text: '', span } : shownText(source)
-    return [id, language, ...placeOf(span), ...placeOf(around), text]
+    const passages = (source.passages ?? []).flatMap(({ chunk }) => [chunk.id, ...placeOf(chunk.span)])
+    return [id, language, ...placeOf(span), ...placeOf(around), text, ...passages]
   })
   // Numbers as bytes: to write them as text takes longer than all the rest.
   const scored = [...sources.map(({ score }) => score), ...terms.flatMap(({ idf, documentFrequency: df }) => [idf, df])]
