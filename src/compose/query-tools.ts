@@ -2,7 +2,8 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions } from '../core/answer.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { RetrieveOptions } from '../core/search.js'
-import { buildPrompt } from '../llm/prompt.js'
+import { buildPrompt, type PromptParts } from '../llm/prompt.js'
+import type { Prompt } from '../llm/types.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
@@ -43,8 +44,8 @@ export class QueryTools {
     this.#recall = recall
   }
 
-  async forRetrieval(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
+  async forRetrieval(runtime: NamespaceRuntime, options: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, results, tracker, turns, understanding } = this.#parts
     const retrieval = await results.retrieval()
     const { name } = runtime.namespace
     return {
@@ -54,7 +55,8 @@ export class QueryTools {
       addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
-      reranking: reranking(rerank),
+      reranking: reranking(options.rerank),
+      understanding: await understanding(options),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,

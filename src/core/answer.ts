@@ -1,4 +1,5 @@
 import type { Hit, RetrieveOptions } from './search.js'
+import type { Understood } from './understanding.js'
 
 /** Where a statement of the answer comes from. */
 export interface Citation {
@@ -102,6 +103,8 @@ export interface AnswerMetadata {
   readonly groundedness?: Groundedness
   /** `[n]` markers that named no source and were removed. */
   readonly inventedCitations: number
+  /** What became of the question before it was searched for; absent where that was not asked for. */
+  readonly understood?: Understood
 }
 
 /** What `query()` returns. With `outcome` `'no-answer'` the answer is `''`, there are no sources, and `reason` says what was searched. */

@@ -1,7 +1,7 @@
 import type { AnswerMetadata, Citation, Source } from './answer.js'
 
 /** Stages of a query, in order. */
-export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
+export type QueryStage = 'understand' | 'retrieve' | 'rerank' | 'pack' | 'generate'
 
 /** What `stream()` yields: `status` as stages begin, `sources` before the first token, then the answer, then one `metadata`. */
 export type AnswerEvent =

@@ -2,7 +2,7 @@ import { RagError } from '../core/errors.js'
 import { abortableValues } from '../util/abort.js'
 import type { GenerateOptions, Llm, Prompt } from './types.js'
 
-/** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
+/** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. `onEnd` may be told how the answer ended. */
 export type GenerateFunction = (prompt: Prompt, options: GenerateOptions) => AsyncIterable<string>
 
 /**

@@ -17,11 +17,13 @@ import type { CitedPart } from './steps/cite.js'
 import { askAhead } from './steps/direct-answer.js'
 import type { GroundednessTools } from './steps/groundedness.js'
 import { type PackTools, shownText } from './steps/pack.js'
+import { textOf } from './steps/question-vector.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
 import type { Kept } from './steps/result-cache.js'
 import { type ShowOptions, showSources } from './steps/show-sources.js'
 import { StageClock } from './steps/stage-clock.js'
 import { writeAnswer } from './steps/write-answer.js'
+import { understandQuestion } from './understand.js'
 
 /** What answering works with; `compose` provides it. */
 export interface AnswerTools extends RetrieveTools, GroundednessTools, Pick<PackTools, 'countTokens'> {
@@ -44,15 +46,18 @@ export type AnswerOptions = QueryOptions & ShowOptions
 
 /** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
-  question: Question,
-  options: AnswerOptions,
-  tools: AnswerTools,
+  given: Question,
+  givenOptions: AnswerOptions,
+  all: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
-  const text = typeof question === 'string' ? question : question.text
-  if (text === undefined || text.trim() === '') {
+  if (textOf(given).trim() === '') {
     throw new RagError('BAD_INPUT', 'A question needs words.', { hint: 'Use retrieve() to search by a vector alone.' })
   }
-  const clock = new StageClock(tools)
+  const clock = new StageClock(all)
+  if (all.understanding !== undefined) yield clock.begin('understand')
+  // From here on the question is the one that stands alone, for the search, the caches and the model.
+  const { question, options, tools } = await understandQuestion(given, givenOptions, all)
+  const text = textOf(question)
   yield clock.begin('retrieve')
   const { recent } = tools
   const recentlyAsked = typeof question === 'string' ? recentKey(text, options, tools) : undefined
@@ -190,6 +195,7 @@ async function lastEvent(
     tokens,
     ...(answered && groundedness !== undefined ? { groundedness } : {}),
     inventedCitations: invented,
+    ...(tools.understood && { understood: tools.understood }),
   }
 }
 

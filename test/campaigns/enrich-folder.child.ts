@@ -26,7 +26,7 @@ async function main({ storage, root, url }: EnrichFolderOptions): Promise<void> 
     maxConcurrentApiCalls: callsAtOnce,
     enrich: [
       ({ text }, { signal }) => ask('first', text, signal),
-      { kind: 'function', enrich: ({ text }, { signal }) => ask('second', text, signal), fingerprint: 'second' },
+      ({ text }, { signal }) => ask('second', text, signal),
     ],
   })
   const { documents, unchanged, failed, unenriched } = await rag.ingest(['.'])

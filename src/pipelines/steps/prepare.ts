@@ -82,6 +82,8 @@ export interface PrepareTools {
   readonly maxFileBytes: number
   /** Chunks kept of one page; 0 keeps all. */
   readonly maxChunksPerPage: number
+  /** What other threads read of this document. Default: nothing. */
+  readonly otherLanes?: readonly AsyncIterable<unknown>[]
 }
 
 /** What tells the media type of a document. */
@@ -110,15 +112,11 @@ export async function* prepareDocument(
   const documentId = request.documentId ?? contentHash
   if (source.kind === 'chunks') return yield* prepareOwnChunks(request, source.chunks, documentId, contentHash)
 
-  const mediaType = tools.sniff({
-    name: source.name,
-    ...(await outerBytes(source)),
-    ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
-  })
-  const extractor = await tools.extractorFor(mediaType)
-  const extraction = await extractor.extract(toExtractSource(source, mediaType), {
+  const { extractor, mediaType, opened } = await findExtractor(source, tools)
+  const extraction = await extractor.extract(opened, {
     maxFileBytes: tools.maxFileBytes,
     ...(signal === undefined ? {} : { signal }),
+    ...(tools.otherLanes === undefined ? {} : { otherLanes: tools.otherLanes }),
   })
   const title = request.title ?? extraction.title ?? ''
   const language = request.language ?? extraction.language
@@ -147,6 +145,19 @@ export async function* prepareDocument(
   }
   if (!builder.isEmpty) yield builder.take()
   return { characters: builder.characters, pages, chunks: builder.chunks }
+}
+
+/** What reads a source, and the source as that takes it. */
+export async function findExtractor(
+  source: ReadableSource,
+  tools: Pick<PrepareTools, 'sniff' | 'extractorFor'>,
+): Promise<{ readonly extractor: Extractor; readonly mediaType: string; readonly opened: ExtractSource }> {
+  const mediaType = tools.sniff({
+    name: source.name,
+    ...(await outerBytes(source)),
+    ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
+  })
+  return { extractor: await tools.extractorFor(mediaType), mediaType, opened: toExtractSource(source, mediaType) }
 }
 
 /** The chunker may be the caller's: whatever it gives is checked before anything is stored. */
@@ -443,7 +454,7 @@ async function hashSource(source: PrepareSource, signal: AbortSignal | undefined
   }
 }
 
-type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
+export type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
 
 async function outerBytes(source: ReadableSource): Promise<Pick<SniffInput, 'bytes' | 'tail'>> {
   switch (source.kind) {

@@ -401,9 +401,9 @@ describe('maxMemoryMb', () => {
     expect(await rag.ingest(['.'])).toMatchObject({ documents: 40, failed: [], unembedded: 0 })
     expect(held.length).toBe(128 << 20)
     const { gauges } = rag.tracker.summary()
-    expect(gauges['memory']).toMatchObject({ maxBytes: 128 << 20 })
-    expect(gauges['memory']?.['pressure']).toBeGreaterThan(1)
-    expect(gauges['memory']?.['halved']).toBeGreaterThan(0)
+    expect(gauges.memory).toMatchObject({ maxBytes: 128 << 20 })
+    expect(gauges.memory?.pressure).toBeGreaterThan(1)
+    expect(gauges.memory?.halved).toBeGreaterThan(0)
   })
 
   it.each([0, 127, 1.5, '512', Number.NaN])('of %s is refused', (maxMemoryMb) => {

@@ -203,7 +203,7 @@ function cosine(one: readonly number[], other: readonly number[]): number {
 }
 
 class MemoryRecords extends RecordManager {
-  readonly lc_namespace = ['test']
+  override readonly lc_namespace = ['test']
   readonly #records = new Map<string, number>()
   #time = 0
   async createSchema() {}
