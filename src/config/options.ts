@@ -122,8 +122,10 @@ export interface UltraFastRAGOptions {
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
-  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
+  /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */
+  readonly maxContextTokens?: number
 
   /**
    * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its

@@ -25,7 +25,8 @@ export interface UnderstandingSteps {
 /** Throws `BAD_OPTION` where a step needs a model and there is none. */
 export function resolveUnderstanding(
   { understand = {}, understandLlm }: Pick<GivenOptions, 'understand' | 'understandLlm'>,
-  { llm, ...context }: LlmContext & { readonly llm: ResolvedLlm },
+  llm: ResolvedLlm,
+  context: LlmContext,
 ): ResolvedUnderstanding {
   const model = understandLlm === undefined ? instructed(llm) : toResolvedLlm(understandLlm, context)
   return { ...completeSteps(understand, model !== undefined), model }

@@ -93,6 +93,16 @@ describe('the option llm', () => {
     expect(await asked([service({ apiKey: 'k' }), 'extractive'], undefined)).toBe('hit')
   })
 
+  it('does not keep the answer of a model that stood in for one that failed', async () => {
+    let isDown = true
+    api.reply = () => (isDown ? { status: 500, body: {} } : ['Beneath a teapot', ' [1].'])
+    const rag = await open({ llm: [service(), 'extractive'], cacheAnswers: true })
+    expect(await rag.query(question)).toMatchObject({ answer: `${text} [1]`, cache: { answer: 'miss' } })
+    isDown = false
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'miss' } })
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'hit' } })
+  })
+
   it('has a service stop when the question is given up', async () => {
     api.reply = () => (response) => {
       beginStream(response)
@@ -175,7 +185,10 @@ describe('the option llm', () => {
   })
 
   it('tells in the metadata which model answered', async () => {
-    expect((await metadata(await open({ llm: service() }))).model).toBeTruthy()
+    const { finishReason, model, tokens } = await metadata(await open({ llm: service() }))
+    expect({ finishReason, model }).toEqual({ finishReason: 'stop', model: 'test-model-2026' })
+    expect(tokens).toEqual({ input: 7, output: 2, estimated: false })
+    expect((await metadata(await open({ llm: [nowhere(), 'extractive'] }))).model).toBe('extractive')
   })
 
   it.each([
