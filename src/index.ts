@@ -95,7 +95,16 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
-export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export type { RouteRule } from './llm/question-rule.js'
+export type {
+  GenerateEnd,
+  GenerateOptions,
+  Llm,
+  Prompt,
+  PromptMessage,
+  PromptSource,
+  PromptTerm,
+} from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'

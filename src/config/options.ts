@@ -67,7 +67,7 @@ export interface UltraFastRAGOptions {
    * The model that enrichers ask. Default: the option `llm`, if it is one. With the presets `production` and `research` it is enough to
    * have passages enriched with `'context'`: one call for each, when the document is first ingested.
    */
-  readonly enrichLlm?: LlmFunction | Llm
+  readonly enrichLlm?: LlmChoice
   /** `true`: enrichers that ask a model or a function are left out; title, headings and keywords stay as chosen. Default: the preset's. */
   readonly skipEnrichment?: boolean
   /** `true`: short form of `enrich: ['headings', 'keywords']`, whatever else says. Default `false`. */
@@ -116,7 +116,7 @@ export interface UltraFastRAGOptions {
   /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
   readonly understand?: UnderstandOptions
   /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
-  readonly understandLlm?: LlmFunction | Llm
+  readonly understandLlm?: LlmChoice
 
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number
@@ -290,7 +290,7 @@ export interface KeywordsEnricherOptions {
 /** Of an enricher that asks a model. */
 interface AskedOfModel {
   /** Default: the option `enrichLlm`, else `llm`. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
   /**
    * Names the model and its parameters: another one enriches all documents anew. Default: that of a ready-made model, else its `id`; of a
    * function, a hash of its source text.
@@ -472,7 +472,7 @@ export interface LlmRerankOptions
     Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
   readonly kind: 'llm'
   /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
 }
 
 /** Passages that repeat what a better one says come later. No model. */

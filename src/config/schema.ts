@@ -8,9 +8,9 @@ import type { Enricher } from '../enrich/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes, givenLlm } from './adapter-options.js'
+import { adapterOptions, chunkSizes } from './adapter-options.js'
 import { defaults } from './defaults.js'
-import { toLlmForm } from './llm-options.js'
+import { givenLlm, toLlmForm } from './llm-options.js'
 import type {
   CacheOptions,
   ChunkerOptions,

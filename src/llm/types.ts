@@ -32,8 +32,10 @@ export interface GenerateEnd {
   /** As the provider counts them. */
   readonly inputTokens?: number
   readonly outputTokens?: number
-  /** Which model wrote it, where the id names several. */
+  /** Which model wrote it, as the service calls it, or where the id names several. */
   readonly model?: string
+  /** It was written by a model that stands in for one that failed: not to be kept for whoever asks when that is back. */
+  readonly isSubstitute?: boolean
 }
 
 /** Everything a model is told, as data; `text` is the same as one string. */

@@ -145,7 +145,8 @@ async function* attempt({
     throw heard ? new CallFailure(cutOff) : unusable('empty_stream', { again: true })
   } catch (error) {
     signal.throwIfAborted()
-    if (error instanceof CallFailure) throw error
+    const known = callFailureIn(error)
+    if (known !== undefined) throw known
     if (own.signal.aborted) throw new CallFailure(timeout(own.signal.reason))
     const texts = messages.map(({ content }) => content)
     throw new CallFailure(describeFault(error, { endpoint, texts, quote: 'denials', date: clock.date() }))
@@ -154,6 +155,12 @@ async function* attempt({
     own.abort(new RagError('CLOSED', 'The answer is complete.'))
     own.dispose()
   }
+}
+
+/** A failure of ours, which a client may have wrapped into one of its own. */
+function callFailureIn(error: unknown): CallFailure | undefined {
+  if (error instanceof CallFailure) return error
+  return error instanceof Error && error.cause instanceof CallFailure ? error.cause : undefined
 }
 
 /** Keeps an answer, and what is thought before it, from growing without end. */

@@ -690,6 +690,8 @@ describe('BAD_OPTION', () => {
       data: { option: 'understand.multiQuery' },
     })
     expect(failure({ understandLlm: 'gpt' }).code).toBe('BAD_OPTION')
+    expect(failure({ understandLlm: 'extractive' }).code).toBe('BAD_OPTION')
+    expect(ways({ understandLlm: { kind: 'openai-compatible', model: 'small' } }).kind).toBe('openai-compatible')
   })
 
   it('lists what is valid when nothing is near', () => {

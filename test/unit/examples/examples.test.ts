@@ -44,6 +44,12 @@ describe('examples', () => {
     expect(text).toContain('4 questions are remembered')
   })
 
+  it.concurrent('a model of the AI SDK answers, and sentences are quoted where it is down', async () => {
+    const [, written, , , quoted] = (await printed('ai-sdk-answer')).split('\n')
+    expect(written).toBe('A: It takes water of 75 degrees [1].')
+    expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
+  })
+
   it('a folder is kept in step', async () => {
     const text = await printed('sync-folder')
     expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')

@@ -188,6 +188,15 @@ describe('an answer', () => {
     expect((await ask(await open())).parts.join('')).toBe('It hid them.')
   })
 
+  it('that is refused says so', async () => {
+    replies((response) => {
+      beginStream(response)
+      response.write(sse(delta(null, { refusal: 'I cannot help with that.' })))
+      endStream(response)
+    })
+    expect(await ask(await open())).toMatchObject({ parts: [], end: { finishReason: 'content-filter' } })
+  })
+
   it('may come in lists of parts', async () => {
     replies((response) => {
       beginStream(response)
@@ -304,6 +313,21 @@ describe('a failure before the first word', () => {
       expect(api.requests).toHaveLength(1)
     },
   )
+
+  it.each([200, 500])('is a line that does not end, with status %d', async (status) => {
+    replies(async (response) => {
+      response.writeHead(status, { 'content-type': 'text/event-stream' })
+      response.write('data: {"choices":[{"delta":{"content":"')
+      const more = 'x'.repeat(65_536)
+      while (response.writable) {
+        response.write(more)
+        await new Promise(setImmediate)
+      }
+    })
+    const error = await failure(await open({ maxAttempts: 1 }))
+    expect(error).toMatchObject({ code: 'PROVIDER' })
+    await api.whenAbandoned(1)
+  })
 
   it('is content that is no text', async () => {
     replies((response) => {
