@@ -102,7 +102,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/testing\//,
     may: [core, util],
-    types: [portTypes],
+    types: [portTypes, /^src\/queue\/types\.ts$/],
     why: 'suites see ports; the adapter is an argument',
   },
   {

@@ -34,6 +34,12 @@ describe('examples', () => {
     expect(text).toContain('A: Green tea is brewed with water of 75 degrees. [1]\n   [1] tea.md')
   })
 
+  it.concurrent('a model of the AI SDK answers, and sentences are quoted where it is down', async () => {
+    const [, written, , , quoted] = (await printed('ai-sdk-answer')).split('\n')
+    expect(written).toBe('A: It takes water of 75 degrees [1].')
+    expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
+  })
+
   it.concurrent('a conversation is understood with what was said before', async () => {
     const text = await printed('chat')
     expect(text).toContain('The Eiffel Tower is 330 metres tall. [1]')
@@ -42,12 +48,6 @@ describe('examples', () => {
     expect(text).toContain('96 metres tall')
     expect(text).toContain('its bell weighs 13.7 tonnes')
     expect(text).toContain('4 questions are remembered')
-  })
-
-  it.concurrent('a model of the AI SDK answers, and sentences are quoted where it is down', async () => {
-    const [, written, , , quoted] = (await printed('ai-sdk-answer')).split('\n')
-    expect(written).toBe('A: It takes water of 75 degrees [1].')
-    expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
   })
 
   it('a folder is kept in step', async () => {

@@ -225,7 +225,7 @@ describe('understanding a question', () => {
     })
     opened.push(rag)
     await rag.ingest(Array.from({ length: 40 }, (_, i) => ({ id: `d${i}`, text: `${some(8)}.` })))
-    for (let run = 0; run < 25; run++) {
+    for (let run = 0; run < 10; run++) {
       const question = some(3)
       written = Array.from({ length: 1 + Math.floor(random() * 4) }, () => some(2))
       const topK = 1 + Math.floor(random() * 20)
