@@ -64,7 +64,7 @@ async function scriptedModel(): Promise<LanguageModel> {
   })
   return new MockLanguageModelV3({
     doStream: async ({ prompt }) => {
-      const told = prompt.find(({ role }) => role === 'tool')
+      const told = prompt.find((message) => message.role === 'tool')
       if (told === undefined) {
         const input = JSON.stringify({ query: question })
         const call = { type: 'tool-call' as const, toolCallId: 'first', toolName: 'handbook', input }

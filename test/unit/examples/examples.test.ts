@@ -14,7 +14,9 @@ async function printed(name: string, ...options: string[]): Promise<string> {
 
 describe('examples', () => {
   it.concurrent('a LangChain chain answers from documents', async () => {
-    expect(await printed('langchain-retriever')).toContain('A: (tea.md) Green tea is brewed with water of 75 degrees. [1]')
+    expect(await printed('langchain-retriever')).toContain(
+      'A: (tea.md) Green tea is brewed with water of 75 degrees. [1]',
+    )
   })
 
   it.concurrent('a model of the AI SDK looks something up', async () => {
