@@ -22,6 +22,7 @@ export default defineConfig({
     'cache.worker': 'src/cache/cache.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
+    'generate.worker': 'src/llm/transformers/generate.worker.ts',
     'rerank.worker': 'src/rerank/cross-encoder/rerank.worker.ts',
     'latent-semantic.worker': 'src/embed/latent-semantic/latent-semantic.worker.ts',
     'distill.worker': 'src/embed/distill/distill.worker.ts',

@@ -3,6 +3,7 @@ export type { Cache, CacheCapabilities, CacheEntry, CacheHit, CacheStats } from 
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
 export type { CacheTierReport } from './compose/cache-monitor.js'
 export type { StoredCacheStats } from './compose/caching.js'
+export type { Chat, ChatOptions, ChatQuestionOptions } from './compose/chat.js'
 export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
 export type {
@@ -29,6 +30,7 @@ export type {
   Source,
   Timings,
 } from './core/answer.js'
+export type { BatchOptions, BatchResult, FailedQuery } from './core/batch.js'
 export type { Chunk, Span } from './core/chunk.js'
 export type {
   BinaryDocument,
@@ -63,6 +65,14 @@ export type {
   RerankerName,
   RetrieveOptions,
 } from './core/search.js'
+export type {
+  SkippedStep,
+  Turn,
+  UnderstandOptions,
+  UnderstandStep,
+  Understood,
+  UnderstoodQuery,
+} from './core/understanding.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
@@ -85,7 +95,16 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
-export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export type { RouteRule } from './llm/question-rule.js'
+export type {
+  GenerateEnd,
+  GenerateOptions,
+  Llm,
+  Prompt,
+  PromptMessage,
+  PromptSource,
+  PromptTerm,
+} from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'

@@ -82,8 +82,9 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--poll <milliseconds>', 'look at the files so often: for network file systems, which do not tell')
     .action(act(watch))
   program
-    .command('query <question>')
+    .command('query [question]')
     .description('answer a question from the stored documents')
+    .option('--chat', 'then answer more of them, one a line of standard input, with what was said before')
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
     .action(act(query))

@@ -39,8 +39,8 @@ export class QueryTools {
     this.#recall = recall
   }
 
-  async forRetrieval(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
+  async forRetrieval(runtime: NamespaceRuntime, options: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, results, tracker, turns, understanding } = this.#parts
     const retrieval = await results.retrieval()
     const { name } = runtime.namespace
     return {
@@ -50,7 +50,8 @@ export class QueryTools {
       addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
-      reranking: reranking(rerank),
+      reranking: reranking(options.rerank),
+      understanding: await understanding(options),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,

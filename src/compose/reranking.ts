@@ -11,7 +11,7 @@ import type { Reranker } from '../rerank/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { stableJson } from '../util/stable-json.js'
 import { catalogue } from './catalogue.js'
-import { openGivenLlm } from './given-llm.js'
+import { llmFingerprint, type OpenLlm } from './llms.js'
 
 /** Chooses the reranker of a call; each is opened by the first call that needs it. */
 export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking | undefined
@@ -19,11 +19,13 @@ export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking |
 /** Hits a reranker of the caller's own is given, where the call does not say. */
 const usualCandidates = 20
 
-/** `part` keeps what it opens, to close it with everything else. */
-export function createReranking(
-  config: ResolvedConfig,
-  part: (open: () => Promise<Reranker & Closable>) => () => Promise<Reranker>,
-): ChooseReranking {
+interface RerankingTools {
+  /** Keeps what it opens, to close it with everything else. */
+  readonly part: (open: () => Promise<Reranker & Closable>) => () => Promise<Reranker>
+  readonly openLlm: OpenLlm
+}
+
+export function createReranking(config: ResolvedConfig, { openLlm, part }: RerankingTools): ChooseReranking {
   const { rerank } = config
   const byKind = new Map<string, Reranking>()
   const opened = (options: ResolvedReranker): Reranking => {
@@ -31,7 +33,7 @@ export function createReranking(
     return {
       id: kind,
       fingerprint: fingerprintOf(options),
-      open: part(() => openReranker(options, config)),
+      open: part(() => openReranker(options, config, openLlm)),
       candidates,
     }
   }
@@ -45,7 +47,7 @@ export function createReranking(
   /** Not a part: it holds nothing to close, and a value that a call asked for once need not be remembered. */
   const withLambda = (lambda: number): Reranking => {
     const options = completeReranker({ kind: 'mmr', lambda }, config, catalogue)
-    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config) }
+    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config, openLlm) }
   }
   return (choice) => {
     if (choice === undefined) return own
@@ -78,11 +80,14 @@ function fingerprintOf({ candidates: _candidates, ...options }: ResolvedReranker
   if (options.kind !== 'llm') return stableJson(options)
   const { llm, ...own } = options
   // Nobody can tell what a function does.
-  const model = llm.kind === 'instance' ? (llm.instance.fingerprint ?? llm.instance.id) : randomUUID()
-  return stableJson({ ...own, model })
+  return stableJson({ ...own, model: llmFingerprint(llm, () => randomUUID()) })
 }
 
-async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConfig): Promise<Reranker> {
+async function openReranker(
+  reranker: ResolvedReranker,
+  { logger }: ResolvedConfig,
+  openLlm: OpenLlm,
+): Promise<Reranker> {
   const { candidates: _candidates, ...options } = reranker
   switch (options.kind) {
     case 'mmr': {
@@ -95,8 +100,7 @@ async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConf
     }
     case 'llm': {
       const { kind, llm, ...own } = options
-      const model = openGivenLlm(llm)
-      return catalogue.rerankers[kind]({ ...own, llm: async () => model, buildPrompt })
+      return catalogue.rerankers[kind]({ ...own, llm: () => openLlm(llm), buildPrompt })
     }
     default:
       return options satisfies never

@@ -1,4 +1,5 @@
 import type { Hit, RetrieveOptions } from './search.js'
+import type { Understood } from './understanding.js'
 
 /** Where a statement of the answer comes from. */
 export interface Citation {
@@ -61,6 +62,8 @@ export interface QueryResult {
   readonly citations: readonly Citation[]
   readonly timings: Timings
   readonly cache: CacheReport
+  /** What became of the question before it was searched for; absent where that was not asked for. */
+  readonly understood?: Understood
 }
 
 /** Options of `query()` and `stream()`. */

@@ -1,6 +1,7 @@
 import type { Chunk, Span } from './chunk.js'
 import type { Filter } from './filter.js'
 import type { WaitOptions } from './lifecycle.js'
+import type { Turn, UnderstandOptions } from './understanding.js'
 
 /** What each leg of the search said of a hit. A leg that did not see it is absent. Higher is better. */
 export interface LegScores {
@@ -76,6 +77,13 @@ export interface RetrieveOptions extends WaitOptions {
    * stands under the same headings; or as said. At most 2,000 characters for one hit unless said otherwise. Default: none.
    */
   readonly expand?: 'neighbours' | 'section' | ExpandOptions
+  /**
+   * What is done to the question before it is searched for; what is left out is as the option `understand` of the constructor says.
+   * `false`: nothing. A vector without a text is searched for as it is.
+   */
+  readonly understand?: false | UnderstandOptions
+  /** What was said before, the oldest first: the question is made to stand alone. At most 10,000 turns, of which the last ones are read. */
+  readonly history?: readonly Turn[]
 }
 
 /** A question as text, as a vector, or both. A vector alone searches the vector leg only. */

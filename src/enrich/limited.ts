@@ -22,8 +22,10 @@ export interface EnrichCalls {
   readonly counts: { readonly calls: number; readonly retries: number }
   /** Calls at once now. */
   readonly width: number
-  /** The enricher, its calls kept within the limits, and tried again where that may help. */
+  /** The enricher, its calls kept within the limits of time, and tried again where that may help. */
   limit(enricher: Enricher): Enricher
+  /** Does work that makes a call, when one of the places for calls at once is free; it holds the place until the work is done. */
+  inTurn<Result>(work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
 }
 
 /** What tests replace. */
@@ -67,31 +69,30 @@ export function createEnrichCalls(limits: EnrichLimits, tools: EnrichCallTools =
         id,
         fingerprint,
         capabilities,
-        async enrich(passages, { signal = new AbortController().signal }) {
-          signal.throwIfAborted()
-          const queue = window.open({ isUrgent: false })
-          try {
-            return await abortable(
-              queue.run(() => callOnce(enricher, passages, signal, caller)),
-              signal,
-            )
-          } finally {
-            // A call that still waits for its turn is forgotten.
-            queue.drop()
-          }
-        },
+        enrich: (passages, { signal = new AbortController().signal }) => callOnce(enricher, passages, signal, caller),
         close: () => enricher.close(),
+      }
+    },
+    async inTurn(work, signal) {
+      signal.throwIfAborted()
+      const queue = window.open({ isUrgent: false })
+      try {
+        return await abortable(queue.run(work), signal)
+      } finally {
+        // What still waits for its turn is forgotten.
+        queue.drop()
       }
     },
   }
 }
 
-function callOnce(
+async function callOnce(
   enricher: Enricher,
   passages: readonly EnrichPassage[],
   signal: AbortSignal,
   caller: RemoteCaller,
 ): Promise<Enrichments> {
+  signal.throwIfAborted()
   // Each attempt listens to it.
   setMaxListeners(0, signal)
   const texts = passages.flatMap(({ after, before, beginning, text }) => [text, before, after, beginning])

@@ -9,6 +9,11 @@ import type { EnrichContext, Enricher, Enrichments, EnrichPassage } from './type
 export interface ThriftyOptions {
   /** Absent: what was made is not kept. */
   readonly cache: Cache | undefined
+  /**
+   * Lets calls in, so many at once. What a call has made is kept before the next takes its place: a process that is killed loses no more
+   * answers than calls at once, however slow the cache is. Default: all at once.
+   */
+  readonly inTurn?: <Result>(work: () => Promise<Result>, signal: AbortSignal) => Promise<Result>
   /** Told how many passages were found in the cache and how many were not, at each look-up. */
   readonly onLookup?: (counts: { readonly hits: number; readonly misses: number }) => void
 }
@@ -19,7 +24,10 @@ export interface ThriftyOptions {
  * made is kept before anything else is done with it, so that whoever stops, or dies, finds it again. A call that fails is the failure of
  * its passages alone.
  */
-export function createThriftyEnricher(enricher: Enricher, { cache, onLookup }: ThriftyOptions): Enricher {
+export function createThriftyEnricher(
+  enricher: Enricher,
+  { cache, inTurn = (work) => work(), onLookup }: ThriftyOptions,
+): Enricher {
   const { id, capabilities, fingerprint } = enricher
   const reads = new Set(capabilities.reads)
   const flights = new SingleFlight<Enrichments>()
@@ -86,12 +94,13 @@ export function createThriftyEnricher(enricher: Enricher, { cache, onLookup }: T
     const name = sha256Hex(...batch.map(([key]) => key))
     const { value } = await flights.run(
       name,
-      async (stop) => {
-        const passages = batch.map(([, passage]) => passage)
-        const made = await enricher.enrich(passages, { signal: stop })
-        await keep(batch, made)
-        return made
-      },
+      (stop) =>
+        inTurn(async () => {
+          const passages = batch.map(([, passage]) => passage)
+          const made = await enricher.enrich(passages, { signal: stop })
+          await keep(batch, made)
+          return made
+        }, stop),
       signal,
     )
     return value

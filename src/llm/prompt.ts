@@ -27,12 +27,15 @@ const answering = [
  */
 export function buildPrompt({ question, sources, terms, system = answering }: PromptParts): Prompt {
   const fence = uniqueFence(question, sources)
-  const text = [
-    system,
+  const data = [
     ...sources.map((source) => fencedSource(source, fence)),
     `<question-${fence}>\n${defuse(question)}\n</question-${fence}>`,
   ].join('\n\n')
-  return { question, system, sources, terms, text }
+  const messages = [
+    { role: 'system', content: system },
+    { role: 'user', content: data },
+  ] as const
+  return { question, system, sources, terms, text: `${system}\n\n${data}`, messages }
 }
 
 function fencedSource({ marker, title, headings, page, text }: PromptSource, fence: string): string {

@@ -25,8 +25,10 @@ import type { CitedPart } from './steps/cite.js'
 import { askAhead } from './steps/direct-answer.js'
 import { expandHits } from './steps/expand.js'
 import { packSources, shownText } from './steps/pack.js'
+import { textOf } from './steps/question-vector.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
 import type { Kept } from './steps/result-cache.js'
+import { understandQuestion } from './understand.js'
 
 /** What answering works with; `compose` provides it. */
 export interface AnswerTools extends RetrieveTools {
@@ -49,15 +51,18 @@ export type AnswerOptions = QueryOptions & { readonly maxContextChars: number }
 
 /** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
-  question: Question,
-  options: AnswerOptions,
-  tools: AnswerTools,
+  given: Question,
+  givenOptions: AnswerOptions,
+  all: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
-  const text = typeof question === 'string' ? question : question.text
-  if (text === undefined || text.trim() === '') {
+  if (textOf(given).trim() === '') {
     throw new RagError('BAD_INPUT', 'A question needs words.', { hint: 'Use retrieve() to search by a vector alone.' })
   }
-  const clock = new StageClock(tools)
+  const clock = new StageClock(all)
+  if (all.understanding !== undefined) yield clock.begin('understand')
+  // From here on the question is the one that stands alone, for the search, the caches and the model.
+  const { question, options, tools } = await understandQuestion(given, givenOptions, all)
+  const text = textOf(question)
   yield clock.begin('retrieve')
   const { recent } = tools
   const recentlyAsked = typeof question === 'string' ? recentKey(text, options, tools) : undefined
@@ -193,6 +198,7 @@ async function lastEvent(
     cache,
     model: (await tools.llm()).id,
     inventedCitations: invented,
+    ...(tools.understood && { understood: tools.understood }),
   }
 }
 
@@ -220,10 +226,17 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
         citations.push(event.citation)
         break
       case 'metadata': {
-        const { outcome, reason, timings, cache } = event
+        const { outcome, reason, timings, cache, understood } = event
         const found =
           outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
-        return { ...found, outcome, ...(reason === undefined ? {} : { reason }), timings, cache }
+        return {
+          ...found,
+          outcome,
+          ...(reason === undefined ? {} : { reason }),
+          timings,
+          cache,
+          ...(understood && { understood }),
+        }
       }
       default:
         event satisfies never

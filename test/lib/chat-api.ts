@@ -9,6 +9,7 @@ export type ChatReply = (response: ServerResponse) => void
 export interface ChatApi {
   /** A model that asks it, as an application would write it: with `fetch`, and an error that has the status and the headers. */
   readonly llm: LlmFunction
+  readonly url: string
   /** Prompts in the order in which they came. */
   readonly prompts: readonly string[]
   /** Requests in work, now and at most so far. */
@@ -41,6 +42,7 @@ export async function startChatApi(reply: ChatApi['reply']): Promise<ChatApi> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   const api: ChatApi = {
+    url,
     prompts,
     get running() {
       return seen.running

@@ -102,7 +102,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/testing\//,
     may: [core, util],
-    types: [portTypes],
+    types: [portTypes, /^src\/queue\/types\.ts$/],
     why: 'suites see ports; the adapter is an argument',
   },
   {
@@ -150,11 +150,12 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   'pdf-parse': { in: /^src\/extract\/pdf-parse\.ts$/, optional: true },
   'onnxruntime-node': { in: /^src\/onnx\//, optional: true },
   '@huggingface/tokenizers': { in: /^src\/models\//, optional: true },
+  '@huggingface/transformers': { in: /^src\/llm\/transformers\//, optional: true },
   '@huggingface/hub': { in: /^src\/models\//, optional: true },
-  ai: { in: /^src\/(?:embed\/ai-sdk|ai-sdk\/)/, optional: true },
+  ai: { in: /^src\/(?:util\/ai-sdk-model\.ts$|ai-sdk\/)/, optional: true },
   '@langchain/core': { in: /^src\/langchain\//, optional: true },
   '@modelcontextprotocol/sdk': { in: /^src\/mcp\//, optional: true },
-  openai: { in: /^src\/embed\/openai-compatible/, optional: true },
+  openai: { in: /^src\/util\/openai-client\.ts$/, optional: true },
   bullmq: { in: /^src\/queue\/bullmq/, optional: true },
   'sentence-splitter': { in: /^src\/chunk\/sentence-splitter\.ts$/, optional: true },
 }

@@ -8,6 +8,7 @@ import type { AnswerOptions, AnswerTools } from '../answer.js'
 import { type AnswerPart, type KeptAnswer, partsOf } from './cached-answer.js'
 import { readState, searchScope } from './cached-retrieval.js'
 import { countHit, type Kept, type Lifetime } from './result-cache.js'
+import type { SearchOptions } from './widen.js'
 
 export interface RecentAnswersOptions {
   readonly maxEntries: number
@@ -117,7 +118,7 @@ export class RecentAnswers {
 /** All that an answer depends on, beside the documents and what is the same for the whole application. */
 export function recentKey(
   question: string,
-  options: AnswerOptions,
+  options: AnswerOptions & SearchOptions,
   { namespace, reranking }: Pick<AnswerTools, 'namespace' | 'reranking'>,
 ): string {
   const { expand, maxContextChars } = options

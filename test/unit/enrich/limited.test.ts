@@ -49,7 +49,10 @@ function openService(
     { ...unlimited, ...options.limits },
     { clock, random: randomNumbers(options.seed ?? 1) },
   )
-  const enricher = createThriftyEnricher(calls.limit(createCheckedEnricher(service)), { cache: undefined })
+  const enricher = createThriftyEnricher(calls.limit(createCheckedEnricher(service)), {
+    cache: undefined,
+    inTurn: calls.inTurn,
+  })
   const enrich = (count: number, signal?: AbortSignal) =>
     enricher.enrich(
       Array.from({ length: count }, (_, place) => enrichPassage({ text: `passage ${place}` })),

@@ -34,7 +34,10 @@ async function withService(
   )
   const llm = createFunctionLlm(api.llm)
   const questions = createQuestionsEnricher({ llm: async () => llm, model: 'm', buildPrompt })
-  const enricher = createThriftyEnricher(calls.limit(createCheckedEnricher(questions)), { cache: undefined })
+  const enricher = createThriftyEnricher(calls.limit(createCheckedEnricher(questions)), {
+    cache: undefined,
+    inTurn: calls.inTurn,
+  })
   const enrich = (count: number) =>
     enricher.enrich(
       Array.from({ length: count }, (_, place) => enrichPassage({ text: `passage ${place}` })),
