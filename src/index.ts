@@ -20,15 +20,19 @@ export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'
 export { type ProfileName, profiles } from './config/profiles.js'
 export type {
+  AnswerMetadata,
   CacheReport,
   Citation,
   FinishReason,
+  Groundedness,
+  GroundedSentence,
   Outcome,
   QueryOptions,
   QueryResult,
   SemanticReport,
   Source,
   Timings,
+  TokenCounts,
 } from './core/answer.js'
 export type { BatchOptions, BatchResult, FailedQuery } from './core/batch.js'
 export type { Chunk, Span } from './core/chunk.js'
@@ -123,4 +127,8 @@ export type {
   RerankRequest,
 } from './rerank/types.js'
 export type { Store } from './store/types.js'
+export type { SseOptions } from './stream/byte-stream.js'
+export type { PublicError } from './stream/public-error.js'
+export { type StreamProtocol, type ToResponseOptions, toResponse } from './stream/response.js'
+export { type SseErrorEvent, toSse } from './stream/sse.js'
 export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'

@@ -40,13 +40,15 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   rerank: true,
   expand: true,
   maxContextChars: true,
+  maxContextTokens: true,
   understand: true,
   history: true,
 }
 
 const maxTopK = 10_000
-/** The least that the option of the same name of the constructor allows. */
+/** The least that the options of the same names of the constructor allow. */
 const minContextChars = 100
+const minContextTokens = 25
 
 /** Throws `BAD_OPTION` for options of the wrong names or kinds, as do the others. `deadlineMs` is checked where the time begins. */
 export function checkWaitOptions(options: WaitOptions, keys: Readonly<Record<string, true>> = waitKeys): void {
@@ -105,10 +107,12 @@ export function checkTuneOptions(options: TuneOptions): void {
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { expand, filter, groupBy, history, maxContextChars, perDocument, rerank, topK, understand } = options
+  const { expand, filter, groupBy, history, maxContextChars, maxContextTokens, perDocument, rerank, topK, understand } =
+    options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
+  checkCount('maxContextTokens', maxContextTokens, minContextTokens, Number.MAX_SAFE_INTEGER)
   if (groupBy !== undefined && groupBy !== 'document') {
     throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
   }

@@ -9,7 +9,7 @@ import type { AnswerEvent, IngestProgress } from '../core/events.js'
 import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
-import { answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { type AnswerOptions, answerQuestion, collectAnswer } from '../pipelines/answer.js'
 import { answerMany } from '../pipelines/answer-many.js'
 import { type GonePaths, type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
@@ -20,12 +20,14 @@ import { retrieveMany } from '../pipelines/retrieve-many.js'
 import { toDocumentFailure } from '../pipelines/steps/attempts.js'
 import { isLeftOutOf } from '../pipelines/steps/discover.js'
 import { observeFolder } from '../pipelines/steps/observe-folder.js'
+import type { PackOptions } from '../pipelines/steps/pack.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import { type FolderWatch, type WatchOptions, watchFolder } from '../pipelines/watch.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { systemClock } from '../util/clock.js'
+import { EndableStream, type RunningStream } from '../util/endable-stream.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
 import type { StoredCacheStats } from './caching.js'
@@ -236,10 +238,20 @@ export class Engine {
     )
   }
 
-  async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+  stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+    return new EndableStream((onRunning) => this.#stream(name, question, options, onRunning))
+  }
+
+  async *#stream(
+    name: string,
+    question: string,
+    options: QueryOptions,
+    onRunning: (running: RunningStream) => void,
+  ): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
     const { signal, abandon, dispose } = this.#calls.begin(options)
     let complete = false
+    onRunning({ signal, abandon: () => (complete ? undefined : abandon()) })
     let leave: LeavePlace | undefined
     try {
       leave = await this.#gate.enter(signal)
@@ -256,7 +268,6 @@ export class Engine {
       }
     } finally {
       leave?.()
-      if (!complete) abandon()
       dispose()
     }
   }
@@ -436,9 +447,18 @@ export class Engine {
     )
   }
 
-  #answerOptions(options: QueryOptions) {
-    const { maxContextChars, perDocument, topK } = this.#config
-    return { maxContextChars, perDocument, ...options, topK: options.topK ?? topK }
+  #answerOptions(options: QueryOptions): AnswerOptions {
+    const { perDocument, topK } = this.#config
+    const { maxContextChars: _chars, maxContextTokens: _tokens, ...others } = options
+    return { perDocument, ...others, ...this.#contextLimits(options), topK: options.topK ?? topK }
+  }
+
+  /** A call that names one of the limits means that one alone. */
+  #contextLimits({ maxContextChars, maxContextTokens }: QueryOptions): PackOptions {
+    const isNamed = maxContextChars !== undefined || maxContextTokens !== undefined
+    const characters = isNamed ? (maxContextChars ?? Number.POSITIVE_INFINITY) : this.#config.maxContextChars
+    const tokens = isNamed ? maxContextTokens : this.#config.maxContextTokens
+    return { maxContextChars: characters, ...(tokens === undefined ? {} : { maxContextTokens: tokens }) }
   }
 
   #checkRetrieval<Options extends RetrieveOptions>(

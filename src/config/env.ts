@@ -36,6 +36,7 @@ export const environmentVariables = {
   UFRAG_TOP_K: ['topK', 'number'],
   UFRAG_PER_DOCUMENT: ['perDocument', 'number'],
   UFRAG_MAX_CONTEXT_CHARS: ['maxContextChars', 'number'],
+  UFRAG_MAX_CONTEXT_TOKENS: ['maxContextTokens', 'number'],
   UFRAG_MAX_CONCURRENT_QUERIES: ['maxConcurrentQueries', 'number'],
   UFRAG_MAX_QUEUED_QUERIES: ['maxQueuedQueries', 'number'],
   UFRAG_BATCH_SIZE: ['batchSize', 'number'],

@@ -116,14 +116,16 @@ export interface UltraFastRAGOptions {
   /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
   readonly understand?: UnderstandOptions
   /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
-  readonly understandLlm?: LlmFunction | Llm
+  readonly understandLlm?: LlmChoice
 
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
-  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
+  /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */
+  readonly maxContextTokens?: number
 
   /**
    * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its

@@ -1,8 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Turn, UnderstandOptions } from '../core/understanding.js'
 import { defaults } from './defaults.js'
-import { type InstructedLlm, instructed, type ResolvedLlm } from './resolve-llm.js'
-import { toResolvedLlm } from './resolve-reranker.js'
+import { type InstructedLlm, instructed, type LlmContext, type ResolvedLlm, toResolvedLlm } from './resolve-llm.js'
 import type { GivenOptions } from './schema.js'
 
 /** What is done to questions that say nothing of it, complete. */
@@ -27,8 +26,9 @@ export interface UnderstandingSteps {
 export function resolveUnderstanding(
   { understand = {}, understandLlm }: Pick<GivenOptions, 'understand' | 'understandLlm'>,
   llm: ResolvedLlm,
+  context: LlmContext,
 ): ResolvedUnderstanding {
-  const model = understandLlm === undefined ? instructed(llm) : toResolvedLlm(understandLlm)
+  const model = understandLlm === undefined ? instructed(llm) : toResolvedLlm(understandLlm, context)
   return { ...completeSteps(understand, model !== undefined), model }
 }
 

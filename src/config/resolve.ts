@@ -59,7 +59,9 @@ export interface ResolvedConfig {
   readonly recallSampleRate: number
   readonly maxMemoryMb: number
   readonly perDocument: number
+  /** `Infinity` where tokens alone are counted. */
   readonly maxContextChars: number
+  readonly maxContextTokens: number | undefined
   readonly maxConcurrentQueries: number
   readonly maxQueuedQueries: number
   readonly batchSize: number
@@ -154,12 +156,15 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
     llm,
-    understanding: resolveUnderstanding(given, llm),
+    understanding: resolveUnderstanding(given, llm, { quantization, modelsDir }),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),
     perDocument: given.perDocument ?? defaults.perDocument,
-    maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    maxContextChars:
+      given.maxContextChars ??
+      (given.maxContextTokens === undefined ? defaults.maxContextChars : Number.POSITIVE_INFINITY),
+    maxContextTokens: given.maxContextTokens,
     maxConcurrentQueries,
     maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,

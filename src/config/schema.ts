@@ -260,6 +260,7 @@ function optionShape(names: AdapterNames) {
     maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
+    maxContextTokens: whole(25),
     maxConcurrentQueries: whole(1),
     maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),

@@ -1,5 +1,4 @@
-import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
-import type { Understood } from './understanding.js'
+import type { AnswerMetadata, Citation, Source } from './answer.js'
 
 /** Stages of a query, in order. */
 export type QueryStage = 'understand' | 'retrieve' | 'rerank' | 'pack' | 'generate'
@@ -10,19 +9,7 @@ export type AnswerEvent =
   | { readonly type: 'sources'; readonly sources: readonly Source[] }
   | { readonly type: 'answer-delta'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
-  | {
-      readonly type: 'metadata'
-      readonly outcome: Outcome
-      readonly reason?: string
-      readonly finishReason: FinishReason
-      readonly timings: Timings
-      readonly cache: CacheReport
-      readonly model: string
-      /** `[n]` markers that named no source and were removed. */
-      readonly inventedCitations: number
-      /** What became of the question before it was searched for; absent where that was not asked for. */
-      readonly understood?: Understood
-    }
+  | ({ readonly type: 'metadata' } & AnswerMetadata)
 
 /**
  * What happened to a document: it was `'opened'` and is being read; more of it was cut, embedded and `'written'`; and how it ended. Small

@@ -21,7 +21,10 @@ export interface Hit {
   /** The reranker's where there is one, else that of the search. Higher is better; comparable within one result only. */
   readonly score: number
   readonly scores: LegScores
-  /** The text around the passage; there when `expand` was asked for. Hits whose texts would overlap share one. */
+  /**
+   * The text around the passage; there when `expand` was asked for. Hits whose texts would overlap share one. Of a source of an answer: what was
+   * shown of it.
+   */
   readonly context?: HitContext
 }
 

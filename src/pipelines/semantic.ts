@@ -5,9 +5,8 @@ import type { AnswerOptions, AnswerTools } from './answer.js'
 import { findRanked } from './retrieve.js'
 import { type AnswerPart, findKeptAnswer } from './steps/cached-answer.js'
 import { searchScope } from './steps/cached-retrieval.js'
-import { expandHits } from './steps/expand.js'
-import { packSources } from './steps/pack.js'
 import type { KnownQuestion, QuestionMemory } from './steps/question-memory.js'
+import { contextScope, showSources } from './steps/show-sources.js'
 import type { SearchOptions } from './steps/widen.js'
 import { wayOf } from './understand.js'
 
@@ -114,7 +113,7 @@ async function describe(
       answers.fingerprint,
       leg.embedder.fingerprint,
       searchScope(withoutTexts(options), reranking),
-      JSON.stringify([options.maxContextChars, options.expand]),
+      contextScope(options),
       understanding === undefined ? '' : wayOf(understanding),
     )
     if (semantic?.questions.has(scope, question)) return { scope, vector: undefined }
@@ -152,7 +151,7 @@ async function answerOf(
     { ...withoutTexts(options), ...(widened && { widened }) },
     others,
   )
-  const sources = packSources(await expandHits(ranked, options.expand, tools), options.maxContextChars)
+  const sources = await showSources(ranked, options, tools)
   const asked = { question, sources, terms, namespace: tools.namespace.name }
   const parts = tools.answers && (await findKeptAnswer(asked, tools.answers))
   return parts && { question, similarity, sources, parts, retrieval: cache }

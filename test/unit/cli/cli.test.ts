@@ -30,13 +30,17 @@ const answered: QueryResult = {
   citations: [citation],
   timings: { total: 1 },
   cache: { retrieval: 'off', answer: 'off' },
+  finishReason: 'stop',
+  model: 'm',
+  tokens: { input: 9, output: 3, estimated: false },
+  inventedCitations: 0,
 }
 const events: AnswerEvent[] = [
   { type: 'status', stage: 'generate' },
   { type: 'answer-delta', text: 'Clo' },
   { type: 'answer-delta', text: 'sed [1].' },
   { type: 'citation', citation },
-  { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
+  { ...answered, type: 'metadata' },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
 const report = {
@@ -363,14 +367,9 @@ describe('ufrag query', () => {
       outcome: 'no-answer',
       reason: 'Searched 9 chunks.',
       citations: [],
-    }
-    const metadata: AnswerEvent = {
-      ...none,
-      type: 'metadata',
       finishReason: 'no-answer',
-      model: 'm',
-      inventedCitations: 0,
     }
+    const metadata: AnswerEvent = { ...none, type: 'metadata' }
     const rag = fakeRag({
       query: async () => none,
       stream: async function* () {

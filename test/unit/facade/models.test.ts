@@ -99,15 +99,17 @@ describe('the option llm', () => {
       response.write(sse(delta('Beneath ')))
     }
     const rag = await open({ llm: service() })
-    await expect(rag.query(question, { deadlineMs: 60 })).rejects.toMatchObject({ code: 'DEADLINE' })
-    await api.whenAbandoned(1)
+    await expect(rag.query(question, { deadlineMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE' })
+    await api.whenIdle()
     for await (const event of rag.stream(question)) if (event.type === 'answer-delta') break
-    await api.whenAbandoned(2)
+    await api.whenIdle()
+    const asked = api.requests.length
     const waiting = rag.query(question)
     waiting.catch(() => {})
-    setTimeout(() => void rag.close(), 40)
+    await api.whenAsked(asked + 1)
+    await rag.close()
     await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })
-    await api.whenAbandoned(3)
+    await api.whenIdle()
   })
 
   it('says nothing of what was asked when every model fails', async () => {
