@@ -85,6 +85,8 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
+export type { CsvExtractorOptions } from './extract/csv.js'
+export type { JsonExtractorOptions } from './extract/json.js'
 export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
