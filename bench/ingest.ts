@@ -1,12 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UltraFastRAG } from 'ultrafast-rag'
+import { modelFolder } from '../test/fixtures/models/model-folder.js'
 import type { IngestResult, IngestTask } from './children/ingest-folder.js'
-import type { Bench, Metrics } from './lib/bench.js'
+import type { OverlapResult, OverlapTask } from './children/overlapped-ingest.js'
+import type { Bench, BenchContext, Metrics } from './lib/bench.js'
+import { createTextGenerator } from './lib/corpus.js'
 import { quantile } from './lib/measure.js'
 import { writeTextFiles } from './lib/text-files.js'
 
-/** How fast is an ingest, and does it leave the event loop free? Text, and PDFs where the measuring data is there, each in a fresh process. */
+/**
+ * How fast is an ingest, and does it leave the event loop free? Text, and PDFs where the measuring data is there, each in a fresh process. How
+ * far do reading and embedding overlap, and how fast is an ingest again when a twentieth of the documents was edited? Both with weights of the
+ * shape of all-MiniLM-L6-v2 in int8.
+ */
 const bench: Bench = async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
   const rows: (string | number)[][] = [['input', 'rate', 'delay p99 ms', 'max ms', 'lost share']]
@@ -39,7 +47,9 @@ const bench: Bench = async (context) => {
         `${rate(result, 'pages')} pages/s`,
       ])
       metrics['throughput.pdfPagesPerSecond'] = (pages * 1000) / durationMs
+      Object.assign(metrics, await measureOverlap(pdfs, join(folder, 'overlap'), context))
     }
+    Object.assign(metrics, await measureIncremental(folder, context))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -53,6 +63,61 @@ const bench: Bench = async (context) => {
 }
 
 export default bench
+
+/** Pages of the PDFs that are embedded: some minutes with a model on two cores. */
+const overlapPages = 150
+
+async function measureOverlap(pdfs: string, storage: string, { child, log }: BenchContext): Promise<Metrics> {
+  const model = miniLm(join(pdfs, '..', '..', 'tokenizer', 'bert-base-uncased', 'tokenizer.json'))
+  const task: OverlapTask = { model, folder: pdfs, pages: overlapPages, storage }
+  const { result } = await child<OverlapResult>('children/overlapped-ingest.ts', task)
+  const { chunks, cpuMs, embeddingMs, pages, readingMs, wallMs } = result
+  const bound = Math.max(readingMs, embeddingMs, cpuMs / availableParallelism())
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`
+  log(
+    `${pages} PDF pages, ${chunks} chunks with a neural model: ${seconds(wallMs)}; reading alone ${seconds(readingMs)}, the embedder at work ${seconds(embeddingMs)}, processors ${seconds(cpuMs)}`,
+  )
+  return { 'overlap.ratio': wallMs / bound }
+}
+
+const editedDocuments = 300
+
+async function measureIncremental(folder: string, { log, quick }: BenchContext): Promise<Metrics> {
+  const { document } = createTextGenerator(5)
+  const paths = Array.from({ length: editedDocuments }, (_, i) => join(folder, `edited-${i}.txt`))
+  const texts = paths.map(() => document(1_500))
+  for (const [i, path] of paths.entries()) writeFileSync(path, texts[i] as string)
+  const rag = new UltraFastRAG({
+    root: folder,
+    storage: join(folder, 'edited-store'),
+    embedder: { kind: 'onnx', model: miniLm(), quantization: 'int8' },
+  })
+  await rag.warmUp()
+  const timed = async (): Promise<number> => (await rag.ingest(paths)).durationMs
+  const first = await timed()
+  const again: number[] = []
+  for (let round = 0; round < (quick ? 3 : 7); round++) {
+    // Every twentieth gets another paragraph at its end.
+    for (let i = round; i < paths.length; i += 20) {
+      texts[i] += `\n\n${document(200)}`
+      writeFileSync(paths[i] as string, texts[i] as string)
+    }
+    again.push(await timed())
+  }
+  await rag.close()
+  log(
+    `${editedDocuments} documents: ${first.toFixed(0)} ms at first, ${median(again).toFixed(0)} ms when one in twenty was edited`,
+  )
+  return { 'speedup.incremental5pct': first / median(again) }
+}
+
+function miniLm(tokenizer?: string): string {
+  return modelFolder({
+    size: 'minilm',
+    weights: ['int8'],
+    ...(tokenizer === undefined ? {} : { tokenizer: { file: tokenizer } }),
+  })
+}
 
 function median(values: readonly number[]): number {
   return quantile(values, 0.5)

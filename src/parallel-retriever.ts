@@ -1,8 +1,9 @@
-import { checkKeys, checkQueryOptions, checkQuestion } from './compose/call-options.js'
+import { checkQueryOptions, checkQuestion } from './compose/call-options.js'
 import { type ParallelResult, type Retrievable, searchSources } from './compose/parallel-search.js'
 import { RagError } from './core/errors.js'
 import type { Question, RetrieveOptions } from './core/search.js'
 import type { SourceRanking } from './pipelines/merge-sources.js'
+import { checkKeys } from './util/check-keys.js'
 
 /** Options of `new ParallelRetriever()`. */
 export interface ParallelRetrieverOptions {

@@ -1,4 +1,4 @@
-import { UltraFastRAG } from 'ultrafast-rag'
+import { UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
 import { measureLoopDelay } from '../lib/loop-delay.js'
 import { anonymousBytes } from '../lib/memory.js'
 
@@ -6,6 +6,8 @@ export interface IngestTask {
   /** Folder with the documents. */
   readonly root: string
   readonly storage: string
+  /** Of the instance, as far as they are data. */
+  readonly options?: UltraFastRAGOptions
 }
 
 export interface IngestResult {
@@ -21,8 +23,8 @@ export interface IngestResult {
 }
 
 /** Ingests a folder into a store on disk, in a process of its own, watching memory and the event loop. */
-export default async function ingestFolder({ root, storage }: IngestTask): Promise<IngestResult> {
-  const rag = new UltraFastRAG({ storage, root })
+export default async function ingestFolder({ options, root, storage }: IngestTask): Promise<IngestResult> {
+  const rag = new UltraFastRAG({ ...options, storage, root })
   await rag.ingestDocument({ id: 'warm', text: 'A first document, so that everything is loaded.' })
   let peakBytes = 0
   let pages = 0

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
 import type { UltraFastRAGOptions } from '../config/options.js'
 import { RagError } from '../core/errors.js'
 import type { DistillOptions, DistillReport, PulledModel, PullOptions } from '../index.js'
@@ -23,7 +24,17 @@ export const exitCodes = {
 /** What the commands need of one namespace. */
 export type CliDocuments = Pick<
   RagNamespace,
-  'ingest' | 'watch' | 'query' | 'retrieve' | 'stream' | 'documents' | 'failures' | 'remove' | 'reindex' | 'stats'
+  | 'ingest'
+  | 'watch'
+  | 'query'
+  | 'retrieve'
+  | 'stream'
+  | 'chat'
+  | 'documents'
+  | 'failures'
+  | 'remove'
+  | 'reindex'
+  | 'stats'
 >
 
 /** What the commands need of the facade. */
@@ -43,6 +54,8 @@ export interface CliEnvironment {
   readonly terminal: boolean
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
+  /** Where a protocol is spoken, and questions come from. Default: the streams of this process. */
+  readonly stdio?: { readonly input: Readable; readonly output: Writable }
   open(options: UltraFastRAGOptions): Promise<CliRag>
   /** A queue on a Redis server, for whoever works on it. */
   openQueue(options: BullmqQueueOptions): Promise<JobQueue>
@@ -74,10 +87,10 @@ export interface CommandContext {
   readonly namespace: string | undefined
   /** Options of the facade from variables and flags. */
   readonly options: () => UltraFastRAGOptions
-  /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. */
-  withRag<Result>(use: (rag: CliDocuments) => Promise<Result>): Promise<Result>
+  /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. `changes` go before flags. */
+  withRag<Result>(use: (rag: CliDocuments) => Promise<Result>, changes?: UltraFastRAGOptions): Promise<Result>
   /** The same, for what all namespaces share. */
-  withRoot<Result>(use: (rag: CliRag) => Promise<Result>): Promise<Result>
+  withRoot<Result>(use: (rag: CliRag) => Promise<Result>, changes?: UltraFastRAGOptions): Promise<Result>
   /** A line of the result. */
   line(text: string): void
   /** The result, or one of many, as one line of JSON. */

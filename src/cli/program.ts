@@ -10,6 +10,7 @@ import { documents } from './commands/documents.js'
 import { enqueue } from './commands/enqueue.js'
 import { evaluation } from './commands/eval.js'
 import { ingest } from './commands/ingest.js'
+import { mcp } from './commands/mcp.js'
 import { pull } from './commands/pull.js'
 import { query } from './commands/query.js'
 import { reindex } from './commands/reindex.js'
@@ -82,8 +83,9 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--poll <milliseconds>', 'look at the files so often: for network file systems, which do not tell')
     .action(act(watch))
   program
-    .command('query <question>')
+    .command('query [question]')
     .description('answer a question from the stored documents')
+    .option('--chat', 'then answer more of them, one a line of standard input, with what was said before')
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
     .action(act(query))
@@ -126,6 +128,13 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--wait <seconds>', 'for running jobs, when it is ended; the rest is given back (default: 30)')
     .action(act(worker))
   program
+    .command('mcp')
+    .description('let models search the documents: a server of the Model Context Protocol on standard input and output')
+    .option('--http <port>', 'serve Streamable HTTP to this machine instead: http://127.0.0.1:PORT/mcp')
+    .option('--read-only', 'open the storage without ever writing to it')
+    .option('--about <text>', 'what the documents are about, for the model')
+    .action(act(mcp))
+  program
     .command('pull <model>')
     .description('fetch a model into the hub cache, for use without network')
     .option(
@@ -159,8 +168,8 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
 
 function createContext(environment: CliEnvironment, flags: GlobalOptions): CommandContext {
   const options = () => optionsFrom(environment, flags)
-  const withRoot: CommandContext['withRoot'] = async (use) => {
-    const root = await environment.open(options())
+  const withRoot: CommandContext['withRoot'] = async (use, changes = {}) => {
+    const root = await environment.open({ ...options(), ...changes })
     try {
       return await use(root)
     } finally {
@@ -172,7 +181,8 @@ function createContext(environment: CliEnvironment, flags: GlobalOptions): Comma
     json: flags.json === true,
     namespace: flags.namespace,
     options,
-    withRag: (use) => withRoot((root) => use(flags.namespace === undefined ? root : root.namespace(flags.namespace))),
+    withRag: (use, changes) =>
+      withRoot((root) => use(flags.namespace === undefined ? root : root.namespace(flags.namespace)), changes),
     withRoot,
     line: (text) => environment.write(`${text}\n`),
     data: (value) => environment.write(`${JSON.stringify(value)}\n`),

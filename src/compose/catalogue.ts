@@ -24,7 +24,13 @@ import type { Extractor } from '../extract/types.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
+import type { AiSdkLlmOptions } from '../llm/ai-sdk.js'
+import type { BalancedLlmOptions } from '../llm/balance.js'
 import type { ExtractiveOptions } from '../llm/extractive.js'
+import type { FallbackLlmOptions } from '../llm/fallback.js'
+import type { OpenAiCompatibleLlmOptions } from '../llm/openai-compatible.js'
+import type { RoutedLlmOptions } from '../llm/route.js'
+import type { TransformersLlmOptions } from '../llm/transformers/transformers.js'
 import type { Llm } from '../llm/types.js'
 import type { FuseContext, RankedList } from '../pipelines/retrieve.js'
 import type { CrossEncoderOptions } from '../rerank/cross-encoder/cross-encoder.js'
@@ -146,6 +152,18 @@ export const catalogue = {
   llms: {
     extractive: async (options: ExtractiveOptions): Promise<Llm> =>
       (await import('../llm/extractive.js')).createExtractiveLlm(options),
+    'ai-sdk': async (options: AiSdkLlmOptions): Promise<Llm> =>
+      (await import('../llm/ai-sdk.js')).createAiSdkLlm(options),
+    'openai-compatible': async (options: OpenAiCompatibleLlmOptions): Promise<Llm> =>
+      (await import('../llm/openai-compatible.js')).createOpenAiCompatibleLlm(options),
+    transformers: async (options: TransformersLlmOptions): Promise<Llm> =>
+      (await import('../llm/transformers/transformers.js')).createTransformersLlm(options),
+    fallback: async (options: FallbackLlmOptions): Promise<Llm> =>
+      (await import('../llm/fallback.js')).createFallbackLlm(options),
+    balance: async (options: BalancedLlmOptions): Promise<Llm> =>
+      (await import('../llm/balance.js')).createBalancedLlm(options),
+    route: async (options: RoutedLlmOptions): Promise<Llm> =>
+      (await import('../llm/route.js')).createRoutedLlm(options),
   },
   /** What adds to passages. Title and headings, `headings`, need no code of their own. */
   enrichers: {

@@ -9,20 +9,23 @@ import type { Embedder, EmbedderFitter } from '../embed/types.js'
 import type { UrlReader } from '../extract/types.js'
 import type { Llm } from '../llm/types.js'
 import { createPerformanceTracker, type PerformanceTracker } from '../performance/tracker.js'
+import type { Recorder } from '../performance/types.js'
 import type { Fuse } from '../pipelines/retrieve.js'
 import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.js'
 import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import { createMemoryBudget } from '../util/memory-budget.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { type Enrichment, openEnrichment } from './enrichment.js'
-import { openGivenLlm } from './given-llm.js'
+import { createLlms } from './llms.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
+import { type ChooseUnderstanding, createUnderstanding } from './understanding.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -49,6 +52,7 @@ export interface Parts {
   readonly llm: () => Promise<Llm>
   readonly caches: Caches
   readonly results: ResultCaching
+  readonly understanding: ChooseUnderstanding
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
@@ -86,30 +90,35 @@ export function composeParts(config: ResolvedConfig): Parts {
       return config.reduction === false ? cached : createReducedEmbedder(cached, config.reduction)
     })
   const store = brought(config.storage) ?? part(() => openStore(config))
-  const reranking = createReranking(config, part)
+  const openLlm = createLlms(config, part)
+  const reranking = createReranking(config, { part, openLlm })
   // One more than there are threads, so that none waits for the next document.
   const atOnce = config.maxWorkers + 1
+  const memory = createMemoryBudget({ maxBytes: config.maxMemoryMb * 2 ** 20 })
+  tracker.watch('memory', () => ({ ...memory.report() }))
+  const limits = createWriteLimits({ preparing: atOnce, memory })
 
   return {
     tracker,
     turns: createTurns(),
-    limits: createWriteLimits({ preparing: atOnce }),
+    limits,
     maintain: pLimit(1),
     store,
-    preparation: part(() => openPreparation(config)),
+    preparation: part(() => openPreparation(config, tracker)),
     urls: config.allowUrls === false ? undefined : openUrls(config.allowUrls, config, part),
     embedder: openChecked,
     fitter,
     passages: memoizeAsync(async () => {
       const opened = await openChecked?.()
-      return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now })
+      return opened && createPassageEmbedder(opened, { defaultCalls: atOnce, recorder: tracker, now, memory })
     }),
-    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker })),
+    enrichment: memoizeAsync(() => openEnrichment(config, { caches, tracker, openLlm })),
     fuse: memoizeAsync(() => openFusion(config)),
     reranking,
-    llm: part(() => openLlm(config)),
+    llm: () => openLlm(config.llm),
     caches,
     results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
+    understanding: createUnderstanding(config, { caches, openLlm, recorder: tracker }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.
@@ -143,7 +152,7 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
   }
 }
 
-async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
+async function openPreparation(config: ResolvedConfig, recorder: Recorder): Promise<Preparation> {
   const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
   const { headings, keywords } = enrichment
   const { csv, json, layout, pdf } = extractor
@@ -159,7 +168,8 @@ async function openPreparation(config: ResolvedConfig): Promise<Preparation> {
   }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
-  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs })
+  const maxMemoryBytes = config.maxMemoryMb * 2 ** 20
+  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes, recorder })
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */
@@ -229,11 +239,6 @@ async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
     default:
       return fusion satisfies never
   }
-}
-
-async function openLlm({ llm }: ResolvedConfig): Promise<Llm> {
-  if (llm.kind === 'extractive') return catalogue.llms.extractive({ maxSentences: llm.maxSentences })
-  return openGivenLlm(llm)
 }
 
 function now(): number {

@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { ResolvedEnricher } from '../config/resolve-enrichment.js'
-import type { RerankingLlm } from '../config/resolve-reranker.js'
+import type { InstructedLlm } from '../config/resolve-llm.js'
 import { createCheckedEnricher } from '../enrich/checked.js'
 import { createEnrichCalls, type EnrichCalls } from '../enrich/limited.js'
 import { createThriftyEnricher } from '../enrich/thrifty.js'
@@ -9,10 +9,9 @@ import { buildPrompt } from '../llm/prompt.js'
 import type { PerformanceTracker } from '../performance/tracker.js'
 import { createEnrichTools, type EnrichTools } from '../pipelines/steps/enrich-pieces.js'
 import { sha256Hex } from '../util/hash.js'
-import { memoizeAsync } from '../util/memoize-async.js'
 import type { Caches } from './caching.js'
 import { catalogue } from './catalogue.js'
-import { openGivenLlm } from './given-llm.js'
+import { llmFingerprint, type OpenLlm, sourceHash } from './llms.js'
 
 /** What is asked about passages before they are embedded. */
 export interface Enrichment {
@@ -27,18 +26,18 @@ const patience = { maxAttempts: 5, maxRetryAfterMs: 60_000 }
 /** Opens the enrichers that are asked; `undefined` when there are none. */
 export async function openEnrichment(
   { cache, enrichment }: ResolvedConfig,
-  tools: { readonly caches: Caches; readonly tracker: PerformanceTracker },
+  tools: { readonly caches: Caches; readonly tracker: PerformanceTracker; readonly openLlm: OpenLlm },
 ): Promise<Enrichment | undefined> {
   const { asked, limits } = enrichment
   if (asked.length === 0) return undefined
   const { requestsPerMinute = Number.POSITIVE_INFINITY, tokensPerMinute = Number.POSITIVE_INFINITY } = limits
   const calls = createEnrichCalls({ ...limits, requestsPerMinute, tokensPerMinute, ...patience })
-  const { caches, tracker } = tools
+  const { caches, openLlm, tracker } = tools
   tracker.watch('enrich', () => ({ ...calls.counts, concurrency: calls.width }))
   const kept = cache === false ? undefined : await caches.open('enrichments', { far: true })
   const enrichers = await Promise.all(
     asked.map(async (chosen, place) => {
-      const checked = createCheckedEnricher(await openEnricher(chosen, place))
+      const checked = createCheckedEnricher(await openEnricher(chosen, place, openLlm))
       // One that computes by itself costs nothing to ask again; what it is given at a time holds for it, too.
       return checked.capabilities.local === true
         ? createThriftyEnricher(checked, { cache: undefined, onLookup: () => {} })
@@ -62,7 +61,7 @@ export async function openEnrichment(
   }
 }
 
-async function openEnricher(chosen: ResolvedEnricher, place: number): Promise<Enricher> {
+async function openEnricher(chosen: ResolvedEnricher, place: number, openLlm: OpenLlm): Promise<Enricher> {
   switch (chosen.kind) {
     case 'instance':
       return chosen.instance
@@ -77,11 +76,11 @@ async function openEnricher(chosen: ResolvedEnricher, place: number): Promise<En
     }
     case 'summary':
     case 'context':
-      return catalogue.enrichers[chosen.kind](modelOf(chosen))
+      return catalogue.enrichers[chosen.kind](modelOf(chosen, openLlm))
     case 'questions': {
       const { maxQuestions } = chosen
       return catalogue.enrichers.questions({
-        ...modelOf(chosen),
+        ...modelOf(chosen, openLlm),
         ...(maxQuestions === undefined ? {} : { maxQuestions }),
       })
     }
@@ -90,21 +89,21 @@ async function openEnricher(chosen: ResolvedEnricher, place: number): Promise<En
   }
 }
 
-function modelOf({ fingerprint, llm }: { readonly llm: RerankingLlm; readonly fingerprint?: string }) {
-  return {
-    llm: memoizeAsync(async () => openGivenLlm(llm)),
-    model: fingerprint ?? identityOf(llm),
-    buildPrompt,
+function modelOf(
+  { fingerprint, llm }: { readonly llm: InstructedLlm; readonly fingerprint?: string },
+  openLlm: OpenLlm,
+) {
+  return { llm: () => openLlm(llm), model: fingerprint ?? identityOf(llm), buildPrompt }
+}
+
+/** A change of it enriches all documents anew. */
+function identityOf(llm: InstructedLlm): string {
+  switch (llm.kind) {
+    case 'instance':
+      return llm.instance.fingerprint ?? llm.instance.id
+    case 'function':
+      return `function/${sourceHash(llm.generate)}`
+    default:
+      return `${llm.kind}/${llmFingerprint(llm)}`
   }
-}
-
-function identityOf(llm: RerankingLlm): string {
-  return llm.kind === 'instance'
-    ? (llm.instance.fingerprint ?? llm.instance.id)
-    : `function/${sourceHash(llm.generate)}`
-}
-
-/** Tells a function from another one, in every process that runs the same code; not what it has closed over. */
-function sourceHash(run: (...values: never[]) => unknown): string {
-  return sha256Hex(String(run)).slice(0, 16)
 }

@@ -5,6 +5,7 @@ import type { KeywordOptions } from '../enrich/keywords.js'
 import { type FormatName, mediaTypesOf } from '../extract/media-types.js'
 import { sniffMediaType } from '../extract/sniff.js'
 import type { Extractor } from '../extract/types.js'
+import type { Recorder } from '../performance/types.js'
 import { enrichPrepared, type LocalEnrichment } from '../pipelines/steps/enrich-pieces.js'
 import {
   type PreparedDocument,
@@ -16,6 +17,7 @@ import { sha256Hex } from '../util/hash.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { type Catalogue, catalogue } from './catalogue.js'
+import { prepareTogether } from './prepare-together.js'
 
 /** How documents are read, and what is added to them there, as plain data that can cross a thread. */
 export interface ReadingConfig {
@@ -49,21 +51,25 @@ export interface Preparation {
   close(): Promise<void>
 }
 
-/** WASM memory above which a thread is replaced: it never shrinks by itself. */
-const maxHeldBytes = 256 << 20
-/** Pieces that wait between a thread and the pipeline. */
-const creditBytes = 1 << 20
+/** WASM memory above which a thread is replaced, at most: it never shrinks by itself. */
+const mostHeldBytes = 256 << 20
 
 /** Prepares documents in worker threads. */
 export async function pooledPreparation(
   config: PreparationConfig,
-  options: { readonly threads: number; readonly timeoutMs: number },
+  options: {
+    readonly threads: number
+    readonly timeoutMs: number
+    readonly maxMemoryBytes: number
+    readonly recorder: Recorder
+  },
 ): Promise<Preparation> {
+  const maxHeldBytes = Math.min(mostHeldBytes, options.maxMemoryBytes / 8)
+  const { maxMemoryBytes, recorder, timeoutMs } = options
   const pool = new WorkerPool({ worker: 'prepare', size: options.threads, maxHeldBytes, workerData: config })
   return {
     fingerprint: await fingerprintOf(config, await makeChunker(config)),
-    prepare: (request, signal) =>
-      pool.stream({ type: 'prepare', payload: request }, { signal, timeoutMs: options.timeoutMs, creditBytes }),
+    prepare: (request, signal) => prepareTogether(request, { pool, signal, timeoutMs, maxMemoryBytes, recorder }),
     close: () => pool.close(),
   }
 }

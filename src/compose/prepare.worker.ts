@@ -1,13 +1,32 @@
-import { workerData } from 'node:worker_threads'
-import { pdfHeldBytes } from '../extract/pdf.js'
+import { type MessagePort, workerData } from 'node:worker_threads'
+import { RagError } from '../core/errors.js'
+import { pdfHeldBytes } from '../extract/pdfium.js'
 import { enrichPrepared } from '../pipelines/steps/enrich-pieces.js'
-import { type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
+import { findExtractor, type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import { receiveFrom } from '../util/port-stream.js'
 import { serveTasks } from '../util/worker-serve.js'
 import { localEnrichment, makeChunker, type PreparationConfig, prepareTools } from './preparation.js'
 
 /** A thread that reads and cuts documents. The first thing it sends, the opening, fills the whole credit: nothing is read on before the pipeline wants it. */
 const openingBytes = 1 << 20
+
+/** A document to prepare, and the ports that bring what other threads read of it. */
+export interface DocumentRequest {
+  readonly request: PrepareRequest
+  readonly ports: readonly MessagePort[]
+}
+
+/** What a thread has to read of a document that another prepares. */
+export interface LaneRequest {
+  readonly request: PrepareRequest
+  readonly lane: number
+  readonly lanes: number
+}
+
+/** Pages that go in one message, and what a full one takes. */
+const valuesPerMessage = 8
+const bytesPerValue = 16 << 10
 
 const config = workerData as PreparationConfig
 const tools = memoizeAsync(async () => prepareTools(config, await makeChunker(config)))
@@ -15,8 +34,9 @@ const enrichment = memoizeAsync(() => localEnrichment(config))
 
 serveTasks(
   {
-    prepare: async (request: PrepareRequest, { signal, emit }) => {
-      const prepared = prepareDocument(request, await tools(), signal)
+    prepare: async ({ ports, request }: DocumentRequest, { signal, emit }) => {
+      const lanes = ports.map((port) => receiveFrom(port, signal))
+      const prepared = prepareDocument(request, { ...(await tools()), otherLanes: lanes.map(unpack) }, signal)
       const added = await enrichment()
       const document = added === undefined ? prepared : enrichPrepared(prepared, added, signal)
       try {
@@ -32,8 +52,38 @@ serveTasks(
         }
       } finally {
         await document.return({ characters: 0, pages: 0, chunks: 0 })
+        for (const port of ports) port.close()
       }
+    },
+    /** How many pages a document has that several threads may read; 0 for any other. */
+    pages: async (request: PrepareRequest, { signal }) => {
+      const { options, opened, split } = await openSplit(request, signal)
+      return split === undefined ? 0 : split.pages(opened, options)
+    },
+    lane: async ({ lane, lanes, request }: LaneRequest, { emit, signal }) => {
+      const { options, opened, split } = await openSplit(request, signal)
+      let packed: unknown[] = []
+      const send = async (): Promise<void> => {
+        await emit(packed, { bytes: packed.length * bytesPerValue })
+        packed = []
+      }
+      for await (const value of split?.read(opened, { ...options, lane, lanes }) ?? []) {
+        packed.push(value)
+        if (packed.length === valuesPerMessage) await send()
+      }
+      if (packed.length > 0) await send()
     },
   },
   pdfHeldBytes,
 )
+
+async function openSplit({ source }: PrepareRequest, signal: AbortSignal) {
+  if (source.kind === 'chunks') throw new RagError('UNSUPPORTED', 'Chunks are not read.')
+  const { maxFileBytes, ...found } = await tools()
+  const { extractor, opened } = await findExtractor(source, found)
+  return { split: extractor.split, opened, options: { maxFileBytes, signal } }
+}
+
+async function* unpack(messages: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  for await (const values of messages) yield* values as readonly unknown[]
+}

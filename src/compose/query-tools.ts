@@ -2,10 +2,13 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions } from '../core/answer.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { RetrieveOptions } from '../core/search.js'
-import { buildPrompt } from '../llm/prompt.js'
+import { buildPrompt, type PromptParts } from '../llm/prompt.js'
+import type { Prompt } from '../llm/types.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import { createAnalyzers } from '../text/analyzers.js'
+import { estimateTokens } from '../util/estimate-tokens.js'
 import type { Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 
@@ -28,6 +31,8 @@ export class QueryTools {
   readonly #parts: Parts
   readonly #call: CallNamespace
   readonly #recall: RecallMonitor | undefined
+  /** Shared by all questions: they remember the stems of words, which are most of their work. */
+  readonly #analyzerOf = createAnalyzers()
 
   constructor({ config, parts, call }: QueryToolsOptions) {
     this.#config = config
@@ -39,8 +44,8 @@ export class QueryTools {
     this.#recall = recall
   }
 
-  async forRetrieval(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
+  async forRetrieval(runtime: NamespaceRuntime, options: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, results, tracker, turns, understanding } = this.#parts
     const retrieval = await results.retrieval()
     const { name } = runtime.namespace
     return {
@@ -50,7 +55,8 @@ export class QueryTools {
       addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
-      reranking: reranking(rerank),
+      reranking: reranking(options.rerank),
+      understanding: await understanding(options),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,
@@ -69,7 +75,16 @@ export class QueryTools {
     const { llm, results } = this.#parts
     const { recent, semantic } = results
     const answers = await results.answers()
-    return { ...(await this.forRetrieval(runtime, options)), llm, buildPrompt, answers, recent, semantic }
+    return {
+      ...(await this.forRetrieval(runtime, options)),
+      analyzerOf: this.#analyzerOf,
+      countTokens,
+      llm,
+      buildPrompt: buildAnswerPrompt,
+      answers,
+      recent,
+      semantic,
+    }
   }
 
   /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
@@ -92,4 +107,12 @@ export class QueryTools {
 
 function now(): number {
   return performance.now()
+}
+
+function countTokens(text: string): number {
+  return estimateTokens(Buffer.byteLength(text))
+}
+
+function buildAnswerPrompt(parts: PromptParts): Prompt {
+  return buildPrompt({ ...parts, order: 'edges' })
 }

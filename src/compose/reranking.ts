@@ -4,14 +4,14 @@ import type { ResolvedConfig } from '../config/resolve.js'
 import { completeReranker, type ResolvedReranker } from '../config/resolve-reranker.js'
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
-import type { RerankerName, RetrieveOptions } from '../core/search.js'
+import type { RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
 import type { Reranking } from '../pipelines/steps/rerank.js'
 import type { Reranker } from '../rerank/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { stableJson } from '../util/stable-json.js'
 import { catalogue } from './catalogue.js'
-import { openGivenLlm } from './given-llm.js'
+import { llmFingerprint, type OpenLlm } from './llms.js'
 
 /** Chooses the reranker of a call; each is opened by the first call that needs it. */
 export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking | undefined
@@ -19,11 +19,13 @@ export type ChooseReranking = (choice: RetrieveOptions['rerank']) => Reranking |
 /** Hits a reranker of the caller's own is given, where the call does not say. */
 const usualCandidates = 20
 
-/** `part` keeps what it opens, to close it with everything else. */
-export function createReranking(
-  config: ResolvedConfig,
-  part: (open: () => Promise<Reranker & Closable>) => () => Promise<Reranker>,
-): ChooseReranking {
+interface RerankingTools {
+  /** Keeps what it opens, to close it with everything else. */
+  readonly part: (open: () => Promise<Reranker & Closable>) => () => Promise<Reranker>
+  readonly openLlm: OpenLlm
+}
+
+export function createReranking(config: ResolvedConfig, { openLlm, part }: RerankingTools): ChooseReranking {
   const { rerank } = config
   const byKind = new Map<string, Reranking>()
   const opened = (options: ResolvedReranker): Reranking => {
@@ -31,7 +33,7 @@ export function createReranking(
     return {
       id: kind,
       fingerprint: fingerprintOf(options),
-      open: part(() => openReranker(options, config)),
+      open: part(() => openReranker(options, config, openLlm)),
       candidates,
     }
   }
@@ -42,12 +44,17 @@ export function createReranking(
     byKind.set(kind, known)
     return known
   }
+  /** Not a part: it holds nothing to close, and a value that a call asked for once need not be remembered. */
+  const withLambda = (lambda: number): Reranking => {
+    const options = completeReranker({ kind: 'mmr', lambda }, config, catalogue)
+    return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config, openLlm) }
+  }
   return (choice) => {
     if (choice === undefined) return own
     if (choice === false) return undefined
-    const { kind = undefined, candidates = undefined } =
+    const { kind, candidates, lambda }: RerankCall =
       typeof choice === 'string' ? { kind: choice } : choice === true ? {} : choice
-    const chosen = kind === undefined ? own : ofKind(kind)
+    const chosen = kind === undefined ? own : lambda === undefined ? ofKind(kind) : withLambda(lambda)
     if (chosen === undefined) throw nothingToRerankWith()
     return candidates === undefined ? chosen : { ...chosen, candidates }
   }
@@ -73,11 +80,14 @@ function fingerprintOf({ candidates: _candidates, ...options }: ResolvedReranker
   if (options.kind !== 'llm') return stableJson(options)
   const { llm, ...own } = options
   // Nobody can tell what a function does.
-  const model = llm.kind === 'instance' ? (llm.instance.fingerprint ?? llm.instance.id) : randomUUID()
-  return stableJson({ ...own, model })
+  return stableJson({ ...own, model: llmFingerprint(llm, () => randomUUID()) })
 }
 
-async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConfig): Promise<Reranker> {
+async function openReranker(
+  reranker: ResolvedReranker,
+  { logger }: ResolvedConfig,
+  openLlm: OpenLlm,
+): Promise<Reranker> {
   const { candidates: _candidates, ...options } = reranker
   switch (options.kind) {
     case 'mmr': {
@@ -90,8 +100,7 @@ async function openReranker(reranker: ResolvedReranker, { logger }: ResolvedConf
     }
     case 'llm': {
       const { kind, llm, ...own } = options
-      const model = openGivenLlm(llm)
-      return catalogue.rerankers[kind]({ ...own, llm: async () => model, buildPrompt })
+      return catalogue.rerankers[kind]({ ...own, llm: () => openLlm(llm), buildPrompt })
     }
     default:
       return options satisfies never

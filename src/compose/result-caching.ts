@@ -17,6 +17,7 @@ import { SharedIteration } from '../util/shared-iteration.js'
 import { SingleFlight } from '../util/single-flight.js'
 import { stableJson } from '../util/stable-json.js'
 import { type Caches, searchesDearly } from './caching.js'
+import { isKnownElsewhere, llmFingerprint, readsTextOnly } from './llms.js'
 import type { ChooseReranking } from './reranking.js'
 
 /** The caches of questions, each absent where it is not wanted. */
@@ -56,14 +57,18 @@ export function createResultCaching(
       if (config.cache === false || !config.cacheAnswers) return undefined
       const { llm } = config
       // A quotation is found faster than it is fetched; of a function nobody else knows what it is.
-      const cache = await caches.open('answers', { far: llm.kind === 'instance' })
+      const isFar = llm.kind !== 'extractive' && isKnownElsewhere(llm)
+      const cache = await caches.open('answers', { far: isFar })
       return {
         results: createResultCache({ ...common, name: 'answers', cache, decode: decodeAnswer }),
         sharing: new SharedIteration<AnswerPart>(),
         storeId: (await store()).id,
-        fingerprint: sha256Hex(modelFingerprint(llm), buildPrompt(samplePrompt).text),
-        textOnly: llm.kind !== 'extractive',
-        ...(isRemote(config) && llm.kind === 'instance'
+        fingerprint: sha256Hex(
+          llmFingerprint(llm, () => randomUUID()),
+          buildPrompt(samplePrompt).text,
+        ),
+        textOnly: readsTextOnly(llm),
+        ...(isRemote(config) && isFar
           ? { direct: { recorder, results: createResultCache({ ...common, cache, decode: decodeDirectAnswer }) } }
           : {}),
       }
@@ -150,17 +155,4 @@ const samplePrompt = {
 /** Of indexes, beside the documents and the vectors: what they are asked and how it is joined. */
 function searchFingerprint({ fusion, lexicalIndex, vectorIndex }: ResolvedConfig): string {
   return stableJson({ fusion, lexicalIndex, vectorIndex })
-}
-
-function modelFingerprint(llm: ResolvedConfig['llm']): string {
-  switch (llm.kind) {
-    case 'extractive':
-      return stableJson(llm)
-    case 'function':
-      return `function ${randomUUID()}`
-    case 'instance':
-      return stableJson([llm.instance.id, llm.instance.fingerprint])
-    default:
-      return llm satisfies never
-  }
 }

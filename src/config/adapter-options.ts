@@ -1,16 +1,12 @@
 import * as z from 'zod/mini'
+import { givenLlm, llmOptions } from './llm-options.js'
+import { precision } from './precision.js'
 
 const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
 const weight = between(0, 1_000)
 const text = z.string().check(z.minLength(1))
 const record = z.record(z.string(), z.unknown())
-
-/** Precision of weights; `'none'`, not quantized, is another word for `'fp32'`. */
-export const precision = z.pipe(
-  z.enum(['fp32', 'fp16', 'int8', 'int4', 'none']),
-  z.transform((value) => (value === 'none' ? 'fp32' : value)),
-)
 
 /**
  * What the caller may set of each adapter, with defaults where they are the library's and not the adapter's. An adapter of the
@@ -81,9 +77,9 @@ export const adapterOptions = {
   enrichers: {
     headings: {},
     keywords: { maxKeywords: z.optional(whole(1, 20)) },
-    summary: llmOptions(),
-    questions: { ...llmOptions(), maxQuestions: z.optional(whole(1, 10)) },
-    context: llmOptions(),
+    summary: askedOfModel(),
+    questions: { ...askedOfModel(), maxQuestions: z.optional(whole(1, 10)) },
+    context: askedOfModel(),
     function: {
       enrich: z.custom(isFunction, 'must be a function (passage, options)'),
       fingerprint: z.optional(text),
@@ -151,9 +147,7 @@ export const adapterOptions = {
     },
     keyv: { keyv: z.custom(isKeyv, 'must be a Keyv of version 5') },
   },
-  llms: {
-    extractive: { maxSentences: z._default(whole(1, 20), 3) },
-  },
+  llms: llmOptions,
 } satisfies Record<string, Record<string, z.core.$ZodLooseShape>>
 
 /** Sizes of chunks, as top-level options and as options of a chunker. */
@@ -215,13 +209,8 @@ function cacheLimits() {
   }
 }
 
-/** A model that the caller brings along. */
-export function givenLlm() {
-  return z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id'))
-}
-
 /** Of an enricher that asks a model. */
-function llmOptions() {
+function askedOfModel() {
   return { llm: givenLlm(), fingerprint: z.optional(text) }
 }
 
@@ -267,10 +256,6 @@ function isDevice(value: unknown): boolean {
   return (
     names.length > 0 && names.every((name) => typeof name === 'string' && /^(?:auto|[a-z]+(?::\d{1,2})?)$/.test(name))
   )
-}
-
-function isLlm(value: unknown): boolean {
-  return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
 }
 
 function isFunction(value: unknown): boolean {

@@ -2,10 +2,11 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { Llm, Prompt } from '../llm/types.js'
+import type { GenerateOptions, Llm, Prompt } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
@@ -24,7 +25,7 @@ export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 export interface UltraFastRAGOptions {
   /** A set of choices to start from. Default `'default'`: offline, no model. See `presets`. */
   readonly preset?: PresetName
-  /** How much of the machine to use: sets `batchSize`, `maxWorkers` and `limits.maxOpenNamespaces`. Default: the preset's values. */
+  /** How much of the machine to use: sets `batchSize`, `maxWorkers`, `maxConcurrentQueries` and `limits.maxOpenNamespaces`. Default: the preset's values. */
   readonly profile?: ProfileName
 
   /**
@@ -66,7 +67,7 @@ export interface UltraFastRAGOptions {
    * The model that enrichers ask. Default: the option `llm`, if it is one. With the presets `production` and `research` it is enough to
    * have passages enriched with `'context'`: one call for each, when the document is first ingested.
    */
-  readonly enrichLlm?: LlmFunction | Llm
+  readonly enrichLlm?: LlmChoice
   /** `true`: enrichers that ask a model or a function are left out; title, headings and keywords stay as chosen. Default: the preset's. */
   readonly skipEnrichment?: boolean
   /** `true`: short form of `enrich: ['headings', 'keywords']`, whatever else says. Default `false`. */
@@ -108,16 +109,31 @@ export interface UltraFastRAGOptions {
   readonly rerank?: false | AdapterName<'rerankers'> | RerankOptions | Reranker
   /**
    * What writes the answer. Default `'extractive'`: quotes sentences, needs no model. A function gets the prompt and yields text; a
-   * ready-made model stays the caller's to close.
+   * ready-made model stays the caller's to close; of a list, the next is asked where one fails. See docs/answering.md.
    */
-  readonly llm?: AdapterName<'llms'> | LlmOptions | LlmFunction | Llm
+  readonly llm?: LlmChoice
+
+  /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
+  readonly understand?: UnderstandOptions
+  /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
+  readonly understandLlm?: LlmChoice
 
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
-  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
+  /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */
+  readonly maxContextTokens?: number
+
+  /**
+   * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its
+   * place until it ends or is left. Default: the profile's, else the preset's (256).
+   */
+  readonly maxConcurrentQueries?: number
+  /** Questions that may wait for that. Beyond them a call rejects with `OVERLOADED`, retryable. Default: four times `maxConcurrentQueries`. 0: none waits. */
+  readonly maxQueuedQueries?: number
 
   /**
    * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own
@@ -178,6 +194,13 @@ export interface UltraFastRAGOptions {
    * question's path and one at a time. Indexes that are exact need none.
    */
   readonly recallSampleRate?: number
+
+  /**
+   * Mebibytes of anonymous memory that this process should stay below while it ingests, 128 to 16,777,216: all of its heaps, native memory and
+   * threads, whoever holds them. Default: half of what the machine, or the container, has. When it comes near, batches and queues are
+   * halved until it is far again; work goes on, one document at a time if need be. What it does: `tracker.summary().gauges.memory`.
+   */
+  readonly maxMemoryMb?: number
 
   /** What is refused instead of being tried. Each limit has a default of its own. */
   readonly limits?: LimitOptions
@@ -269,7 +292,7 @@ export interface KeywordsEnricherOptions {
 /** Of an enricher that asks a model. */
 interface AskedOfModel {
   /** Default: the option `enrichLlm`, else `llm`. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
   /**
    * Names the model and its parameters: another one enriches all documents anew. Default: that of a ready-made model, else its `id`; of a
    * function, a hash of its source text.
@@ -451,7 +474,7 @@ export interface LlmRerankOptions
     Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
   readonly kind: 'llm'
   /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
 }
 
 /** Passages that repeat what a better one says come later. No model. */
@@ -510,14 +533,73 @@ export interface SemanticCheckOptions {
   readonly least?: number
 }
 
-export interface LlmOptions {
-  readonly kind: AdapterName<'llms'>
-  /** Sentences of an extractive answer at most, 1 to 20. Default 3. */
+/** What may write answers: a model by name, with options, as a function, ready-made, or a list of these, each for when the one before it fails. */
+export type LlmChoice = 'extractive' | LlmOptions | LlmFunction | Llm | AiSdkLanguageModel | readonly LlmChoice[]
+
+export type LlmOptions =
+  | ExtractiveLlmOptions
+  | OpenAiCompatibleLlmOptions
+  | AiSdkLlmOptions
+  | TransformersLlmOptions
+  | FallbackLlmOptions
+  | BalanceLlmOptions
+  | RouteLlmOptions
+
+type LlmOptionsOf<Kind extends AdapterName<'llms'>> = Parameters<Catalogue['llms'][Kind]>[0]
+
+/** A language model of the AI SDK, as its providers make them. */
+type AiSdkLanguageModel = Exclude<LlmOptionsOf<'ai-sdk'>['model'], string>
+
+/** Quotes sentences of the sources. No model, no key. */
+export interface ExtractiveLlmOptions {
+  readonly kind: 'extractive'
+  /** Sentences of an answer at most, 1 to 20. Default 3. */
   readonly maxSentences?: number
 }
 
+/** A model at any service with OpenAI's chat completions API: OpenAI, Azure, Gemini, Mistral, Ollama, vLLM. Needs the optional package `openai`. */
+export interface OpenAiCompatibleLlmOptions extends LlmOptionsOf<'openai-compatible'> {
+  readonly kind: 'openai-compatible'
+}
+
+/** Any language model of the AI SDK. */
+export interface AiSdkLlmOptions extends LlmOptionsOf<'ai-sdk'> {
+  readonly kind: 'ai-sdk'
+}
+
+/** A language model in the ONNX format, in a worker thread of this process. Needs the optional package `@huggingface/transformers`. */
+export interface TransformersLlmOptions
+  extends Omit<LlmOptionsOf<'transformers'>, 'model' | 'quantization' | 'onProgress' | SaidAbove> {
+  readonly kind: 'transformers'
+  /** Folder of the model, or a hub id: `'onnx-community/Qwen2.5-0.5B-Instruct'`. */
+  readonly model: string
+  /** Precision of the weights. Default: the option of the top level. */
+  readonly quantization?: Quantization | 'none'
+}
+
+/** Models of which the next is asked where one fails before its first word. A list in the place of the model is the same. */
+export interface FallbackLlmOptions extends Omit<LlmOptionsOf<'fallback'>, 'models' | 'logger'> {
+  readonly kind: 'fallback'
+  /** The preferred one first. Services among them, but for the last, are asked once where they do not say otherwise (`maxAttempts`). */
+  readonly models: readonly LlmChoice[]
+}
+
+/** Models that are as good as each other and share the work: several keys, several places. */
+export interface BalanceLlmOptions extends Omit<LlmOptionsOf<'balance'>, 'models'> {
+  readonly kind: 'balance'
+  /** Services among them are asked once where they do not say otherwise (`maxAttempts`). */
+  readonly models: readonly LlmChoice[]
+}
+
+/** A cheap model for simple questions, a strong one for the others. */
+export interface RouteLlmOptions extends Omit<LlmOptionsOf<'route'>, 'simple' | 'strong'> {
+  readonly kind: 'route'
+  readonly simple: LlmChoice
+  readonly strong: LlmChoice
+}
+
 /** A language model as a function: yields the answer with `[n]` markers, nothing when the sources do not answer. */
-export type LlmFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
+export type LlmFunction = (prompt: Prompt, options: GenerateOptions) => AsyncIterable<string>
 
 /** What is refused with `LIMIT` or `TIMEOUT` instead of being tried. */
 export interface LimitOptions {

@@ -4,16 +4,14 @@ import { defaults } from './defaults.js'
 import type { CrossEncoderRerankOptions, LlmRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
+import { type InstructedLlm, instructed, toResolvedLlm } from './resolve-llm.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseReranker } from './schema.js'
 
 /** A reranker of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
 export type ResolvedReranker =
   | Complete<MmrRerankOptions>
   | Complete<CrossEncoderRerankOptions & ResolvedModel>
-  | Complete<Omit<LlmRerankOptions, 'llm'> & { readonly llm: RerankingLlm }>
-
-/** A model that follows instructions, which the extractive one does not. */
-export type RerankingLlm = Exclude<ResolvedConfig['llm'], { readonly kind: 'extractive' }>
+  | Complete<Omit<LlmRerankOptions, 'llm'> & { readonly llm: InstructedLlm }>
 
 type Complete<Options> = Options & { readonly candidates: number }
 
@@ -64,13 +62,11 @@ export function completeReranker(
   return withTopLevel(parseReranker(options, catalogue), context)
 }
 
-function withTopLevel(
-  chosen: Complete<RerankOptions>,
-  { llm, maxWorkers, modelsDir, quantization }: RerankerContext,
-): ResolvedReranker {
+function withTopLevel(chosen: Complete<RerankOptions>, context: RerankerContext): ResolvedReranker {
+  const { llm, maxWorkers, modelsDir, quantization } = context
   switch (chosen.kind) {
     case 'llm':
-      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolvedLlm(chosen.llm) }
+      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolvedLlm(chosen.llm, context) }
     case 'mmr':
       return chosen
     case 'cross-encoder':
@@ -87,13 +83,9 @@ function withTopLevel(
   }
 }
 
-/** A model that the caller brought along. */
-export function toResolvedLlm(llm: NonNullable<LlmRerankOptions['llm']>): RerankingLlm {
-  return typeof llm === 'function' ? { kind: 'function', generate: llm } : { kind: 'instance', instance: llm }
-}
-
-function requireModel(llm: ResolvedConfig['llm']): RerankingLlm {
-  if (llm.kind !== 'extractive') return llm
+function requireModel(llm: ResolvedConfig['llm']): InstructedLlm {
+  const model = instructed(llm)
+  if (model !== undefined) return model
   throw new RagError(
     'BAD_OPTION',
     'Reranking with "llm" needs a language model; the extractive one follows no instructions.',

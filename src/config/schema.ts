@@ -2,14 +2,15 @@ import * as z from 'zod/mini'
 import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Enricher } from '../enrich/types.js'
-import type { Llm } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes, givenLlm, precision } from './adapter-options.js'
+import { adapterOptions, chunkSizes } from './adapter-options.js'
 import { defaults } from './defaults.js'
+import { givenLlm, toLlmForm } from './llm-options.js'
 import type {
   CacheOptions,
   ChunkerOptions,
@@ -18,16 +19,16 @@ import type {
   FusionOptions,
   HashingEmbedderOptions,
   LexicalIndexOptions,
-  LlmFunction,
-  LlmOptions,
   LmdbStorage,
   MemoryStorage,
   RerankOptions,
   UltraFastRAGOptions,
   VectorIndexChoice,
 } from './options.js'
+import { precision } from './precision.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import { type ProfileName, profiles } from './profiles.js'
+import type { GivenLlm } from './resolve-llm.js'
 
 /** The names of the adapters there are, by port: the catalogue, of which only the keys are read. */
 export type AdapterNames = Readonly<
@@ -86,7 +87,7 @@ export interface GivenOptions extends Plain {
   readonly lexicalIndex: LexicalIndexOptions
   readonly fusion?: ResolvedFusion
   readonly rerank?: false | CompleteRerankOptions | Instance<Reranker>
-  readonly llm: ResolvedLlm | Instance<Llm>
+  readonly llm: GivenLlm
   readonly cache?: false | CacheOptions | Instance<Cache>
   readonly enrich?: false | readonly GivenEnricher[]
 }
@@ -102,9 +103,6 @@ export type ResolvedFusion =
 
 /** A reranker with the defaults that are the library's and not its own. */
 type CompleteRerankOptions = RerankOptions & { readonly candidates: number }
-
-/** What writes the answer, complete. */
-export type ResolvedLlm = Required<LlmOptions> | { readonly kind: 'function'; readonly generate: LlmFunction }
 
 /** Embedders that presets name; whether they are there is for `resolve.ts` to say. */
 const namedByPresets = new Set(Object.values(presets).map(({ embedder }) => embedder.kind))
@@ -150,7 +148,7 @@ function separate(options: Readonly<Record<string, unknown>>): {
   plain: Record<string, unknown>
   instances: Record<string, unknown>
 } {
-  const plain: Record<string, unknown> = { ...options }
+  const plain: Record<string, unknown> = { ...options, llm: toLlmForm(options.llm) }
   const instances: Record<string, unknown> = {}
   for (const [port, methods] of Object.entries(portMethods)) {
     const value = plain[port]
@@ -255,10 +253,16 @@ function optionShape(names: AdapterNames) {
     apiRequestsPerMinute: whole(1),
     apiTokensPerMinute: whole(1),
     apiTimeoutMs: whole(1, 3_600_000),
+    understand: z.optional(understandShape()),
+    understandLlm: givenLlm(),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
+    maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
+    maxContextTokens: whole(25),
+    maxConcurrentQueries: whole(1),
+    maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),
     batchTimeoutMs: whole(0, 60_000),
     maxWorkers: whole(1),
@@ -302,6 +306,18 @@ function urlShape() {
     maxRedirects: whole(0, 20),
     allowPrivateAddresses: z.optional(z.boolean()),
   })
+}
+
+function understandShape() {
+  const flag = z.optional(z.boolean())
+  return z.strictObject({
+    multiQuery: z.optional(z.union([z.boolean(), z.int().check(z.minimum(1), z.maximum(8))])),
+    hyde: flag,
+    decompose: z.optional(z.union([z.boolean(), z.literal('conjunctions')])),
+    condense: z.optional(z.union([z.boolean(), z.literal('terms')])),
+    language: flag,
+    timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(600_000))),
+  } satisfies Record<keyof UnderstandOptions, unknown>)
 }
 
 function semanticShape() {
@@ -434,6 +450,7 @@ type Shape = Readonly<Record<string, unknown>>
 function shapeOf(schema: unknown, kind: unknown): Shape | undefined {
   const { def } = (schema as SchemaInside)._zod
   if (def.innerType !== undefined) return shapeOf(def.innerType, kind)
+  if (def.getter !== undefined) return shapeOf(def.getter(), kind)
   if (def.element !== undefined) return elementsOf(def.element)
   if (def.options === undefined) return def.shape
   const forms = def.options.map((option) => shapeOf(option, kind))
@@ -451,6 +468,8 @@ interface SchemaInside {
   readonly _zod: {
     readonly def: {
       readonly innerType?: unknown
+      /** Of a schema that is made when it is first used. */
+      readonly getter?: () => unknown
       readonly element?: unknown
       readonly options?: readonly unknown[]
       readonly shape?: Shape

@@ -1,7 +1,7 @@
-import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
+import type { AnswerMetadata, Citation, Source } from './answer.js'
 
 /** Stages of a query, in order. */
-export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
+export type QueryStage = 'understand' | 'retrieve' | 'rerank' | 'pack' | 'generate'
 
 /** What `stream()` yields: `status` as stages begin, `sources` before the first token, then the answer, then one `metadata`. */
 export type AnswerEvent =
@@ -9,28 +9,13 @@ export type AnswerEvent =
   | { readonly type: 'sources'; readonly sources: readonly Source[] }
   | { readonly type: 'answer-delta'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
-  | {
-      readonly type: 'metadata'
-      readonly outcome: Outcome
-      readonly reason?: string
-      readonly finishReason: FinishReason
-      readonly timings: Timings
-      readonly cache: CacheReport
-      readonly model: string
-      /** `[n]` markers that named no source and were removed. */
-      readonly inventedCitations: number
-    }
+  | ({ readonly type: 'metadata' } & AnswerMetadata)
 
-/** Stages of one document's ingest, in order. */
-export type IngestStage =
-  | 'discovered'
-  | 'prepared'
-  | 'embedded'
-  | 'committed'
-  | 'unchanged'
-  | 'quarantined'
-  | 'removed'
-  | 'failed'
+/**
+ * What happened to a document: it was `'opened'` and is being read; more of it was cut, embedded and `'written'`; and how it ended. Small
+ * documents are through before there is anything to tell between.
+ */
+export type IngestStage = 'opened' | 'written' | 'committed' | 'unchanged' | 'quarantined' | 'removed' | 'failed'
 
 /** What `onProgress` receives. Totals grow while inputs are still being discovered (`discovering`). */
 export interface IngestProgress {
@@ -48,16 +33,24 @@ export interface IngestProgress {
   readonly quarantined: number
   /** Documents removed because their files are gone. */
   readonly removed: number
+  /** Written so far, those of documents under way included. */
   readonly chunks: number
   /** Chunks that could not be embedded so far. */
   readonly unembedded: number
   /** Chunks that an enricher failed at so far. */
   readonly unenriched: number
+  /** Pages read so far, those of documents under way included; for media that have pages. */
   readonly pages: number
+  /** Pages of the documents that are done or under way. */
+  readonly pagesTotal: number
+  /** Tokens that were embedded, where the embedder tells them. */
+  readonly tokens: number
   /** Bytes of the documents done so far, unchanged ones included. */
   readonly bytes: number
   readonly elapsedMs: number
   readonly chunksPerSecond: number
-  /** Estimate from documents done of total; absent until it means something. */
+  /** 0 where the embedder does not tell. */
+  readonly tokensPerSecond: number
+  /** Estimate from documents done of total, and from pages of those under way; absent until it means something. */
   readonly remainingMs?: number
 }

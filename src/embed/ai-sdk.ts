@@ -1,5 +1,4 @@
-import { RagError } from '../core/errors.js'
-import { importOptional } from '../util/import-optional.js'
+import { aiSdkProvider, checkAiSdkModel } from '../util/ai-sdk-model.js'
 import type { RemoteTools } from './remote/connection.js'
 import { openRemoteEmbedder } from './remote/embedder.js'
 import type { EmbeddingEndpoint, EndpointAnswer, EndpointCallOptions } from './remote/endpoint.js'
@@ -47,7 +46,10 @@ const usualItemsPerCall = 128
  * `MISSING_PEER` when the model is a name and the package `ai` is not installed.
  */
 export async function createAiSdkEmbedder(options: AiSdkEmbedderOptions, tools: RemoteTools = {}): Promise<Embedder> {
-  const model = checkModel(typeof options.model === 'string' ? await namedModel(options.model) : options.model)
+  const model = checkAiSdkModel<AiSdkEmbeddingModel>(
+    typeof options.model === 'string' ? (await aiSdkProvider()).embeddingModel(options.model) : options.model,
+    { method: 'doEmbed', example: "openai.embeddingModel('text-embedding-3-small')" },
+  )
   const settings = resolveSettings(options, { maxItemsPerCall: usualItemsPerCall, maxTokensPerCall: 100_000 })
   return openRemoteEmbedder({
     id: 'ai-sdk',
@@ -74,25 +76,6 @@ async function withinLimits(settings: RemoteSettings, model: AiSdkEmbeddingModel
     maxBytesPerCall: atMost(settings.maxBytesPerCall, maxBytes),
     maxConcurrency: isParallel ? settings.maxConcurrency : 1,
   }
-}
-
-/** A name is looked up as the AI SDK does: at the default provider of the application, which is the gateway unless it was changed. */
-async function namedModel(name: string): Promise<AiSdkEmbeddingModel> {
-  const { gateway } = await importOptional('ai', () => import('ai'), 'npm i ai@6')
-  return (globalThis.AI_SDK_DEFAULT_PROVIDER ?? gateway).embeddingModel(name)
-}
-
-function checkModel(model: AiSdkEmbeddingModel): AiSdkEmbeddingModel {
-  if (typeof model !== 'object' || model === null || typeof model.doEmbed !== 'function') {
-    throw new RagError('BAD_OPTION', 'model is not an embedding model of the AI SDK.', {
-      hint: "Give what a provider makes, such as openai.embeddingModel('text-embedding-3-small'), or a name for the AI Gateway.",
-    })
-  }
-  if (/^v[234]$/.test(model.specificationVersion)) return model
-  throw new RagError('UNSUPPORTED', 'The model follows a version of the AI SDK specification that is not supported.', {
-    data: { specificationVersion: String(model.specificationVersion) },
-    hint: 'Install the version of the provider that belongs to ai@6.',
-  })
 }
 
 class AiSdkEndpoint implements EmbeddingEndpoint {

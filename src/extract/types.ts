@@ -13,6 +13,19 @@ export interface Extractor {
    * Ending the iteration early frees everything.
    */
   extract(source: ExtractSource, options: ExtractOptions): Promise<Extraction>
+  /** Of formats whose large documents several threads may read together. */
+  readonly split?: SplitReading
+}
+
+/** How several threads read one document: one extracts it, the others read parts of it for that one. */
+export interface SplitReading {
+  /** How many pages a document has. Rejects as `extract` does. */
+  pages(source: ExtractSource, options: ExtractOptions): Promise<number>
+  /** What one of `lanes` readers has to read, as values that can cross a thread. Lane 0 is that of `extract`, which takes the others as `otherLanes`. */
+  read(
+    source: ExtractSource,
+    options: ExtractOptions & { readonly lane: number; readonly lanes: number },
+  ): AsyncIterable<unknown>
 }
 
 /** The document to read. */
@@ -33,6 +46,8 @@ export interface ExtractOptions {
   readonly signal?: AbortSignal
   /** Bytes of one file that must be held whole (PDF). */
   readonly maxFileBytes: number
+  /** What others read of the same document, from lane 1 on; see {@link SplitReading}. Default: nobody else reads it. */
+  readonly otherLanes?: readonly AsyncIterable<unknown>[]
 }
 
 /** An opened document. */

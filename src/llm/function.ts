@@ -1,9 +1,9 @@
 import { RagError } from '../core/errors.js'
 import { abortableValues } from '../util/abort.js'
-import type { Llm, Prompt } from './types.js'
+import type { GenerateOptions, Llm, Prompt } from './types.js'
 
-/** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. */
-export type GenerateFunction = (prompt: Prompt, options: { readonly signal?: AbortSignal }) => AsyncIterable<string>
+/** Answers a prompt in parts. It should stop when `signal` fires; the iterator is ended in any case. `onEnd` may be told how the answer ended. */
+export type GenerateFunction = (prompt: Prompt, options: GenerateOptions) => AsyncIterable<string>
 
 /**
  * Makes a model of a function of yours. The wrapper stops at once when the call is aborted, even while the function
@@ -19,9 +19,10 @@ export function createFunctionLlm(generate: GenerateFunction, { id = 'function' 
   }
   return {
     id,
-    async *generate(prompt, { signal }) {
+    async *generate(prompt, options) {
+      const { signal } = options
       signal?.throwIfAborted()
-      const parts = requireIterable(generate(prompt, signal === undefined ? {} : { signal }))
+      const parts = requireIterable(generate(prompt, options))
       for await (const part of abortableValues(parts, signal)) {
         if (typeof part !== 'string') throw wrongKind(part)
         yield part

@@ -14,12 +14,14 @@ export interface Llm extends Closable {
    * A bracketed number that is no citation is written `\[n]`. Stops soon after `signal` fires. Failures throw from the iterator.
    */
   generate(prompt: Prompt, options: GenerateOptions): AsyncIterable<string>
+  /** Loads what the first answer would otherwise wait for. Absent where there is nothing to load. */
+  warmUp?(options: { readonly signal?: AbortSignal }): Promise<void>
 }
 
 /** How one answer is written. */
 export interface GenerateOptions {
   readonly signal?: AbortSignal
-  /** Told once, before the last part or with it, by models that know. */
+  /** Told once, before the iteration ends, by models that know. Not told of an answer that fails or is left. */
   readonly onEnd?: (end: GenerateEnd) => void
 }
 
@@ -30,8 +32,10 @@ export interface GenerateEnd {
   /** As the provider counts them. */
   readonly inputTokens?: number
   readonly outputTokens?: number
-  /** Which model wrote it, where the id names several. */
+  /** Which model wrote it, as the service calls it, or where the id names several. */
   readonly model?: string
+  /** It was written by a model that stands in for one that failed: not to be kept for whoever asks when that is back. */
+  readonly isSubstitute?: boolean
 }
 
 /** Everything a model is told, as data; `text` is the same as one string. */
@@ -45,6 +49,17 @@ export interface Prompt {
   readonly terms: readonly PromptTerm[]
   /** System, numbered sources (fenced, marked as untrusted) and question, for models that take one string. */
   readonly text: string
+  /**
+   * The same as messages, for models that tell who speaks: instructions come from the system, what is quoted and asked from the user. Absent:
+   * `system`, and the rest of `text`.
+   */
+  readonly messages?: readonly PromptMessage[]
+}
+
+/** One message of a prompt. */
+export interface PromptMessage {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
 }
 
 /** A passage that is shown to the model. */

@@ -62,7 +62,7 @@ async function findAndDescribe(request: EmbeddingModelRequest): Promise<Embeddin
 }
 
 /** `check` refuses a model before its weights are fetched. */
-async function locateOnnx(
+export async function locateOnnx(
   request: RerankingModelRequest,
   check: (folder: ModelFolder) => Promise<unknown>,
 ): Promise<LocatedModel<WeightsChoice>> {
@@ -74,7 +74,8 @@ async function locateOnnx(
   return located
 }
 
-async function describe<Settings extends object>(
+/** What is known of a model that was found. */
+export async function describe<Settings extends object>(
   located: LocatedModel<WeightsChoice>,
   settings: Settings,
   { signal }: ModelRequest,

@@ -29,6 +29,13 @@ export interface EmbeddingModel {
 export interface RerankingModel
   extends Pick<EmbeddingModel, 'name' | 'directory' | 'weights' | 'quantization' | 'contentHash' | 'maxTokens'> {}
 
+/** A model on this machine that writes text, and all that must be known to use it. Plain data: it crosses threads. */
+export interface TextModel
+  extends Pick<EmbeddingModel, 'name' | 'directory' | 'weights' | 'quantization' | 'contentHash'> {
+  /** Tokens of prompt and answer together; `Infinity` where the model does not say. */
+  readonly contextTokens: number
+}
+
 /** Texts as token ids: those of text `i` are `ids[offsets[i]]` to `ids[offsets[i + 1] - 1]`. Both arrays have buffers of their own. */
 export interface TokenizedTexts {
   readonly ids: Int32Array<ArrayBuffer>

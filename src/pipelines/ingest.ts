@@ -20,6 +20,7 @@ import { removeVanished } from './steps/remove-vanished.js'
 import { Tally } from './steps/tally.js'
 import {
   type DocumentOutcome,
+  type DocumentStep,
   type Verify,
   type WriteDocumentOptions,
   type WriteDocumentTools,
@@ -145,7 +146,14 @@ export async function* ingestDocuments(
   )
   const finished = runMany(
     found,
-    async (item) => progress.push(tally.add(await ingestOne(item, { ...options, signal, endRun: run.abort }, tools))),
+    async (item) => {
+      const under = tally.begin(item.source)
+      const onStep = (step: DocumentStep) => {
+        const told = under.step(step)
+        if (told !== undefined) progress.push(told)
+      }
+      progress.push(under.end(await ingestOne(item, { ...options, signal, endRun: run.abort, onStep }, tools)))
+    },
     { admit: admission(tools.passages, signal), onFailure: run.abort },
   ).then(
     () => progress.end(signal.reason),
@@ -208,7 +216,7 @@ function admission(passages: PassageEmbedder | undefined, signal: AbortSignal) {
 /** One document from end to end. Rejects only for what ends the whole run. */
 async function ingestOne(
   item: Discovered,
-  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun' | 'verify' | 'retry'>,
+  options: Pick<WriteDocumentOptions, 'language' | 'signal' | 'endRun' | 'verify' | 'retry' | 'onStep'>,
   tools: IngestTools,
 ): Promise<DocumentOutcome> {
   const { source } = item

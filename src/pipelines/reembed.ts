@@ -121,7 +121,8 @@ async function* storedPieces(
     await limits.unwritten.enter(0, signal)
     for (const bytes of namespace.pieces(document)) {
       const { chunks, firstOrdinal } = decodePiece(bytes)
-      yield { type: 'piece', bytes, firstOrdinal, chunks: chunks.length }
+      const page = chunks.at(-1)?.span.page ?? 0
+      yield { type: 'piece', bytes, firstOrdinal, chunks: chunks.length, page }
     }
   } finally {
     limits.preparing.leave(1)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { RagError } from '../core/errors.js'
-import type { Llm, Prompt } from '../llm/types.js'
+import type { GenerateEnd, Llm, Prompt } from '../llm/types.js'
 import { fakePrompt } from './fakes.js'
 import { itWith, type NotApplicable, nextLoopTurn, type RegisterTest, rejectsWithReason } from './support.js'
 
@@ -135,6 +135,29 @@ export function llmConformance(it: RegisterTest, harness: LlmHarness): void {
     await nextLoopTurn()
     assert.ok((await collect(llm, llmPrompts.tower)).length > 1)
   })
+
+  withLlm(
+    'tells at most once how an answer ended, before its iteration ends, and nothing of one that is left',
+    async (llm) => {
+      const ends: GenerateEnd[] = []
+      const onEnd = (end: GenerateEnd): void => void ends.push(end)
+      for await (const _ of llm.generate(llmPrompts.tower, { onEnd })) assert.ok(ends.length <= 1)
+      const told = ends.length
+      assert.ok(told <= 1, 'It was told twice.')
+      for (const { finishReason = 'stop', inputTokens = 0, model = 'none', outputTokens = 0 } of ends) {
+        assert.ok(['stop', 'length', 'content-filter', 'other'].includes(finishReason))
+        assert.ok(Number.isSafeInteger(inputTokens) && inputTokens >= 0)
+        assert.ok(Number.isSafeInteger(outputTokens) && outputTokens >= 0)
+        assert.ok(typeof model === 'string' && model !== '')
+      }
+      await nextLoopTurn()
+      assert.equal(ends.length, told, 'It was told after the end.')
+
+      for await (const _ of llm.generate(llmPrompts.tower, { onEnd })) break
+      await nextLoopTurn()
+      assert.equal(ends.length, told, 'An answer that was left has no end to tell of.')
+    },
+  )
 
   itWith(it, 'throws failures from the iterator, as they are', harness.createFailing, async (create) => {
     const { llm, error } = await create()

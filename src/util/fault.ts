@@ -44,8 +44,11 @@ export interface FaultContext {
   readonly endpoint: { readonly secrets: readonly string[] }
   /** What was sent: no part of it is taken for a reason. */
   readonly texts: readonly string[]
-  /** Whether the words of the service may be repeated: they often quote the texts. */
-  readonly quote: boolean
+  /**
+   * Whether the words of the service may be repeated: they often quote the texts. `'denials'`: where it does not let us in or has no such
+   * model, as far as they repeat nothing that was sent, and without keys.
+   */
+  readonly quote: boolean | 'denials'
   /** Milliseconds since 1970. */
   readonly date: number
 }
@@ -73,7 +76,7 @@ export function describeFault(error: unknown, context: FaultContext): Fault {
     afterMs: retryAfterMs(header, context.date),
     ...(status === undefined ? {} : { status }),
     ...(reason === undefined ? {} : { reason }),
-    ...(context.quote && status !== 401 && status !== 403 ? { words: words(chain, context.endpoint) } : {}),
+    ...quotation(chain, status, context),
   }
 }
 
@@ -131,6 +134,8 @@ function kindOfError(chain: readonly Cause[]): FaultKind {
   if (codes.some((code) => brokenConnection.test(code))) return 'unavailable'
   if (chain.some(({ message }) => brokenConnectionWords.test(String(message)))) return 'unavailable'
   if (codes.some((code) => code === 'SyntaxError' || code === 'AI_JSONParseError')) return 'answer'
+  // In the middle of a stream there is no status any more: the package openai throws what an event says.
+  if (chain.some(({ error }) => typeof error === 'object' && error !== null)) return 'unavailable'
   // The AI SDK says it in one word, errors of our own in another.
   return chain.some(({ isRetryable, retryable }) => isRetryable === true || retryable === true)
     ? 'unavailable'
@@ -187,6 +192,43 @@ function safeReason(chain: readonly Cause[], { texts, endpoint }: FaultContext):
     chain.flatMap(({ code, type }) => [code, type]).find(isSafe) ??
     (chain.map(({ name }) => name).find((name) => name !== 'Error' && isSafe(name)) as string | undefined)
   )
+}
+
+/** Statuses that say who may ask, and for which model; what was asked plays no part. */
+const denials: readonly unknown[] = [401, 402, 403, 404]
+
+function quotation(chain: readonly Cause[], status: number | undefined, context: FaultContext): { words?: string } {
+  const { endpoint, quote, texts } = context
+  if (quote === 'denials') {
+    if (!denials.includes(status)) return {}
+    const said = withoutKeyParts(words(chain, endpoint), endpoint)
+    return said === '' || repeats(said, texts) ? {} : { words: said }
+  }
+  return quote && status !== 401 && status !== 403 ? { words: words(chain, endpoint) } : {}
+}
+
+/** Characters of a key in a row that tell too much of it. */
+const keyPart = 5
+
+/** Services show a key they do not know in part (`ab12****yz`), some of them whole. */
+function withoutKeyParts(said: string, { secrets }: FaultContext['endpoint']): string {
+  return said.replace(/\S+/g, (word) => {
+    if (/\*{2,}|…|\.{3,}\w/.test(word)) return '***'
+    for (let at = 0; at + keyPart <= word.length; at++) {
+      const part = word.slice(at, at + keyPart)
+      if (secrets.some((secret) => secret.includes(part))) return '***'
+    }
+    return word
+  })
+}
+
+/** Whether three words in a row stand in what was sent. */
+function repeats(said: string, texts: readonly string[]): boolean {
+  const wordsOf = (text: string) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+  const sent = texts.map((text) => ` ${wordsOf(text).join(' ')} `)
+  const own = wordsOf(said)
+  const runs = own.length < 3 ? [own] : own.slice(2).map((_, at) => own.slice(at, at + 3))
+  return runs.some((run) => sent.some((text) => text.includes(` ${run.join(' ')} `)))
 }
 
 const maxWords = 300

@@ -1,4 +1,4 @@
-import { type ResourceLimits, Worker } from 'node:worker_threads'
+import { type MessagePort, type ResourceLimits, Worker } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createThreadGuard, type ThreadGuard } from './thread-guard.js'
@@ -40,8 +40,8 @@ export interface Task {
   /** Name of the handler. */
   readonly type: string
   readonly payload: unknown
-  /** Buffers that are moved, not copied: the caller loses them. */
-  readonly transfer?: readonly ArrayBuffer[]
+  /** Buffers and ports that are moved, not copied: the caller loses them. */
+  readonly transfer?: readonly (ArrayBuffer | MessagePort)[]
 }
 
 export interface TaskOptions {
@@ -77,6 +77,13 @@ export class WorkerPool implements Closable {
   /** Threads alive now. */
   get threads(): number {
     return this.#threads.size
+  }
+
+  /** Threads that have nothing to do, those not started yet included: so many more tasks would begin at once. */
+  get idle(): number {
+    let busy = 0
+    for (const { load } of this.#threads) if (load > 0) busy++
+    return Math.max(0, this.#options.size - busy - this.#queue.length)
   }
 
   /** Tasks waiting for a thread. */
@@ -411,7 +418,7 @@ class Thread {
     }
   }
 
-  #post(message: ToWorker, assigned: Assigned, transfer: readonly ArrayBuffer[] = []): void {
+  #post(message: ToWorker, assigned: Assigned, transfer: readonly (ArrayBuffer | MessagePort)[] = []): void {
     if (this.#ended) return
     try {
       this.#worker.postMessage(message, [...transfer])

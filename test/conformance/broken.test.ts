@@ -811,6 +811,46 @@ describe('the suite of models sees a model that', () => {
         },
       }),
     ],
+    [
+      'tells its end twice',
+      'tells at most once',
+      (sound) => ({
+        generate: async function* (prompt, options) {
+          yield* sound.generate(prompt, options)
+          for (let time = 0; time < 2; time++) options.onEnd?.({})
+        },
+      }),
+    ],
+    [
+      'tells its end at once',
+      'tells at most once',
+      (sound) => ({
+        generate: async function* (prompt, options) {
+          options.onEnd?.({})
+          yield* sound.generate(prompt, options)
+        },
+      }),
+    ],
+    [
+      'counts nonsense',
+      'tells at most once',
+      (sound) => ({
+        generate: async function* (prompt, options) {
+          yield* sound.generate(prompt, options)
+          options.onEnd?.({ outputTokens: Number.NaN })
+        },
+      }),
+    ],
+    [
+      'tells its end too late',
+      'tells at most once',
+      (sound) => ({
+        generate: async function* (prompt, options) {
+          yield* sound.generate(prompt, options)
+          setImmediate(() => options.onEnd?.({}))
+        },
+      }),
+    ],
     ['closes once', 'closes before first use', (sound) => ({ close: once(() => sound.close()) })],
   ]
   sees(breakages, (collect, members) => {

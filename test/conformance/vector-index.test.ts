@@ -10,6 +10,7 @@ import { createLancedbIndex } from '../../src/vector-index/lancedb.js'
 import { createShardedIndex } from '../../src/vector-index/sharded.js'
 import type { VectorIndex } from '../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../src/vector-index/usearch.js'
+import { inSoak } from '../lib/soak.js'
 
 const fingerprint = 'test'
 
@@ -29,18 +30,22 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 /** So small that the few vectors of the suite become segments, are joined and get graphs. */
 const sizes = { tailRows: 100, graphRows: 200, maxRows: 1_000, rowsPerCandidate: 0.01 }
 
-describe.each<[string, (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>]>([
-  ['flat, in a folder', (options) => openFlatIndex({ ...options, fingerprint })],
-  ['auto', (options) => createAutoIndex({ ...options, fingerprint })],
-  ['usearch, f16', (options) => createUsearchIndex({ ...options, fingerprint, sizes })],
-  ['usearch, i8', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'i8' })],
-  ['usearch, f32', (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'f32' })],
+type Create = (options: { dimensions: number; directory?: string }) => Promise<VectorIndex>
+
+describe.each<[string, Parameters<typeof vectorIndexConformance>[0], Create]>([
+  ['flat, in a folder', it, (options) => openFlatIndex({ ...options, fingerprint })],
+  ['auto', it, (options) => createAutoIndex({ ...options, fingerprint })],
+  ['usearch, f16', inSoak, (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'f16' })],
+  ['usearch, i8', it, (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'i8' })],
+  ['usearch, f32', inSoak, (options) => createUsearchIndex({ ...options, fingerprint, sizes, quantization: 'f32' })],
   [
     'sharded flat',
+    inSoak,
     (options) => createShardedIndex({ ...options, fingerprint, shards: 3, open: async (one) => openFlatIndex(one) }),
   ],
   [
     'sharded usearch',
+    inSoak,
     (options) =>
       createShardedIndex({
         ...options,
@@ -49,9 +54,10 @@ describe.each<[string, (options: { dimensions: number; directory?: string }) => 
         open: (one) => createUsearchIndex({ ...one, sizes }),
       }),
   ],
-  ['hnswlib', (options) => createHnswlibIndex({ ...options, fingerprint, sizes })],
+  ['hnswlib', it, (options) => createHnswlibIndex({ ...options, fingerprint, sizes })],
   [
     'lancedb',
+    it,
     (options) =>
       createLancedbIndex({
         ...options,
@@ -59,7 +65,7 @@ describe.each<[string, (options: { dimensions: number; directory?: string }) => 
         sizes: { tailRows: 400, indexRows: 400, maxRows: 1_000, scannedRows: 0 },
       }),
   ],
-])('%s vector index', (_name, create) => {
+])('%s vector index', (_name, test, create) => {
   const directories = new WeakMap<VectorIndex, { dimensions: number; directory: string }>()
   const open = async (options: { dimensions: number; directory: string }) => {
     const index = await create(options)
@@ -67,7 +73,7 @@ describe.each<[string, (options: { dimensions: number; directory?: string }) => 
     return index
   }
   let made = 0
-  vectorIndexConformance(it, {
+  vectorIndexConformance(test, {
     create: ({ dimensions }) => open({ dimensions, directory: join(root, `${_name}-${made++}`) }),
     reopen: (closed) => open(directories.get(closed) as { dimensions: number; directory: string }),
   })

@@ -1,13 +1,9 @@
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { createFakeEmbedder } from '../../src/testing/index.js'
+import { type ApiCall, type ApiServer, answeredByHand, startApiServer } from './api-server.js'
 
 /** What the API was asked. */
-export interface ApiRequest {
-  readonly path: string
-  readonly headers: IncomingHttpHeaders
-  readonly body: Readonly<Record<string, unknown>> & { readonly input: readonly string[] }
-}
+export type ApiRequest = ApiCall<Readonly<Record<string, unknown>> & { readonly input: readonly string[] }>
 
 /** How it answers: with a status and a body, or by hand. `undefined`: as it should. */
 export type ApiReply =
@@ -26,67 +22,23 @@ export interface ApiAnswer {
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number }
 }
 
-export interface EmbeddingsApi {
-  readonly baseURL: string
-  /** All requests so far. */
-  readonly requests: readonly ApiRequest[]
-  /** Requests in work, now and at most so far. */
-  readonly running: number
-  readonly mostRunning: number
-  /** Connections whose client went away before the answer was complete. */
-  readonly abandoned: number
+export interface EmbeddingsApi extends ApiServer<ApiRequest['body']> {
   /** Decides how a request is answered; the number counts them from 0. */
   reply: (request: ApiRequest, place: number) => ApiReply | undefined | Promise<ApiReply | undefined>
-  close(): Promise<void>
 }
 
 /** A real HTTP server on this machine that plays OpenAI's embeddings API: the vector of a text counts its words. */
 export async function startEmbeddingsApi({ dimensions = 16 } = {}): Promise<EmbeddingsApi> {
-  const requests: ApiRequest[] = []
-  let running = 0
-  let mostRunning = 0
-  let abandoned = 0
-
-  const server = createServer(async (request, response) => {
-    running++
-    mostRunning = Math.max(mostRunning, running)
-    let isOver = false
-    response.once('close', () => {
-      running--
-      if (!response.writableFinished && !isOver) abandoned++
-    })
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    const body = JSON.parse(Buffer.concat(chunks).toString())
-    const asked: ApiRequest = { path: request.url ?? '', headers: request.headers, body }
-    requests.push(asked)
-    const reply = await api.reply(asked, requests.length - 1)
+  const server = await startApiServer<ApiRequest['body']>(async (asked, place, response) => {
+    const reply = await api.reply(asked, place)
     if (response.destroyed) return
     const honest = await answer(asked, dimensions)
     if (typeof reply === 'function') {
-      isOver = true
+      answeredByHand(response)
       reply(response, honest)
     } else sendJson(response, reply ?? { body: honest })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const api: EmbeddingsApi = {
-    baseURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
-    requests,
-    get running() {
-      return running
-    },
-    get mostRunning() {
-      return mostRunning
-    },
-    get abandoned() {
-      return abandoned
-    },
-    reply: () => undefined,
-    async close() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
+  const api: EmbeddingsApi = Object.assign(server, { reply: () => undefined })
   return api
 }
 

@@ -81,13 +81,28 @@ function withErrorData(failures: readonly { readonly error: unknown }[]): object
 }
 
 const view: ProgressView<IngestProgress> = {
-  format: '{bar} {value}/{total} documents, {chunks} chunks, {rate}/s{left}',
-  start: { value: 0, total: 0, details: { chunks: 0, rate: 0, left: '' } },
-  bar: ({ documentsDone, documentsTotal, chunks, chunksPerSecond, remainingMs }) => {
-    const left = remainingMs === undefined ? '' : `, ${Math.ceil(remainingMs / 1000)} s left`
-    return { value: documentsDone, total: documentsTotal, details: { chunks, rate: Math.round(chunksPerSecond), left } }
+  format: '{bar} {value}/{total} documents, {details}',
+  start: { value: 0, total: 0, details: { details: '0 chunks' } },
+  bar: (progress) => ({
+    value: progress.documentsDone,
+    total: progress.documentsTotal,
+    details: { details: describeProgress(progress) },
+  }),
+  line: (progress) => {
+    const { documentsDone, documentsTotal, discovering } = progress
+    return `${documentsDone} of ${documentsTotal}${discovering ? '+' : ''} documents, ${describeProgress(progress)}`
   },
-  line: ({ documentsDone, documentsTotal, discovering, chunks }) =>
-    `${documentsDone} of ${documentsTotal}${discovering ? '+' : ''} documents, ${chunks} chunks`,
   elapsedMs: ({ elapsedMs }) => elapsedMs,
+}
+
+/** What there is to tell of pages, chunks, tokens, failures and time. */
+function describeProgress(progress: IngestProgress): string {
+  const { chunks, chunksPerSecond, failed, pages, pagesTotal, remainingMs, tokensPerSecond } = progress
+  const tokens = tokensPerSecond > 0 ? `, ${Math.round(tokensPerSecond)} tokens/s` : ''
+  return [
+    ...(pagesTotal > 0 ? [`${pages} of ${pagesTotal} pages`] : []),
+    `${chunks} chunks, ${Math.round(chunksPerSecond)}/s${tokens}`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+    ...(remainingMs === undefined ? [] : [`${Math.ceil(remainingMs / 1000)} s left`]),
+  ].join(', ')
 }

@@ -1,3 +1,4 @@
+import { type OpenAiRequestOptions, openAiTimeoutMs } from '../../util/openai-client.js'
 import type { EmbedOptions } from '../types.js'
 import type { EmbeddingEndpoint, EndpointAnswer, EndpointCallOptions } from './endpoint.js'
 
@@ -17,17 +18,8 @@ export interface OpenAiEmbeddingsRequest {
   dimensions?: number
 }
 
-/** How a request is made. */
-export interface OpenAiRequestOptions {
-  signal?: AbortSignal
-  maxRetries?: number
-  timeout?: number
-  headers?: Record<string, string | null>
-}
-
 /** Values that the main thread reads in about 5 ms (measured: 0.08 µs each as a JSON number, 0.012 µs as base64). */
 const valuesPerCall = { float: 49_152, base64: 393_216 }
-const packageTimeoutMs = 4_000_000
 
 /** How a service is asked. */
 export interface Form {
@@ -102,11 +94,10 @@ export class OpenAiEndpoint implements EmbeddingEndpoint {
       encoding_format: form.encoding,
       ...(form.dimensions === undefined ? {} : { dimensions: form.dimensions }),
     }
-    // Time is kept by the caller, to the end of the answer; the package's own limit ends with its head.
     return client.embeddings.create(body, {
       signal,
       maxRetries: 0,
-      timeout: packageTimeoutMs,
+      timeout: openAiTimeoutMs,
       headers: { ...headers },
     })
   }

@@ -55,13 +55,13 @@ export function createPassageEmbedding(options: PassageEmbeddingOptions): Passag
       return vectors
     }
     if (missing.length === 0)
-      return { result: Promise.resolve({ vectors: toVectors(new Float32Array()), failures: [] }) }
+      return { result: Promise.resolve({ vectors: toVectors(new Float32Array()), failures: [], tokens: 0 }) }
 
     const { embedded } = await passages.submit(
       missing.map(({ text }) => text),
       signal,
     )
-    return { result: embedded.then(({ vectors, failures }) => ({ vectors: toVectors(vectors), failures })) }
+    return { result: embedded.then(({ vectors, ...rest }) => ({ ...rest, vectors: toVectors(vectors) })) }
   }
 }
 

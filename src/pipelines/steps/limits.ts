@@ -1,4 +1,5 @@
 import { Gate } from '../../util/gate.js'
+import type { MemoryBudget } from '../../util/memory-budget.js'
 import type { PassageEmbedder } from './passage-embedder.js'
 
 /** What everything that writes documents shares, in whichever namespace and call: it bounds memory and threads together. */
@@ -9,6 +10,7 @@ export interface WriteLimits {
   readonly pieces: Gate
   /** Bytes of documents that the store has and that may not be on disk. New documents wait for it, begun ones go on. */
   readonly unwritten: Gate
+  readonly memory: MemoryBudget
 }
 
 /** Bytes of pieces at most: enough that an embedder with a large window finds texts whatever the others wait for. */
@@ -16,12 +18,20 @@ const pieceBytes = 32 << 20
 /** Two of the store's transactions: one is written while the next one gathers. */
 const unwrittenBytes = 16 << 20
 
-/** Makes {@link WriteLimits}. `preparing` is how many documents may be in preparation. */
-export function createWriteLimits(options: { readonly preparing: number }): WriteLimits {
+/** Makes {@link WriteLimits}. `preparing` is how many documents may be in preparation. When memory is short, less of everything is begun. */
+export function createWriteLimits({
+  memory,
+  preparing,
+}: {
+  readonly preparing: number
+  readonly memory: MemoryBudget
+}): WriteLimits {
+  const share = () => memory.share()
   return {
-    preparing: new Gate(options.preparing),
-    pieces: new Gate(pieceBytes),
-    unwritten: new Gate(unwrittenBytes),
+    preparing: new Gate(preparing, share),
+    pieces: new Gate(Math.min(pieceBytes, memory.maxBytes / 16), share),
+    unwritten: new Gate(unwrittenBytes, share),
+    memory,
   }
 }
 

@@ -2,6 +2,7 @@ import { RagError, type RagErrorCode } from '../../core/errors.js'
 import type { Embedder } from '../../embed/types.js'
 import type { Recorder } from '../../performance/types.js'
 import { Gate } from '../../util/gate.js'
+import type { MemoryBudget } from '../../util/memory-budget.js'
 
 /** An embedder as everything that writes documents uses it, all together: it is given as much as keeps it busy, and no more. */
 export interface PassageEmbedder {
@@ -21,6 +22,8 @@ export interface PassageEmbedder {
 export interface EmbeddedTexts {
   readonly vectors: Float32Array
   readonly failures: readonly unknown[]
+  /** That the model read for them; a share of its call's by their characters. */
+  readonly tokens: number
 }
 
 export interface PassageEmbedderOptions {
@@ -28,6 +31,8 @@ export interface PassageEmbedderOptions {
   readonly defaultCalls: number
   readonly recorder: Recorder
   readonly now: () => number
+  /** When memory is short, calls are made of fewer texts. */
+  readonly memory: MemoryBudget
 }
 
 /** Failures that are not about the texts of one call: a package, a file or a setting is wrong, and stays so. */
@@ -47,11 +52,12 @@ const unusable: ReadonlySet<RagErrorCode> = new Set([
  * is repeated piece by piece, so that no document fails for another.
  */
 export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedderOptions): PassageEmbedder {
-  const { defaultCalls, now, recorder } = options
+  const { defaultCalls, memory, now, recorder } = options
   const { batchSize, concurrency = defaultCalls } = embedder.capabilities
   // One batch more than is under way, so that the next call finds its texts there.
   const window = (concurrency + 1) * batchSize
-  const room = new Gate(window)
+  const room = new Gate(window, () => memory.share())
+  const textsPerCall = () => Math.max(1, Math.floor(batchSize * memory.share()))
   const waiting: Submission[] = []
   const loadFailures = new WeakSet<object>()
   let calls = 0
@@ -65,7 +71,7 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
   function makeCalls(): void {
     isScheduled = false
     while (calls < concurrency) {
-      const submissions = takeTogether(waiting, batchSize)
+      const submissions = takeTogether(waiting, textsPerCall())
       if (submissions.length === 0) return
       calls++
       embed(submissions).finally(() => {
@@ -87,11 +93,12 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
       await load()
       call.signal.throwIfAborted()
       const began = now()
-      const { vectors, failed } = await embedder.embed(texts, { kind: 'passage', signal: call.signal })
+      const { vectors, failed, tokens } = await embedder.embed(texts, { kind: 'passage', signal: call.signal })
       recorder.stage('ingest.embed', now() - began)
       recorder.count('embed.passages', texts.length)
       recorder.count('embed.failed', failed.length)
       const errors = new Map(failed.map(({ index, error }) => [index, error]))
+      const characters = countCharacters(texts)
       let first = 0
       for (const submission of submissions) {
         const end = first + submission.texts.length
@@ -99,6 +106,7 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
         submission.succeed({
           vectors: vectors.subarray(first * embedder.dimensions, end * embedder.dimensions),
           failures,
+          tokens: characters === 0 ? 0 : Math.round((tokens * countCharacters(submission.texts)) / characters),
         })
         first = end
       }
@@ -139,6 +147,10 @@ export function createPassageEmbedder(embedder: Embedder, options: PassageEmbedd
       return { embedded: submission.result }
     },
   }
+}
+
+function countCharacters(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** The texts of one piece, and whoever waits for their vectors. */

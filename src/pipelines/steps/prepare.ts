@@ -50,6 +50,8 @@ export interface PreparedOpening {
   readonly title: string
   /** Told by the caller or the document; absent: the configured default. */
   readonly language?: string
+  /** How many it has, where that is known from the beginning. */
+  readonly pages?: number
 }
 
 /** A piece of the document, encoded (see `core/piece.ts`). */
@@ -58,6 +60,8 @@ export interface PreparedPiece {
   readonly bytes: Uint8Array
   readonly firstOrdinal: number
   readonly chunks: number
+  /** The last page it is of; 0 for media without. */
+  readonly page: number
 }
 
 /** Returned at the end. */
@@ -78,6 +82,8 @@ export interface PrepareTools {
   readonly maxFileBytes: number
   /** Chunks kept of one page; 0 keeps all. */
   readonly maxChunksPerPage: number
+  /** What other threads read of this document. Default: nothing. */
+  readonly otherLanes?: readonly AsyncIterable<unknown>[]
 }
 
 /** What tells the media type of a document. */
@@ -106,19 +112,23 @@ export async function* prepareDocument(
   const documentId = request.documentId ?? contentHash
   if (source.kind === 'chunks') return yield* prepareOwnChunks(request, source.chunks, documentId, contentHash)
 
-  const mediaType = tools.sniff({
-    name: source.name,
-    ...(await outerBytes(source)),
-    ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
-  })
-  const extractor = await tools.extractorFor(mediaType)
-  const extraction = await extractor.extract(toExtractSource(source, mediaType), {
+  const { extractor, mediaType, opened } = await findExtractor(source, tools)
+  const extraction = await extractor.extract(opened, {
     maxFileBytes: tools.maxFileBytes,
     ...(signal === undefined ? {} : { signal }),
+    ...(tools.otherLanes === undefined ? {} : { otherLanes: tools.otherLanes }),
   })
   const title = request.title ?? extraction.title ?? ''
   const language = request.language ?? extraction.language
-  yield { type: 'opened', documentId, contentHash, mediaType, title, ...(language === undefined ? {} : { language }) }
+  yield {
+    type: 'opened',
+    documentId,
+    contentHash,
+    mediaType,
+    title,
+    ...(language === undefined ? {} : { language }),
+    ...(extraction.pages === undefined ? {} : { pages: extraction.pages }),
+  }
 
   const builder = new PieceBuilder(documentId, title)
   let pages = extraction.pages ?? 0
@@ -135,6 +145,19 @@ export async function* prepareDocument(
   }
   if (!builder.isEmpty) yield builder.take()
   return { characters: builder.characters, pages, chunks: builder.chunks }
+}
+
+/** What reads a source, and the source as that takes it. */
+export async function findExtractor(
+  source: ReadableSource,
+  tools: Pick<PrepareTools, 'sniff' | 'extractorFor'>,
+): Promise<{ readonly extractor: Extractor; readonly mediaType: string; readonly opened: ExtractSource }> {
+  const mediaType = tools.sniff({
+    name: source.name,
+    ...(await outerBytes(source)),
+    ...(source.mediaType === undefined ? {} : { declared: source.mediaType }),
+  })
+  return { extractor: await tools.extractorFor(mediaType), mediaType, opened: toExtractSource(source, mediaType) }
 }
 
 /** The chunker may be the caller's: whatever it gives is checked before anything is stored. */
@@ -344,6 +367,7 @@ class PieceBuilder {
   #start = 0
   #length = 0
   #firstOrdinal = 0
+  #page = 0
 
   constructor(documentId: string, title: string) {
     this.#documentId = documentId
@@ -379,6 +403,7 @@ class PieceBuilder {
         ...(metadata === undefined ? {} : { metadata }),
       })
     }
+    this.#page = part.page ?? this.#page
     this.#texts.push(part.text)
     this.#length += part.text.length
   }
@@ -395,7 +420,8 @@ class PieceBuilder {
     this.#texts = []
     this.#chunks = []
     this.#length = 0
-    return { type: 'piece', bytes: encodePiece(piece), firstOrdinal: piece.firstOrdinal, chunks: piece.chunks.length }
+    const { chunks, firstOrdinal } = piece
+    return { type: 'piece', bytes: encodePiece(piece), firstOrdinal, chunks: chunks.length, page: this.#page }
   }
 
   #chunkId(text: string): string {
@@ -428,7 +454,7 @@ async function hashSource(source: PrepareSource, signal: AbortSignal | undefined
   }
 }
 
-type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
+export type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
 
 async function outerBytes(source: ReadableSource): Promise<Pick<SniffInput, 'bytes' | 'tail'>> {
   switch (source.kind) {

@@ -1,10 +1,27 @@
 import type { DocumentFailure } from '../../core/document.js'
 import type { IngestProgress, IngestStage } from '../../core/events.js'
 import type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from '../ingest.js'
-import type { DocumentOutcome } from './write-document.js'
+import type { DocumentOutcome, DocumentStep } from './write-document.js'
 
 /** Documents with chunks that could not be embedded, or enriched, that a report names. */
 const maxNamed = 100
+
+/** Milliseconds after the last progress before a step within a document is told. */
+const tellEveryMs = 200
+
+/** What is told of one document. */
+export interface DocumentUnderWay {
+  /** Takes a step within it; gives progress when it is time for some. */
+  step(step: DocumentStep): IngestProgress | undefined
+  end(outcome: DocumentOutcome): IngestProgress
+}
+
+/** How far a document has come that has been opened. */
+interface UnderWay {
+  readonly pages: number
+  readonly page: number
+  readonly chunks: number
+}
 
 /** The running totals that progress and report are made of. */
 export class Tally {
@@ -28,13 +45,41 @@ export class Tally {
   #unenriched = 0
   #pages = 0
   #bytes = 0
+  #tokens = 0
+  readonly #underWay = new Set<UnderWay>()
+  #toldAt: number
 
   constructor(now: () => number) {
     this.#now = now
     this.#began = now()
+    this.#toldAt = this.#began
   }
 
-  add(outcome: DocumentOutcome): IngestProgress {
+  /** A document whose turn has come. */
+  begin(source: string): DocumentUnderWay {
+    const under = { pages: 0, page: 0, chunks: 0 }
+    return {
+      step: (step) => {
+        if (step.stage === 'opened') {
+          under.pages = step.pages
+          this.#underWay.add(under)
+        } else {
+          under.chunks += step.chunks
+          // Not every medium tells its pages before they have been read.
+          under.page = Math.max(under.page, step.page)
+          under.pages = Math.max(under.pages, step.page)
+          this.#tokens += step.tokens
+        }
+        return this.#isTime() ? this.#progress(step.stage, source) : undefined
+      },
+      end: (outcome) => {
+        this.#underWay.delete(under)
+        return this.#add(outcome)
+      },
+    }
+  }
+
+  #add(outcome: DocumentOutcome): IngestProgress {
     const { stage, source, chunks = 0, pages = 0, bytes = 0, error, quarantined, unembedded, unenriched } = outcome
     if (stage === 'committed') this.#committed++
     else if (stage === 'unchanged') this.#unchanged++
@@ -60,10 +105,19 @@ export class Tally {
     return this.#progress('removed', source)
   }
 
+  /** Whether it is time to tell something again that nobody has to know. */
+  #isTime(): boolean {
+    return this.#now() - this.#toldAt >= tellEveryMs
+  }
+
   #progress(stage: IngestStage, source: string): IngestProgress {
+    this.#toldAt = this.#now()
     const documentsDone = this.#committed + this.#unchanged + this.#quarantined.length + this.#failed.length
-    const elapsedMs = this.#now() - this.#began
-    const left = this.total - documentsDone
+    const elapsedMs = this.#toldAt - this.#began
+    const under = sumOf(this.#underWay)
+    const chunks = this.#chunks + under.chunks
+    const done = documentsDone + under.documents
+    const perSecond = (count: number): number => (elapsedMs > 0 ? (count * 1000) / elapsedMs : 0)
     return {
       stage,
       source,
@@ -74,14 +128,17 @@ export class Tally {
       unchanged: this.#unchanged,
       quarantined: this.#quarantined.length,
       removed: this.#removed,
-      chunks: this.#chunks,
+      chunks,
       unembedded: this.#unembedded,
       unenriched: this.#unenriched,
-      pages: this.#pages,
+      pages: this.#pages + under.page,
+      pagesTotal: this.#pages + under.pages,
+      tokens: this.#tokens,
       bytes: this.#bytes,
       elapsedMs,
-      chunksPerSecond: elapsedMs > 0 ? (this.#chunks * 1000) / elapsedMs : 0,
-      ...(this.discovering || documentsDone === 0 ? {} : { remainingMs: (elapsedMs / documentsDone) * left }),
+      chunksPerSecond: perSecond(chunks),
+      tokensPerSecond: perSecond(this.#tokens),
+      ...(this.discovering || done === 0 ? {} : { remainingMs: (elapsedMs / done) * (this.total - done) }),
     }
   }
 
@@ -101,4 +158,16 @@ export class Tally {
       durationMs: this.#now() - this.#began,
     }
   }
+}
+
+/** Of the documents under way together: what is read of them, in documents too. */
+function sumOf(underWay: Iterable<UnderWay>): UnderWay & { readonly documents: number } {
+  const sum = { pages: 0, page: 0, chunks: 0, documents: 0 }
+  for (const { chunks, page, pages } of underWay) {
+    sum.pages += pages
+    sum.page += page
+    sum.chunks += chunks
+    if (pages > 0) sum.documents += page / pages
+  }
+  return sum
 }

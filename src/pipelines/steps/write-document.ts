@@ -21,7 +21,7 @@ import type {
   PrepareRequest,
   PrepareSource,
 } from './prepare.js'
-import { type WrittenPieces, writePieces } from './write-pieces.js'
+import { type WrittenPieces, type WrittenStep, writePieces } from './write-pieces.js'
 
 /** What became of one input. */
 export interface DocumentOutcome {
@@ -38,6 +38,11 @@ export interface DocumentOutcome {
   /** Chunks that miss what an enricher failed at, and the first reason. */
   readonly unenriched?: ChunkFailures
 }
+
+/** How far a document has come: it was opened, or one more piece of it was written. */
+export type DocumentStep =
+  | { readonly stage: 'opened'; readonly pages: number }
+  | ({ readonly stage: 'written' } & WrittenStep)
 
 /** Chunks that miss something, and the first reason. */
 export interface ChunkFailures {
@@ -59,6 +64,8 @@ export interface WriteDocumentOptions {
   readonly verify?: Verify | undefined
   /** Whether a file that has failed too often is tried all the same. Default `false`. */
   readonly retry?: boolean | undefined
+  /** Told when the document is opened, and of each piece that is written. */
+  readonly onStep?: ((step: DocumentStep) => void) | undefined
   /** Ends the whole run, at once; it fires `signal`. */
   readonly endRun: (reason: unknown) => void
 }
@@ -193,6 +200,7 @@ async function writeVersion(
     attempt.documentId = documentId
     const current = namespace.get(documentId)
     if (current?.contentHash === contentHash && current.pipeline === pipeline) return { same: current }
+    options.onStep?.({ stage: 'opened', pages: opening.pages ?? 0 })
     const embedding =
       passages &&
       createPassageEmbedding({ passages, namespace, current, title, own: plan.vectors, maxTextLength, recorder })
@@ -208,6 +216,7 @@ async function writeVersion(
         embedding,
         dimensions: passages?.embedder.dimensions ?? 0,
         signal: own.signal,
+        onWritten: options.onStep && ((step) => options.onStep?.({ stage: 'written', ...step })),
         // The documents behind this one must not be tried with an embedder that cannot work.
         stop: (error) => (passages?.isUnusable(error) ? options.endRun(error) : own.abort(error)),
       })

@@ -16,8 +16,20 @@ export interface WritePiecesOptions {
   /** Values per vector; 0 without an embedder. */
   readonly dimensions: number
   readonly signal: AbortSignal
+  /** Told of each piece when it is written. */
+  readonly onWritten?: ((step: WrittenStep) => void) | undefined
   /** Ends what is under way for this document, when writing it has failed. */
   readonly stop: (reason: unknown) => void
+}
+
+/** How far a document has come with one more piece. */
+export interface WrittenStep {
+  /** Of this piece. */
+  readonly chunks: number
+  /** The last page it is of; 0 for media without. */
+  readonly page: number
+  /** That were embedded for it, where the embedder tells. */
+  readonly tokens: number
 }
 
 /** What {@link writePieces} has done. */
@@ -61,6 +73,7 @@ export async function writePieces(
         const embedded = await result
         unwritten.add(piece.bytes.length + (embedded?.vectors.byteLength ?? 0))
         await writer.write(piece.bytes, piece.chunks, embedded?.vectors)
+        options.onWritten?.({ chunks: piece.chunks, page: piece.page, tokens: embedded?.tokens ?? 0 })
         for (const failure of embedded?.failures ?? []) {
           if (RagError.isInstance(failure, 'EMPTY')) continue // Nothing is missing where there was nothing to embed.
           if (failures.unembedded++ === 0) failures.failure = failure

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { IngestReport } from '../../../src/index.js'
+import { inSoak } from '../../lib/soak.js'
 import { failing, inTime, makeFolder, open } from './support.js'
 
 const onPosix = process.platform !== 'win32'
@@ -71,29 +72,32 @@ describe('files in an unusual state', () => {
     })
   })
 
-  it('that change and vanish while they are read fail or are stored; the last state is found in the end', async () => {
-    const root = makeFolder()
-    const path = join(root, 'a.txt')
-    const rag = open({ root })
-    let goesOn = true
-    const restless = (async () => {
-      for (let round = 0; goesOn; round++) {
-        if (round % 5 === 4) rmSync(path, { force: true })
-        else writeFileSync(path, `word ${round} `.repeat(20_000 * (round % 4)))
-        await new Promise((resolve) => setTimeout(resolve, 2))
+  inSoak(
+    'that change and vanish while they are read fail or are stored; the last state is found in the end',
+    async () => {
+      const root = makeFolder()
+      const path = join(root, 'a.txt')
+      const rag = open({ root })
+      let goesOn = true
+      const restless = (async () => {
+        for (let round = 0; goesOn; round++) {
+          if (round % 5 === 4) rmSync(path, { force: true })
+          else writeFileSync(path, `word ${round} `.repeat(20_000 * (round % 4)))
+          await new Promise((resolve) => setTimeout(resolve, 2))
+        }
+      })()
+      for (let round = 0; round < 15; round++) {
+        const { failed } = await inTime(rag.ingest(['a.txt']))
+        for (const { error } of failed) expect(['NOT_FOUND', 'EMPTY', 'STORAGE']).toContain(error.code)
       }
-    })()
-    for (let round = 0; round < 15; round++) {
-      const { failed } = await inTime(rag.ingest(['a.txt']))
-      for (const { error } of failed) expect(['NOT_FOUND', 'EMPTY', 'STORAGE']).toContain(error.code)
-    }
-    goesOn = false
-    await restless
-    writeFileSync(path, 'At last a zebra.')
-    await rag.ingest(['a.txt'])
-    expect((await rag.retrieve('zebra')).length).toBe(1)
-    expect(await rag.retrieve('word')).toEqual([])
-  })
+      goesOn = false
+      await restless
+      writeFileSync(path, 'At last a zebra.')
+      await rag.ingest(['a.txt'])
+      expect((await rag.retrieve('zebra')).length).toBe(1)
+      expect(await rag.retrieve('word')).toEqual([])
+    },
+  )
 
   it('of the store are not taken for documents', async () => {
     const root = makeFolder()

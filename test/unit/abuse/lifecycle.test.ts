@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { RagError, type UltraFastRAG } from '../../../src/index.js'
+import { inSoak } from '../../lib/soak.js'
 import { failing, inTime, makeFolder, open } from './support.js'
 
 const storageOf = (kind: string) => (kind === 'memory' ? {} : { storage: makeFolder() })
@@ -24,7 +25,7 @@ const allowed = (found: ReadonlySet<unknown>, ...codes: string[]) =>
   expect([...found].filter((ending) => !codes.includes(ending as string))).toEqual([])
 
 describe.each(['memory', 'disk'])('with documents in %s', (kind) => {
-  it('shows one whole version, whatever happens to a document at once', async () => {
+  inSoak('shows one whole version, whatever happens to a document at once', async () => {
     const rag = open({ ...storageOf(kind), embedder: 'hashing' })
     const mixtures: string[][] = []
     const calls: Promise<unknown>[] = []
@@ -48,7 +49,7 @@ describe.each(['memory', 'disk'])('with documents in %s', (kind) => {
     expect([indexes.lexical.chunks, indexes.vector?.vectors]).toEqual([chunks, chunks])
   })
 
-  it('closes at any moment: calls end or are told so, and nothing is left behind', async () => {
+  inSoak('closes at any moment: calls end or are told so, and nothing is left behind', async () => {
     for (let round = 0; round < 8; round++) {
       const rag = open({ ...storageOf(kind), ...(round % 2 === 0 ? {} : { embedder: 'hashing' }) })
       const settled = Promise.allSettled(everything(rag))
@@ -83,7 +84,7 @@ describe.each(['memory', 'disk'])('with documents in %s', (kind) => {
     expect([indexes.lexical.chunks, indexes.vector?.vectors]).toEqual([chunks, chunks])
   })
 
-  it('serves many more namespaces than may be open', async () => {
+  inSoak('serves many more namespaces than may be open', async () => {
     const rag = open({ ...storageOf(kind), limits: { maxOpenNamespaces: 2 }, maxWorkers: 1 })
     const calls = Array.from({ length: 200 }, async (_, i) => {
       const tenant = i % 40
@@ -113,7 +114,7 @@ function everything(rag: UltraFastRAG): Promise<unknown>[] {
   ]).flat()
 }
 
-it('two instances on one folder agree while both ingest and remove', async () => {
+inSoak('two instances on one folder agree while both ingest and remove', async () => {
   const storage = makeFolder()
   const [one, other] = [open({ storage }), open({ storage })]
   const some = (prefix: string) =>

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CliEnvironment, CliRag } from '../../../src/cli/context.js'
 import { runCli } from '../../../src/cli/program.js'
@@ -29,13 +30,17 @@ const answered: QueryResult = {
   citations: [citation],
   timings: { total: 1 },
   cache: { retrieval: 'off', answer: 'off' },
+  finishReason: 'stop',
+  model: 'm',
+  tokens: { input: 9, output: 3, estimated: false },
+  inventedCitations: 0,
 }
 const events: AnswerEvent[] = [
   { type: 'status', stage: 'generate' },
   { type: 'answer-delta', text: 'Clo' },
   { type: 'answer-delta', text: 'sed [1].' },
   { type: 'citation', citation },
-  { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
+  { ...answered, type: 'metadata' },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
 const report = {
@@ -86,6 +91,15 @@ function fakeRag(parts: Partial<CliRag> = {}) {
     retrieve: async () => [],
     stream: async function* () {
       yield* events
+    },
+    chat: (options) => {
+      const send = async function* (question: string) {
+        calls.push(['send', question, options?.topK])
+        if (question === 'fails') throw new RagError('OVERLOADED', 'Too many.', { hint: 'Later.' })
+        yield* events
+      }
+      // As far as the command needs one.
+      return { send } as never
     },
     documents: async function* () {
       for (const id of ['a.md', 'b.md']) {
@@ -223,16 +237,20 @@ describe('ufrag ingest', () => {
   })
 
   it('prints plain lines of progress, seldom, where there is no terminal', async () => {
-    const progress = { stage: 'committed', source: 'x', documentsTotal: 9, discovering: true, failed: 0 } as const
+    const progress = { stage: 'written', source: 'x', documentsTotal: 9, discovering: true, failed: 1 } as const
     const rest = {
       unchanged: 0,
       quarantined: 0,
       removed: 0,
       unembedded: 0,
       unenriched: 0,
-      pages: 0,
+      pages: 7,
+      pagesTotal: 20,
       bytes: 0,
+      tokens: 900,
       chunksPerSecond: 3,
+      tokensPerSecond: 200.4,
+      remainingMs: 4_001,
     }
     const { rag, calls } = fakeRag()
     rag.ingest = async (_, options) => {
@@ -242,7 +260,8 @@ describe('ufrag ingest', () => {
       return report
     }
     const { err } = await run(['ingest', 'x'], { rag, calls })
-    expect(err.trim().split('\n')).toEqual(['2.001 of 9+ documents, 5 chunks', '4.5 of 9+ documents, 5 chunks'])
+    const rates = '7 of 20 pages, 5 chunks, 3/s, 200 tokens/s, 1 failed, 5 s left'
+    expect(err.trim().split('\n')).toEqual([`2.001 of 9+ documents, ${rates}`, `4.5 of 9+ documents, ${rates}`])
   })
 
   it('passes on what is to be tried again and removed, and tells what was left out', async () => {
@@ -314,6 +333,33 @@ describe('ufrag query', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual(events)
   })
 
+  it('answers one question after the other with --chat; one that fails ends nothing', async () => {
+    const stdio = () => ({ input: Readable.from(['fails\n  \nand', ' then?\n']), output: new PassThrough() })
+    const { calls, err, exitCode, out } = await run(['query', 'valves?', '--chat', '--top-k', '2'], fakeRag(), {
+      stdio: stdio(),
+    })
+    expect(calls.filter(([what]) => what === 'send')).toEqual([
+      ['send', 'valves?', 2],
+      ['send', 'fails', 2],
+      ['send', 'and then?', 2],
+    ])
+    expect(exitCode).toBe(0)
+    expect(err).toBe('Too many.\n  Later.\n')
+    expect(out).toBe((await run(['query', 'valves?'])).out.repeat(2))
+    expect(
+      (await run(['query', '--chat', '--json'], fakeRag(), { stdio: stdio() })).out.trim().split('\n'),
+    ).toHaveLength(5)
+    expect(
+      (await run(['query', '--chat'], fakeRag(), { stdio: stdio(), terminal: true })).err.match(/> /g),
+    ).toHaveLength(4)
+  })
+
+  it('wants a question without --chat', async () => {
+    const { err, exitCode } = await run(['query'])
+    expect(exitCode).toBe(2)
+    expect(err).toContain('--chat')
+  })
+
   it('ends with 4 and the reason when there is no answer, streamed or not', async () => {
     const none: QueryResult = {
       ...answered,
@@ -321,14 +367,9 @@ describe('ufrag query', () => {
       outcome: 'no-answer',
       reason: 'Searched 9 chunks.',
       citations: [],
-    }
-    const metadata: AnswerEvent = {
-      ...none,
-      type: 'metadata',
       finishReason: 'no-answer',
-      model: 'm',
-      inventedCitations: 0,
     }
+    const metadata: AnswerEvent = { ...none, type: 'metadata' }
     const rag = fakeRag({
       query: async () => none,
       stream: async function* () {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ensureBuilt } from '../../../bench/lib/build.js'
+import { inSoak } from '../../lib/soak.js'
 import { startHub } from '../models/hub-server.js'
 import { bertFiles, onnxFile, temporaryFolder } from '../models/support.js'
 
@@ -24,7 +25,7 @@ beforeAll(() => {
 }, 240_000)
 
 describe('the built command', () => {
-  it('pulls a model, is interrupted by Ctrl-C and continues where it was', async () => {
+  inSoak('pulls a model, is interrupted by Ctrl-C and continues where it was', async () => {
     hub.bytesPerSecond = 400_000
     const first = start(['pull', 'acme/tiny'])
     while (!hub.seen.some(({ host }) => host === 'storage')) await new Promise((resolve) => setTimeout(resolve, 10))

@@ -1,8 +1,9 @@
 import { deflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
-import { createPdfExtractor, pdfHeldBytes } from '../../../src/extract/pdf.js'
+import { createPdfExtractor } from '../../../src/extract/pdf.js'
 import { createPdfParseExtractor } from '../../../src/extract/pdf-parse.js'
+import { pdfHeldBytes } from '../../../src/extract/pdfium.js'
 import type { Extractor } from '../../../src/extract/types.js'
 import { codeOf, makePdf, readAll, sourceOf } from './helpers.js'
 

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symli
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { AsyncEmbedding, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
+import { AsyncEmbedding, type IngestProgress, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { createFakeEmbedder } from '../../../src/testing/index.js'
 import { modelFolder } from '../../fixtures/models/model-folder.js'
 import { staticModelFolder } from '../../fixtures/models/static-model-folder.js'
@@ -184,7 +184,8 @@ describe('an embedder that cannot be loaded', () => {
     writeFileSync(weights, bytes.subarray(0, bytes.length >> 1))
     const rag = open({ embedder: { kind: 'onnx', model }, storage: makeFolder() })
     const progress: string[] = []
-    const ingested = rag.ingest(documents, { onProgress: ({ stage }) => void progress.push(stage) })
+    const onProgress = ({ stage }: IngestProgress) => void (stage === 'opened' || progress.push(stage))
+    const ingested = rag.ingest(documents, { onProgress })
     await expect(ingested).rejects.toMatchObject({ code: 'INTEGRITY', message: expect.stringContaining('model.onnx') })
     expect(progress).toEqual([])
     await expect(rag.query('moons?')).rejects.toMatchObject({ code: 'INTEGRITY' })

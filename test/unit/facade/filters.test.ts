@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Filter, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { createFakeEmbedder } from '../../../src/testing/fakes.js'
+import { inSoak } from '../../lib/soak.js'
 
 const opened: UltraFastRAG[] = []
 const folders: string[] = []
@@ -81,7 +82,7 @@ describe.each(['memory', 'disk'] as const)('a filter over documents in %s', (kin
     expect(await ordinals({ $id: 'own', part: { $ne: 1 } })).toEqual([1, 2])
   })
 
-  it('answers while documents come and go, never with one that is not allowed', async () => {
+  inSoak('answers while documents come and go, never with one that is not allowed', async () => {
     const rag = open(options())
     await rag.ingest(Array.from({ length: 40 }, (_, i) => document(i)))
     const writing = (async () => {

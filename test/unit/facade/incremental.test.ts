@@ -390,3 +390,23 @@ describe('sync', () => {
     await expect(rag.ingest([], { retry: 1 as never })).rejects.toMatchObject({ code: 'BAD_OPTION' })
   })
 })
+
+describe('maxMemoryMb', () => {
+  it('that is less than the process has slows an ingest down and loses nothing', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 40 }, (_, i) => [`${i}.txt`, `Fact ${i} is true. `.repeat(200)]),
+    )
+    const rag = open({ root: makeFolder(files), maxMemoryMb: 128, embedder: { kind: 'hashing' } })
+    const held = Buffer.alloc(128 << 20, 1)
+    expect(await rag.ingest(['.'])).toMatchObject({ documents: 40, failed: [], unembedded: 0 })
+    expect(held.length).toBe(128 << 20)
+    const { gauges } = rag.tracker.summary()
+    expect(gauges.memory).toMatchObject({ maxBytes: 128 << 20 })
+    expect(gauges.memory?.pressure).toBeGreaterThan(1)
+    expect(gauges.memory?.halved).toBeGreaterThan(0)
+  })
+
+  it.each([0, 127, 1.5, '512', Number.NaN])('of %s is refused', (maxMemoryMb) => {
+    expect(() => new UltraFastRAG({ maxMemoryMb: maxMemoryMb as never })).toThrow(/maxMemoryMb/)
+  })
+})

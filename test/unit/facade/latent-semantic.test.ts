@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { randomNumbers } from '../../../src/util/random.js'
+import { inSoak } from '../../lib/soak.js'
 
 const opened: UltraFastRAG[] = []
 const folders: string[] = []
@@ -53,7 +54,7 @@ const fitOf = async (rag: UltraFastRAG) => (await rag.stats()).indexes.fit
 const vectorsOf = async (rag: UltraFastRAG) => (await rag.stats()).indexes.vector?.vectors
 
 describe('without any option', () => {
-  it('words alone are searched below 200 chunks, and stats() says so', async () => {
+  inSoak('words alone are searched below 200 chunks, and stats() says so', async () => {
     const rag = open()
     expect(await fitOf(rag)).toEqual({ state: 'too-few-chunks', leastChunks: 200 })
     await rag.ingest(documents(199))
@@ -95,7 +96,7 @@ describe('without any option', () => {
     expect(rag.tracker.summary().stages['index.fit']?.count).toBe(2)
   })
 
-  it('removal to below 200 chunks ends the fit, and growth begins another', async () => {
+  inSoak('removal to below 200 chunks ends the fit, and growth begins another', async () => {
     const rag = open()
     await rag.ingest(documents(210))
     await rag.remove({ documentId: documents(20).map(({ id }) => id) })
@@ -113,7 +114,7 @@ describe('without any option', () => {
     expect((await rag.namespace('b').stats()).indexes.fit).toMatchObject({ state: 'too-few-chunks' })
   })
 
-  it('questions are answered while a fit replaces another', async () => {
+  inSoak('questions are answered while a fit replaces another', async () => {
     const rag = open()
     await rag.ingest(documents(210))
     let done = false
@@ -149,7 +150,7 @@ describe('without any option', () => {
     expect(await vectorsOf(rag)).toBe(210)
   })
 
-  it('documents without a common word are left to the words, with a warning', async () => {
+  inSoak('documents without a common word are left to the words, with a warning', async () => {
     const rag = open()
     await rag.ingest(Array.from({ length: 210 }, (_, i) => ({ id: `${i}`, text: `${'abcdefghijkl'[i % 12]}${i}` })))
     expect(await fitOf(rag)).toEqual({ state: 'failed', leastChunks: 200 })
@@ -202,7 +203,7 @@ describe('in a folder', () => {
     expect(warnings).toEqual([])
   })
 
-  it('what is damaged there is fitted anew, with a warning', async () => {
+  inSoak('what is damaged there is fitted anew, with a warning', async () => {
     const storage = makeFolder()
     await filled(storage)
     const path = fitFile(storage)
@@ -216,7 +217,7 @@ describe('in a folder', () => {
     expect(warnings.length).toBe(1)
   })
 
-  it('what is missing there is fitted anew in the background of questions', async () => {
+  inSoak('what is missing there is fitted anew in the background of questions', async () => {
     const storage = makeFolder()
     await filled(storage)
     rmSync(fitFile(storage))
@@ -228,7 +229,7 @@ describe('in a folder', () => {
     expect(existsSync(fitFile(storage))).toBe(true)
   })
 
-  it('other options fit anew', async () => {
+  inSoak('other options fit anew', async () => {
     const storage = makeFolder()
     await filled(storage)
     const rag = open({ storage, embedder: { kind: 'latent-semantic', dimensions: 16 } })
@@ -236,7 +237,7 @@ describe('in a folder', () => {
     expect((await rag.stats()).embedder).toMatchObject({ dimensions: 16 })
   })
 
-  it('only the vectors of the last fit are kept', async () => {
+  inSoak('only the vectors of the last fit are kept', async () => {
     const storage = makeFolder()
     await filled(storage)
     const rag = open({ storage })
@@ -247,7 +248,7 @@ describe('in a folder', () => {
     expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
-  it('a store opened read-only is searched with what was fitted, and nothing is written', async () => {
+  inSoak('a store opened read-only is searched with what was fitted, and nothing is written', async () => {
     const storage = makeFolder()
     await filled(storage)
     const path = fitFile(storage)
@@ -265,7 +266,7 @@ describe('in a folder', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  it('another reader takes over what was fitted meanwhile', async () => {
+  inSoak('another reader takes over what was fitted meanwhile', async () => {
     const storage = makeFolder()
     const writer = open({ storage })
     await writer.ingest(documents(50))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Embedder, UltraFastRAG } from '../../../src/index.js'
 import { createFakeEmbedder } from '../../../src/testing/fakes.js'
+import { inSoak } from '../../lib/soak.js'
 
 const opened: UltraFastRAG[] = []
 const folders: string[] = []
@@ -91,7 +92,7 @@ describe('reindex() with another embedder', () => {
     expect((await rag.stats()).indexes.vector?.vectors).toBe(31)
   })
 
-  it('goes on where it was interrupted', async () => {
+  inSoak('goes on where it was interrupted', async () => {
     const storage = makeFolder()
     const old = open(storage, createFakeEmbedder())
     await old.ingest(documents)

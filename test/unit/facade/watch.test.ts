@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { UltraFastRAG, type WatchEvent } from '../../../src/index.js'
 import { randomNumbers } from '../../../src/testing/support.js'
+import { inSoak } from '../../lib/soak.js'
 
 const opened: UltraFastRAG[] = []
 const folders: string[] = []
@@ -61,7 +62,7 @@ describe('watch()', () => {
     expect(events.filter(({ type }) => type === 'error')).toEqual([])
   })
 
-  it('comes to hold what the folder holds, whatever happens to it from the first look on', async () => {
+  inSoak('comes to hold what the folder holds, whatever happens to it from the first look on', async () => {
     const root = makeFolder()
     const rag = new UltraFastRAG({ root, embedder: false })
     opened.push(rag)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RagError } from '../../../src/core/errors.js'
 import { createBm25Index } from '../../../src/lexical-index/bm25.js'
+import { inSoak } from '../../lib/soak.js'
 import { documentOf, find, publish, randomText, seeded } from './support.js'
 
 let root: string
@@ -77,7 +78,7 @@ describe('snapshots', () => {
     expect(await answers(directory)).toMatchObject({ epoch: 0, problems: [] })
   })
 
-  it('are dropped, with a reason, when a file is cut at any place', async () => {
+  inSoak('are dropped, with a reason, when a file is cut at any place', async () => {
     await makeSnapshot()
     for (const name of await readdir(directory)) {
       const bytes = await readFile(join(directory, name))

@@ -24,6 +24,7 @@ import { locateStaticModel } from '../../../src/models/needs.js'
 import type { PullOptions } from '../../../src/models/pull.js'
 import { type PullSurroundings, pull } from '../../../src/models/pull-model.js'
 import { randomNumbers } from '../../../src/testing/support.js'
+import { inSoak } from '../../lib/soak.js'
 import { gitHash, type HubFiles, type HubServer, type SeenRequest, startHub } from './hub-server.js'
 import { bertFiles, onnxFile, smallOnnxFile, temporaryFolder, warnings } from './support.js'
 
@@ -390,7 +391,7 @@ describe('a connection', () => {
     expect(hub.filesSeen('onnx/model.onnx').at(-1)?.range).toBe('bytes=3000-')
   })
 
-  it('that is slow is waited for as long as bytes come', async () => {
+  inSoak('that is slow is waited for as long as bytes come', async () => {
     hub.bytesPerSecond = 200_000
     await fetchTiny({}, { patience: { ...patience, stallMs: 1500 } })
     expect(hub.filesSeen('onnx/model.onnx')).toHaveLength(2)
@@ -532,7 +533,7 @@ describe('several downloads at once', () => {
     expect(told.length).toBeGreaterThan(0)
   })
 
-  it('in processes wait for the one that fetches, and continue when it is killed', async () => {
+  inSoak('in processes wait for the one that fetches, and continue when it is killed', async () => {
     // So slow that it would take a minute.
     hub.bytesPerSecond = 7_000
     const first = startPull()

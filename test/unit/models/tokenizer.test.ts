@@ -7,6 +7,7 @@ import { RagError } from '../../../src/index.js'
 import { openTokenizer } from '../../../src/models/tokenizer.js'
 import { modelFolder } from '../../fixtures/models/model-folder.js'
 import type { TokenizerChoice } from '../../fixtures/models/tokenizers.js'
+import { inSoak } from '../../lib/soak.js'
 import { tokenizerLines } from '../../lib/tokenizer-lines.js'
 import { tokenizerJson, uncased } from '../../lib/tokenizer-parity.js'
 
@@ -198,7 +199,7 @@ describe.each(['wordpiece', 'wordpiece-cased', 'byte-bpe', 'unigram'] satisfies 
     expect(vocabulary.map((token) => theirs.convert_tokens_to_ids(token))).toEqual(vocabulary.map((_, id) => id))
   })
 
-  it('encodes a megabyte without spaces', async () => {
+  inSoak('encodes a megabyte without spaces', async () => {
     const tokenizer = await openTokenizer(folder)
     expect(tokenizer.encode(['x'.repeat(1_000_000)], { maxTokens: 64 }).ids.length).toBeLessThanOrEqual(64)
     const { ids } = tokenizer.encode([`${'x'.repeat(140_000)} the`], { ...all, special: false })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Citation, Source } from '../../../src/core/answer.js'
 import { type CitedPart, createCitationParser } from '../../../src/pipelines/steps/cite.js'
+import { inSoak } from '../../lib/soak.js'
 
 const firstText =
   'The tower is 330 m tall. It was built by Gustave Eiffel in 1889. Paint is renewed every seven years, see [12].'
@@ -154,7 +155,7 @@ describe('the citation parser', () => {
     expect(quotes('zzz [2]')).toEqual(['Visitors pay at the gate.'])
   })
 
-  it('is linear in hostile answers', () => {
+  inSoak('is linear in hostile answers', () => {
     for (const unit of ['[', '[1', '[1,', ' ', '\\', '\\[', '[1][', '[1-9999]', '1']) {
       const parser = createCitationParser(sources)
       for (const character of unit.repeat(20_000)) parser.push(character)

@@ -7,8 +7,9 @@ import { createPassageEmbedder } from '../../../src/pipelines/steps/passage-embe
 import { createMemoryStore } from '../../../src/store/memory.js'
 import type { StoreNamespace } from '../../../src/store/types.js'
 import { createFakeEmbedder } from '../../../src/testing/index.js'
+import { createMemoryBudget } from '../../../src/util/memory-budget.js'
 import { createLaneEmbedder, turns } from '../../lib/lane-embedder.js'
-import { atOnce, documentOf, now, pipelineOf, recorder } from './support.js'
+import { atOnce, documentOf, memory, now, pipelineOf, recorder } from './support.js'
 
 /** Two lanes whose passes take as long as preparing ten pieces. */
 const twoLanes = () => createLaneEmbedder({ pass: () => turns(20), capabilities: { batchSize: 32, concurrency: 8 } })
@@ -75,11 +76,46 @@ describe('lanes of an embedder', () => {
     await expectTrueVectors(namespace, embedder)
   })
 
+  it('are given less, one document at a time, while memory is short, and as much as before when it is not', async () => {
+    let usedBytes = 0
+    let time = 0
+    const short = createMemoryBudget({
+      maxBytes: 1_000_000_000,
+      usedBytes: () => usedBytes,
+      now: () => (time += 1_000),
+    })
+    const calls: number[] = []
+    const embedder = createFakeEmbedder()
+    const watched: Embedder = {
+      ...embedder,
+      capabilities: { fitted: false, batchSize: 32, concurrency: 1 },
+      embed: async (texts, call) => {
+        calls.push(texts.length)
+        await turns(50)
+        return embedder.embed(texts, call)
+      },
+    }
+    const { ingest, limits, namespace, preparing } = pipelineOf({ embedder: watched, memory: short, linesPerPiece: 1 })
+    const documents = (name: string) => Array.from({ length: 60 }, (_, i) => documentOf(`${name} ${i}`, 8))
+    usedBytes = 950_000_000
+    await ingest(documents('short'))
+    expect(short.report()).toMatchObject({ pressure: 0.95, share: 1 / 16, halved: 4 })
+    expect(Math.max(...calls.slice(20))).toBeLessThanOrEqual(2)
+    usedBytes = 100_000_000
+    calls.length = 0
+    await ingest(documents('plenty'))
+    expect(short.report()).toMatchObject({ pressure: 0.1, share: 1 })
+    expect(Math.max(...calls)).toBeGreaterThan(16)
+    expect(preparing.mostOpen).toBeGreaterThan(1)
+    expect([limits.preparing.inside, limits.pieces.inside, limits.unwritten.inside]).toEqual([0, 0, 0])
+    await expectTrueVectors(namespace, embedder)
+  })
+
   it('are kept busy when documents get new vectors', async () => {
     const { ingest, limits, namespace, tools } = pipelineOf({})
     await ingest(Array.from({ length: 800 }, (_, i) => documentOf(`${i}`, i === 0 ? 2_000 : 3)))
     const embedder = twoLanes()
-    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now })
+    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now, memory })
     await reembedDocuments({ ...tools, passages }, new AbortController().signal)
     const { facts } = embedder
     expect(facts.starved / facts.passes).toBeLessThanOrEqual(0.03)
@@ -351,7 +387,7 @@ describe('an embedder that cannot work', () => {
     const { ingest, tools } = pipelineOf({ embedder: createFakeEmbedder() })
     await ingest(many)
     const broken: Embedder = { ...createFakeEmbedder(), warmUp: () => Promise.reject(missing) }
-    const passages = createPassageEmbedder(broken, { defaultCalls: atOnce, recorder, now })
+    const passages = createPassageEmbedder(broken, { defaultCalls: atOnce, recorder, now, memory })
     const again = pipelineOf({ embedder: broken, namespace: tools.namespace })
     expect(await again.ingest(many)).toMatchObject({ unchanged: 300 })
     await reembedDocuments({ ...tools, passages }, new AbortController().signal)
@@ -470,7 +506,7 @@ describe('chunks that cannot be embedded', () => {
     await ingest([documentOf('a', 8), documentOf('b', 2)])
     away = false
     texts.length = 0
-    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now })
+    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now, memory })
     await reembedDocuments({ ...tools, passages }, new AbortController().signal)
     expect(texts).toEqual(['Document a has line 3.'])
     await expectTrueVectors(namespace, embedder)
@@ -508,7 +544,7 @@ describe('reindex beside other writers', () => {
         return fake.embed(texts, options)
       },
     }
-    const passages = createPassageEmbedder(slow, { defaultCalls: atOnce, recorder, now })
+    const passages = createPassageEmbedder(slow, { defaultCalls: atOnce, recorder, now, memory })
     const reembedded = reembedDocuments({ ...before.tools, passages }, new AbortController().signal)
     await turns(50)
     await namespace.remove(['removed'])
@@ -528,7 +564,7 @@ describe('reindex beside other writers', () => {
     const pipeline = pipelineOf({})
     await pipeline.ingest([documentOf('a', 2)])
     const embedder = twoLanes()
-    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now })
+    const passages = createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now, memory })
     const tools = { ...pipeline.tools, passages }
     const reembedded = reembedDocuments(tools, new AbortController().signal)
     await turns(5)

@@ -7,6 +7,7 @@ import type { PreparedDocument, PrepareRequest } from '../../../src/pipelines/st
 import { createMemoryStore } from '../../../src/store/memory.js'
 import type { StoreNamespace } from '../../../src/store/types.js'
 import { sha256Hex } from '../../../src/util/hash.js'
+import { createMemoryBudget, type MemoryBudget } from '../../../src/util/memory-budget.js'
 import { turns } from '../../lib/lane-embedder.js'
 
 /** What preparation has done, for tests that ask how far it ran ahead. */
@@ -22,6 +23,9 @@ export const recorder = { stage: ignore, count: ignore }
 export const now = () => performance.now()
 const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 
+/** Memory that is never short. */
+export const memory = createMemoryBudget({ maxBytes: 2 ** 40, usedBytes: () => 0 })
+
 /** Documents that are prepared at once by {@link pipelineOf}. */
 export const atOnce = 3
 
@@ -32,18 +36,21 @@ export function pipelineOf(options: {
   readonly linesPerPiece?: number
   /** Turns of the event loop that preparing a piece takes. Default 2. */
   readonly turnsPerPiece?: number
+  /** Default: memory that is never short. */
+  readonly memory?: MemoryBudget
 }) {
   const { embedder, linesPerPiece = 80, turnsPerPiece = 2 } = options
   const namespace = options.namespace ?? createMemoryStore().namespace('')
   const preparing: Preparing = { pieces: 0, open: 0, mostOpen: 0 }
-  const limits = createWriteLimits({ preparing: atOnce })
+  const limits = createWriteLimits({ preparing: atOnce, memory: options.memory ?? memory })
   const tools: IngestTools = {
     namespace,
     prepare: (request) => prepareLines(request, { linesPerPiece, turnsPerPiece, preparing }),
     urls: undefined,
     preparation: 'lines/1',
     readingLimits: '',
-    passages: embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now }),
+    passages:
+      embedder && createPassageEmbedder(embedder, { defaultCalls: atOnce, recorder, now, memory: limits.memory }),
     enrichment: undefined,
     maxTextLength: 0,
     limits,
@@ -100,7 +107,7 @@ async function* prepareLines(
       const bytes = encodePiece({ firstOrdinal: first, start, text, chunks })
       start += text.length
       preparing.pieces++
-      yield { type: 'piece', bytes, firstOrdinal: first, chunks: chunks.length }
+      yield { type: 'piece', bytes, firstOrdinal: first, chunks: chunks.length, page: 0 }
     }
     return { characters: start, pages: 0, chunks: lines.length }
   } finally {

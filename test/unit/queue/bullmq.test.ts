@@ -4,6 +4,7 @@ import type { BullmqQueueOptions } from '../../../src/queue/bullmq/options.js'
 import { createBullmqQueue } from '../../../src/queue/bullmq.js'
 import type { ActiveJob, JobHandler, JobQueue, JobResult } from '../../../src/queue/types.js'
 import { startRedis } from '../../lib/redis-server.js'
+import { inSoak } from '../../lib/soak.js'
 
 const server = await startRedis(['--maxmemory', '24mb', '--maxmemory-policy', 'noeviction', '--appendonly', 'yes'])
 const queues: JobQueue[] = []
@@ -161,7 +162,7 @@ describe.skipIf(server === undefined)('the queue on a Redis that is hurt', () =>
     await command('CONFIG SET maxmemory 24mb')
   })
 
-  it('closes while the server is away', async () => {
+  inSoak('closes while the server is away', async () => {
     const queue = open()
     const { handler } = byHand()
     queue.process(handler, one)

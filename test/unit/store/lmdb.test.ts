@@ -15,6 +15,7 @@ import { acquireMaintenanceLock } from '../../../src/store/maintenance-lock.js'
 import type { NewDocument, Store } from '../../../src/store/types.js'
 import { assertWhole, put, sampleDocument } from '../../../src/testing/store-suite.js'
 import { checkContents, eventually, killCampaign, leftovers, runChild } from '../../campaigns/store-campaign.js'
+import { inSoak } from '../../lib/soak.js'
 
 const root = mkdtempSync(join(tmpdir(), 'ufrag-lmdb-'))
 const opened: Store[] = []
@@ -67,14 +68,16 @@ describe('a store that cannot be opened', () => {
     expect(readFileSync(join(directory, 'store.mdb'))).toEqual(bytes)
   })
 
-  it('is CORRUPT at every length its file may have been cut off at, or reads without ending the process', async () => {
-    const directory = newFolder()
-    const store = await openLmdbStore({ directory })
-    const sample = sampleDocument('a', { seed: 1, pieces: 12, chunksPerPiece: 20, chunkSize: 1000 })
-    await put(store.namespace(''), sample)
-    await store.close()
-    const whole = readFileSync(join(directory, 'store.mdb'))
-    const script = `
+  inSoak(
+    'is CORRUPT at every length its file may have been cut off at, or reads without ending the process',
+    async () => {
+      const directory = newFolder()
+      const store = await openLmdbStore({ directory })
+      const sample = sampleDocument('a', { seed: 1, pieces: 12, chunksPerPiece: 20, chunkSize: 1000 })
+      await put(store.namespace(''), sample)
+      await store.close()
+      const whole = readFileSync(join(directory, 'store.mdb'))
+      const script = `
       import { openLmdbStore } from ${source('store/lmdb.ts')}
       import { truncateSync } from 'node:fs'
       import { RagError } from ${source('core/errors.ts')}
@@ -94,13 +97,14 @@ describe('a store that cannot be opened', () => {
         } catch (error) { outcomes.add(RagError.isInstance(error) ? error.code : String(error)) }
       }
       console.log(JSON.stringify([...outcomes]))`
-    for (const readOnly of [true, false]) {
-      writeFileSync(join(directory, 'store.mdb'), whole)
-      const outcomes = JSON.parse(runScript(script, [directory, String(readOnly)])) as string[]
-      for (const outcome of outcomes) expect(['CORRUPT', 'INTEGRITY', 'NOT_FOUND', 'read']).toContain(outcome)
-      expect(outcomes).toContain('CORRUPT')
-    }
-  })
+      for (const readOnly of [true, false]) {
+        writeFileSync(join(directory, 'store.mdb'), whole)
+        const outcomes = JSON.parse(runScript(script, [directory, String(readOnly)])) as string[]
+        for (const outcome of outcomes) expect(['CORRUPT', 'INTEGRITY', 'NOT_FOUND', 'read']).toContain(outcome)
+        expect(outcomes).toContain('CORRUPT')
+      }
+    },
+  )
 
   it('is UNSUPPORTED_VERSION when a newer version wrote it, and is left as it was', async () => {
     const directory = newFolder()
@@ -384,7 +388,7 @@ describe('what is written', () => {
 })
 
 describe('versions that nobody needs', () => {
-  it('are deleted after their time, and their space is used again', async () => {
+  inSoak('are deleted after their time, and their space is used again', async () => {
     const directory = newFolder()
     const store = await open({ directory, retireMs: 0 })
     const namespace = store.namespace('')
@@ -522,7 +526,7 @@ describe('the log', () => {
 })
 
 describe('a process', () => {
-  it('ends although it never closed its store, and when it exits in the middle of writing', () => {
+  inSoak('ends although it never closed its store, and when it exits in the middle of writing', () => {
     const script = `
       import { openLmdbStore } from ${source('store/lmdb.ts')}
       import { put, sampleDocument } from ${source('testing/store-suite.ts')}
@@ -548,13 +552,15 @@ describe('a process', () => {
     expect(runScript(script, [newFolder()])).toBe('closed\n')
   })
 
-  it('stores a document of 160 MB within 512 MB, and killed half-way leaves the earlier version whole', async () => {
-    const directory = newFolder()
-    const earlier = sampleDocument('big', { seed: 1, pieces: 3 })
-    const store = await openLmdbStore({ directory })
-    const { record } = await put(store.namespace(''), earlier)
-    await store.close()
-    const script = `
+  inSoak(
+    'stores a document of 160 MB within 512 MB, and killed half-way leaves the earlier version whole',
+    async () => {
+      const directory = newFolder()
+      const earlier = sampleDocument('big', { seed: 1, pieces: 3 })
+      const store = await openLmdbStore({ directory })
+      const { record } = await put(store.namespace(''), earlier)
+      await store.close()
+      const script = `
       import { openLmdbStore } from ${source('store/lmdb.ts')}
       import { sampleDocument } from ${source('testing/store-suite.ts')}
       import { encodePiece } from ${source('core/piece.ts')}
@@ -573,16 +579,18 @@ describe('a process', () => {
       const peak = Number(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))[1]) / 1024
       console.log(JSON.stringify({ chunks: record.chunks, peak, last: store.namespace('').chunks([record.base + 399_999])[0].ordinal }))
       await store.close()`
-    const file = scriptFile(script)
-    expect(spawnSync(process.execPath, ['--import', 'tsx', file, directory, '2500']).signal).toBe('SIGKILL')
-    const between = await openLmdbStore({ directory, retireMs: 0 })
-    assertWhole(between.namespace(''), record, earlier)
-    await eventually(async () => expect(await leftovers(directory)).toEqual({ journals: 0, retired: 0, strays: 0 }))
-    await between.close()
-    const { chunks, peak, last } = JSON.parse(runScript(script, [directory, '-1']))
-    expect({ chunks, last }).toEqual({ chunks: 400_000, last: 399_999 })
-    expect(peak).toBeLessThan(512)
-  }, 120_000)
+      const file = scriptFile(script)
+      expect(spawnSync(process.execPath, ['--import', 'tsx', file, directory, '2500']).signal).toBe('SIGKILL')
+      const between = await openLmdbStore({ directory, retireMs: 0 })
+      assertWhole(between.namespace(''), record, earlier)
+      await eventually(async () => expect(await leftovers(directory)).toEqual({ journals: 0, retired: 0, strays: 0 }))
+      await between.close()
+      const { chunks, peak, last } = JSON.parse(runScript(script, [directory, '-1']))
+      expect({ chunks, last }).toEqual({ chunks: 400_000, last: 399_999 })
+      expect(peak).toBeLessThan(512)
+    },
+    120_000,
+  )
 })
 
 describe('the maintenance lock', () => {

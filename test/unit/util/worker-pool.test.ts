@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RagError } from '../../../src/core/errors.js'
 import { WorkerPool, type WorkerPoolOptions } from '../../../src/util/worker-pool.js'
+import { inSoak } from '../../lib/soak.js'
 
 let worker: URL
 const pools: WorkerPool[] = []
@@ -94,7 +95,7 @@ describe('streams', () => {
     await stream.return(undefined)
   })
 
-  it('does not take a worker that waits for its reader for a hanging one', async () => {
+  inSoak('does not take a worker that waits for its reader for a hanging one', async () => {
     const pool = createPool({ size: 1 })
     await pool.run(task('echo'))
     const options = { creditBytes: 100, timeoutMs: 1000 }
@@ -248,7 +249,7 @@ describe('two tasks per thread', () => {
     expect(results).toMatchObject([{ reason: { code: 'TIMEOUT' } }, { reason: { code: 'WORKER', retryable: true } }])
   })
 
-  it('measures the time limit of a task from when it is served', async () => {
+  inSoak('measures the time limit of a task from when it is served', async () => {
     const pool = createPool({ size: 1, depth: 2 })
     await pool.run(task('echo'))
     const first = pool.run(task('block', 1500))
@@ -325,7 +326,7 @@ describe('critical sections', () => {
     expect(pool.replaced.aborted).toBe(0)
   })
 
-  it('outlive a time limit, which their caller sees at once', async () => {
+  inSoak('outlive a time limit, which their caller sees at once', async () => {
     const pool = createPool({ size: 1 })
     const state = new Int32Array(new SharedArrayBuffer(4))
     const hanging = pool.run(task('critical', { state, ms: 1500 }), { timeoutMs: 700 })

@@ -12,6 +12,7 @@ import { UltraFastRAG } from '../../../src/ultra-fast-rag.js'
 import { joinedRanges } from '../../../src/vector-index/lance/search.js'
 import { createLancedbIndex, type LancedbIndexOptions } from '../../../src/vector-index/lancedb.js'
 import type { VectorIndex } from '../../../src/vector-index/types.js'
+import { inSoak } from '../../lib/soak.js'
 
 const dimensions = 16
 const sizes = { tailRows: 500, indexRows: 500, maxRows: 4_000, scannedRows: 0 }
@@ -82,7 +83,7 @@ const tablesIn = async (folder: string) => (await readdir(folder)).filter((name)
 const isIndexed = async (table: string) => (await readdir(join(directory, table))).includes('_indices')
 
 describe('an index in LanceDB', () => {
-  it.each(['hnsw-sq', 'ivf-pq'] as const)(
+  inSoak.each(['hnsw-sq', 'ivf-pq'] as const)(
     'of kind %s finds by it what a scan finds, also behind filters',
     async (kind) => {
       const index = await open({ index: kind, ...(kind === 'ivf-pq' ? { subVectors: 8 } : {}) })
@@ -135,7 +136,7 @@ describe('an index in LanceDB', () => {
     expect(problems).toEqual([])
   })
 
-  it('begins empty, and says why, where the snapshot is of other vectors, cut or missing', async () => {
+  inSoak('begins empty, and says why, where the snapshot is of other vectors, cut or missing', async () => {
     const index = await open()
     await publish(index, { first: 0, count: 600 })
     await index.persist()
@@ -179,7 +180,7 @@ describe('an index in LanceDB', () => {
     await again.close()
   })
 
-  it('makes a new index when it is opened with other parameters', async () => {
+  inSoak('makes a new index when it is opened with other parameters', async () => {
     const index = await open()
     await publish(index, { first: 0, count: 1_000 })
     await until(async () => index.stats().segments === 1 && isIndexed((await tablesIn(directory))[0] ?? ''))
@@ -192,7 +193,7 @@ describe('an index in LanceDB', () => {
     expect(problems).toEqual([])
   })
 
-  it('leaves nothing behind without a folder, and reads without writing where it must', async () => {
+  inSoak('leaves nothing behind without a folder, and reads without writing where it must', async () => {
     const before = (await readdir(tmpdir())).filter((name) => name.startsWith('ufrag-lance-'))
     const { directory: _, ...rest } = { dimensions, fingerprint: 'test', sizes, directory }
     const index = await createLancedbIndex(rest)
@@ -213,7 +214,7 @@ describe('an index in LanceDB', () => {
     expect(await tablesIn(directory)).toEqual(tables)
   })
 
-  it('serves the whole library, from a place that stores share without meeting', async () => {
+  inSoak('serves the whole library, from a place that stores share without meeting', async () => {
     const uri = join(root, 'elsewhere')
     const opened = (store: string) =>
       new UltraFastRAG({
@@ -243,7 +244,7 @@ describe('an index in LanceDB', () => {
     expect(() => new UltraFastRAG({ vectorIndex: { kind: 'lancedb', uri } })).toThrow(/storage/)
   })
 
-  it('lets the process exit while it searches and while it is closed, and survives being killed', async () => {
+  inSoak('lets the process exit while it searches and while it is closed, and survives being killed', async () => {
     const index = await open()
     await publish(index, { first: 0, count: 1_000 })
     await index.persist()

@@ -8,6 +8,7 @@ import { openFlatIndex } from '../../../src/vector-index/flat.js'
 import { createShardedIndex } from '../../../src/vector-index/sharded.js'
 import type { VectorIndex } from '../../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../../src/vector-index/usearch.js'
+import { inSoak } from '../../lib/soak.js'
 
 const dimensions = 8
 /** Three times as many numbers as stay together: they lie in several shards, whatever their number. */
@@ -74,7 +75,7 @@ describe('an index in shards', () => {
     },
   )
 
-  it('is filled again from the store where their number has changed', async () => {
+  inSoak('is filled again from the store where their number has changed', async () => {
     const text = Array.from({ length: 400 }, (_, i) => `Sentence ${i} tells of thing ${i % 89} and of nothing else.`)
     const open = (shards: number) =>
       new UltraFastRAG({

@@ -10,6 +10,7 @@ import type { Embedder } from '../../../../src/embed/types.js'
 import { openSafetensors } from '../../../../src/models/safetensors.js'
 import { createFakeEmbedder } from '../../../../src/testing/index.js'
 import { nextLoopTurn, randomNumbers } from '../../../../src/testing/support.js'
+import { inSoak } from '../../../lib/soak.js'
 import { createModelFolders, staticTokens, tokenizerFile } from '../../../lib/static-models.js'
 
 const folders = createModelFolders()
@@ -104,7 +105,7 @@ function sentences(count: number, seed: number): string[] {
 }
 
 describe('a distilled model', () => {
-  it('has the geometry of a teacher whose vectors are sums', async () => {
+  inSoak('has the geometry of a teacher whose vectors are sums', async () => {
     const teacher = createSumTeacher()
     const report = await distillStatic(teacher, {
       out: newFolder(),

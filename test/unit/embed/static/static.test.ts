@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createStaticEmbedder, type StaticEmbedderOptions } from '../../../../src/embed/static.js'
 import type { Embedder } from '../../../../src/embed/types.js'
 import { nextLoopTurn, randomNumbers } from '../../../../src/testing/support.js'
+import { inSoak } from '../../../lib/soak.js'
 import {
   createModelFolders,
   plainVectors,
@@ -211,7 +212,7 @@ describe('the static embedder', () => {
     }
   })
 
-  it('cuts long texts where the project of the format does, or where it is told', async () => {
+  inSoak('cuts long texts where the project of the format does, or where it is told', async () => {
     const texts = [
       ...seededTexts(3, 11).map((text) => `${text} the `.repeat(100)),
       'a ☃ '.repeat(3_000),
