@@ -99,13 +99,16 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
+export { buildPrompt } from './llm/prompt.js'
 export type { RouteRule } from './llm/question-rule.js'
 export type {
   GenerateEnd,
   GenerateOptions,
   Llm,
   Prompt,
+  PromptFunction,
   PromptMessage,
+  PromptParts,
   PromptSource,
   PromptTerm,
 } from './llm/types.js'
