@@ -101,13 +101,16 @@ export type {
 } from './enrich/types.js'
 export type { CsvExtractorOptions } from './extract/csv.js'
 export type { JsonExtractorOptions } from './extract/json.js'
+export { buildPrompt } from './llm/prompt.js'
 export type { RouteRule } from './llm/question-rule.js'
 export type {
   GenerateEnd,
   GenerateOptions,
   Llm,
   Prompt,
+  PromptFunction,
   PromptMessage,
+  PromptParts,
   PromptSource,
   PromptTerm,
 } from './llm/types.js'

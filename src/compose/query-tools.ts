@@ -1,9 +1,10 @@
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions } from '../core/answer.js'
+import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { RetrieveOptions } from '../core/search.js'
-import { buildPrompt, type PromptParts } from '../llm/prompt.js'
-import type { Prompt } from '../llm/types.js'
+import { buildPrompt } from '../llm/prompt.js'
+import type { Prompt, PromptFunction, PromptParts } from '../llm/types.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
@@ -80,7 +81,7 @@ export class QueryTools {
       analyzerOf: this.#analyzerOf,
       countTokens,
       llm,
-      buildPrompt: buildAnswerPrompt,
+      buildPrompt: (parts) => buildAnswerPrompt(parts, this.#config.prompt),
       answers,
       recent,
       semantic,
@@ -113,6 +114,15 @@ function countTokens(text: string): number {
   return estimateTokens(Buffer.byteLength(text))
 }
 
-function buildAnswerPrompt(parts: PromptParts): Prompt {
-  return buildPrompt({ ...parts, order: 'edges' })
+function buildAnswerPrompt(given: PromptParts, build: PromptFunction = buildPrompt): Prompt {
+  const parts = { ...given, order: 'edges' } as const
+  const prompt: unknown = build(parts)
+  if (typeof prompt === 'string') {
+    return { ...buildPrompt(parts), system: '', text: prompt, messages: [{ role: 'user', content: prompt }] }
+  }
+  if (typeof (prompt as Partial<Prompt> | null)?.text === 'string') return prompt as Prompt
+  throw new RagError('BAD_OPTION', 'prompt() returned neither a text nor a prompt.', {
+    data: { option: 'prompt' },
+    hint: 'Return a string, or what buildPrompt() returns.',
+  })
 }

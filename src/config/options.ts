@@ -6,7 +6,7 @@ import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { GenerateOptions, Llm, Prompt } from '../llm/types.js'
+import type { GenerateOptions, Llm, Prompt, PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
@@ -122,6 +122,11 @@ export interface UltraFastRAGOptions {
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
+  /**
+   * Makes the prompt of an answer in the place of the library's own; see docs/answering.md. What it makes is not checked: documents are to be
+   * fenced, as `buildPrompt()` does. Answers are then kept for this instance alone.
+   */
+  readonly prompt?: PromptFunction
   /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
   /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */

@@ -6,6 +6,7 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { UrlOptions } from '../extract/types.js'
+import type { PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { defaultMaxMemoryBytes } from '../util/memory-budget.js'
@@ -59,6 +60,8 @@ export interface ResolvedConfig {
   readonly recallSampleRate: number
   readonly maxMemoryMb: number
   readonly perDocument: number
+  /** Absent: the library's own. */
+  readonly prompt: PromptFunction | undefined
   /** `Infinity` where tokens alone are counted. */
   readonly maxContextChars: number
   readonly maxContextTokens: number | undefined
@@ -165,6 +168,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
       given.maxContextChars ??
       (given.maxContextTokens === undefined ? defaults.maxContextChars : Number.POSITIVE_INFINITY),
     maxContextTokens: given.maxContextTokens,
+    prompt: given.prompt,
     maxConcurrentQueries,
     maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,

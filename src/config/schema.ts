@@ -5,6 +5,7 @@ import { RagError } from '../core/errors.js'
 import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Enricher } from '../enrich/types.js'
+import type { PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
@@ -261,6 +262,7 @@ function optionShape(names: AdapterNames) {
     perDocument: whole(1),
     maxContextChars: whole(100),
     maxContextTokens: whole(25),
+    prompt: z.optional(callable<PromptFunction>('that makes a prompt of its parts')),
     maxConcurrentQueries: whole(1),
     maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),

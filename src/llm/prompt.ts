@@ -1,20 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Prompt, PromptSource, PromptTerm } from './types.js'
-
-/** What {@link buildPrompt} needs. */
-export interface PromptParts {
-  readonly question: string
-  /** Best first. */
-  readonly sources: readonly PromptSource[]
-  readonly terms: readonly PromptTerm[]
-  /** What is to be done with question and sources. Default: to answer with citations. */
-  readonly system?: string
-  /**
-   * How sources follow each other in the text; they keep their numbers. `'given'`, the default: as they come. `'edges'`: the best first, the
-   * second best last, and so on inwards, because models read the middle of a long text least (Liu et al. 2023, "Lost in the middle").
-   */
-  readonly order?: 'given' | 'edges'
-}
+import type { Prompt, PromptParts, PromptSource } from './types.js'
 
 const answering = [
   'Answer the question from the numbered sources, and from nothing else.',

@@ -50,6 +50,17 @@ describe('examples', () => {
     expect(text).toContain('4 questions are remembered')
   })
 
+  it.concurrent('an answer is streamed over http, and from a Hono app as events and as messages of the AI SDK', async () => {
+    const [http, hono] = await Promise.all([printed('http-chat'), printed('hono-chat')])
+    expect([...new Set(http.match(/^event: (?:sources|citation|metadata)$/gm))]).toEqual([
+      'event: sources',
+      'event: citation',
+      'event: metadata',
+    ])
+    for (const text of [http, hono]) expect(text).toContain('Phobos and Deimos. [1]')
+    expect(hono).toMatch(/"type":"text-delta"[\s\S]*"type":"finish"[\s\S]*data: \[DONE\]/)
+  })
+
   it('a folder is kept in step', async () => {
     const text = await printed('sync-folder')
     expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')
