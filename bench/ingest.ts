@@ -7,13 +7,14 @@ import type { IngestResult, IngestTask } from './children/ingest-folder.js'
 import type { OverlapResult, OverlapTask } from './children/overlapped-ingest.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { createTextGenerator } from './lib/corpus.js'
+import { measureAgainstPeers } from './lib/ingest-against-peers.js'
 import { quantile } from './lib/measure.js'
 import { writeTextFiles } from './lib/text-files.js'
 
 /**
  * How fast is an ingest, and does it leave the event loop free? Text, and PDFs where the measuring data is there, each in a fresh process. How
  * far do reading and embedding overlap, and how fast is an ingest again when a twentieth of the documents was edited? Both with weights of the
- * shape of all-MiniLM-L6-v2 in int8.
+ * shape of all-MiniLM-L6-v2 in int8. And how long do others take for the same PDFs?
  */
 const bench: Bench = async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
@@ -48,6 +49,7 @@ const bench: Bench = async (context) => {
       ])
       metrics['throughput.pdfPagesPerSecond'] = (pages * 1000) / durationMs
       Object.assign(metrics, await measureOverlap(pdfs, join(folder, 'overlap'), context))
+      Object.assign(metrics, await measureAgainstPeers(context))
     }
     Object.assign(metrics, await measureIncremental(folder, context))
   } finally {

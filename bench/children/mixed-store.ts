@@ -1,4 +1,6 @@
-import { type Embedder, UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
+import { UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
+import { backgroundWork } from '../lib/background-work.js'
+import { silentEmbedder } from '../lib/given-vectors.js'
 import { type MixedQuestion, mixedDocuments, mixedQuestions } from '../lib/mixed-corpus.js'
 
 export interface MixedStoreTask {
@@ -69,27 +71,5 @@ export default async function mixedStore(task: MixedStoreTask): Promise<MixedSto
     filtered,
     hits: asked,
     stages: Object.fromEntries(Object.entries(stages).map(([name, { p50Ms }]) => [name, p50Ms])),
-  }
-}
-
-/** Waits until segments are joined and graphs are built: until all threads together take less than a tenth of a core, three minutes at most. */
-async function backgroundWork(): Promise<void> {
-  for (let waited = 0; waited < 180; waited += 2) {
-    const before = process.cpuUsage()
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
-    const { user, system } = process.cpuUsage(before)
-    if ((user + system) / 1e6 < 0.2) return
-  }
-}
-
-/** Its vectors come with the documents and the questions. */
-function silentEmbedder(dimensions: number): Embedder {
-  return {
-    id: 'silent',
-    fingerprint: `silent/${dimensions}`,
-    dimensions,
-    capabilities: { fitted: false, batchSize: 64 },
-    embed: () => Promise.reject(new Error('Every vector is given.')),
-    close: async () => {},
   }
 }

@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url'
 const folder = new URL('../peers/', import.meta.url)
 
 /**
- * File URL of a package of `bench/peers`, for `import()`. Installs the folder from its lock file when the package is missing or the
+ * File URL of a package of `bench/peers`, or of one of its subpaths, for `import()`. Installs the folder from its lock file when the package is missing or the
  * lock file is newer than what is installed; throws with npm's own words when that fails.
  */
 export async function resolvePeer(name: string): Promise<string> {
-  if (!isInstalled(name)) install()
+  const [scope = '', rest = ''] = name.split('/')
+  if (!isInstalled(scope.startsWith('@') ? `${scope}/${rest}` : scope)) install()
   const { resolve } = (await import(new URL('resolve.mjs', folder).href)) as { resolve: (name: string) => string }
   return resolve(name)
 }

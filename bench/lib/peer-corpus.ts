@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadRetrievalSet, type RetrievalQuery, sentencePassages } from './retrieval.js'
+
+/** What a contender reads: PDF files, or texts, whole and cut into the passages that our sentence chunker makes of them. */
+export type PeerCorpus =
+  | { readonly kind: 'pdf'; readonly folder: string; readonly files: readonly string[] }
+  | { readonly kind: 'text'; readonly documents: readonly PeerDocument[]; readonly passages: readonly PeerPassage[] }
+
+export interface PeerDocument {
+  readonly id: string
+  readonly text: string
+}
+
+export interface PeerPassage {
+  readonly documentId: string
+  readonly text: string
+}
+
+/** A corpus and questions to it. */
+export interface LabelledCorpus<Question> {
+  readonly corpus: PeerCorpus
+  readonly questions: readonly Question[]
+}
+
+/**
+ * Papers of the measuring data, in an order that their names' hashes give, until they hold so many pages together. `readPages` reads a file's
+ * text, page by page. A question is eight words from the middle of a page, found again when a hit of the same file contains six of them.
+ */
+export async function choosePdfs(
+  data: string,
+  pages: number,
+  readPages: (path: string) => Promise<readonly string[]>,
+): Promise<LabelledCorpus<KnownItem> & { readonly pages: number }> {
+  const folder = join(data, 'pdf', 'good')
+  const names = readdirSync(folder)
+    .filter((name) => name.startsWith('papers-we-love__'))
+    .sort((one, other) => (order(one) < order(other) ? -1 : 1))
+  const files: string[] = []
+  const questions: KnownItem[] = []
+  let count = 0
+  for (const name of names) {
+    if (count >= pages) break
+    const texts = await readPages(join(folder, name))
+    // A long paper would be the whole corpus.
+    if (texts.length > pages / 2) continue
+    files.push(join(folder, name))
+    count += texts.length
+    for (const text of texts) {
+      const words = text.match(/[A-Za-z]{4,}/g) ?? []
+      if (words.length < 100) continue
+      const from = Math.floor(words.length / 2)
+      questions.push({ source: name, words: words.slice(from, from + 8).map((word) => word.toLowerCase()) })
+    }
+  }
+  return { corpus: { kind: 'pdf', folder, files }, questions, pages: count }
+}
+
+/** A place in a file, by words that stand there. */
+export interface KnownItem {
+  /** Name of the file. */
+  readonly source: string
+  readonly words: readonly string[]
+}
+
+function order(name: string): string {
+  return createHash('sha256').update(name).digest('hex')
+}
+
+/**
+ * Documents of a labelled set, with the questions that they answer, up to so many characters; `undefined` when the measuring data is not
+ * there. All documents that answer a question are there, so that nDCG can be told.
+ */
+export function chooseTexts(
+  data: string,
+  { set: name, characters }: { readonly set: string; readonly characters: number },
+): LabelledCorpus<RetrievalQuery> | undefined {
+  const set = loadRetrievalSet(data, name)
+  if (set === undefined) return undefined
+  const byId = new Map(set.documents.map((document) => [document.id, document]))
+  const chosen = new Map<string, PeerDocument>()
+  const questions: RetrievalQuery[] = []
+  let length = 0
+  for (const query of set.queries) {
+    const answers = [...query.relevant.keys()].filter((id) => byId.has(id) && !chosen.has(id))
+    const more = answers.reduce((sum, id) => sum + (byId.get(id)?.text.length ?? 0), 0)
+    if (length + more > characters) continue
+    for (const id of answers) chosen.set(id, { id, text: byId.get(id)?.text ?? '' })
+    length += more
+    questions.push(query)
+  }
+  const documents = [...chosen.values()]
+  const cut = sentencePassages()
+  const passages = documents.flatMap(({ id, text }) =>
+    cut(text).map(({ start, end }) => ({ documentId: id, text: text.slice(start, end) })),
+  )
+  return { corpus: { kind: 'text', documents, passages }, questions }
+}
