@@ -99,6 +99,8 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
+export type { CsvExtractorOptions } from './extract/csv.js'
+export type { JsonExtractorOptions } from './extract/json.js'
 export { buildPrompt } from './llm/prompt.js'
 export type { RouteRule } from './llm/question-rule.js'
 export type {

@@ -40,6 +40,11 @@ export interface IngestOptions extends WaitOptions {
    * A disk that is not mounted may leave an empty folder behind: then everything is gone.
    */
   readonly sync?: boolean
+  /**
+   * Awaited before each document becomes visible; what it throws is the failure of that document. For those who hold a lock that they may
+   * lose: a version that was stored by somebody else since this was called is not replaced (`LOCKED`, which may be tried again).
+   */
+  readonly beforeCommit?: () => Promise<void>
 }
 
 /** Which documents `remove()` removes. */

@@ -83,6 +83,8 @@ export interface GlobalOptions {
 export interface CommandContext {
   readonly environment: CliEnvironment
   readonly json: boolean
+  /** Whose documents; absent: the root. */
+  readonly namespace: string | undefined
   /** Options of the facade from variables and flags. */
   readonly options: () => UltraFastRAGOptions
   /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. `changes` go before flags. */

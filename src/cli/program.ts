@@ -7,6 +7,7 @@ import { config } from './commands/config.js'
 import { distill } from './commands/distill.js'
 import { doctor } from './commands/doctor.js'
 import { documents } from './commands/documents.js'
+import { enqueue } from './commands/enqueue.js'
 import { evaluation } from './commands/eval.js'
 import { ingest } from './commands/ingest.js'
 import { mcp } from './commands/mcp.js'
@@ -105,6 +106,17 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .argument('<action>', 'stats, clear or prune')
     .action(act(cache))
   program
+    .command('enqueue <inputs...>')
+    .description('let workers ingest files, folders and globs: each is a job on a Redis server')
+    .option(
+      '--redis <url>',
+      'where the queue is (default: UFRAG_REDIS_URL, which other users of the machine do not see)',
+    )
+    .option('--queue <name>', 'name of the queue (default: "ingest")')
+    .option('--priority <priority>', 'high, normal or low (default: normal)')
+    .option('--wait', 'until the jobs are over')
+    .action(act(enqueue))
+  program
     .command('worker')
     .description('ingest what others enqueue on a Redis server, until it is ended; SIGTERM lets it finish what it does')
     .option(
@@ -167,6 +179,7 @@ function createContext(environment: CliEnvironment, flags: GlobalOptions): Comma
   return {
     environment,
     json: flags.json === true,
+    namespace: flags.namespace,
     options,
     withRag: (use, changes) =>
       withRoot((root) => use(flags.namespace === undefined ? root : root.namespace(flags.namespace)), changes),

@@ -20,6 +20,7 @@ const ingestKeys: Record<keyof IngestCall, true> = {
   verify: true,
   retry: true,
   sync: true,
+  beforeCommit: true,
 }
 const watchKeys: Record<keyof WatchOptions, true> = {
   signal: true,
@@ -68,18 +69,20 @@ interface IngestCall extends WaitOptions {
   readonly onProgress?: unknown
   readonly verify?: unknown
   readonly retry?: unknown
+  readonly beforeCommit?: unknown
   readonly sync?: unknown
 }
 
 export function checkIngestOptions(options: IngestCall): void {
   checkWaitOptions(options, ingestKeys)
-  const { onProgress, verify } = options
+  const { verify } = options
   for (const flag of ['retry', 'sync'] as const) {
     if (options[flag] === undefined || typeof options[flag] === 'boolean') continue
     throw new RagError('BAD_OPTION', `${flag} is neither true nor false.`, { data: { option: flag } })
   }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+  for (const option of ['onProgress', 'beforeCommit'] as const) {
+    if (options[option] === undefined || typeof options[option] === 'function') continue
+    throw new RagError('BAD_OPTION', `${option} is not a function.`, { data: { option } })
   }
   if (verify === undefined || verify === 'stamp' || verify === 'hash') return
   throw new RagError('BAD_OPTION', "verify is neither 'stamp' nor 'hash'.")

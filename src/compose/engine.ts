@@ -47,6 +47,7 @@ import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
 import { Chat, type ChatOptions } from './chat.js'
 import { composeParts, type Parts } from './compose.js'
+import { guardNamespace } from './guarded-namespace.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
 import { type LeavePlace, QueryGate } from './query-gate.js'
@@ -69,6 +70,7 @@ export interface IngestCallOptions extends WaitOptions {
   readonly onProgress?: (progress: IngestProgress) => void
   readonly verify?: Verify
   readonly retry?: boolean
+  readonly beforeCommit?: () => Promise<void>
   readonly sync?: boolean
 }
 
@@ -121,7 +123,7 @@ export class Engine {
       const { fingerprint, prepare } = await preparation()
       const enrichment = await openEnrichment()
       const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
-      const { gone, retry = false, sync = false, verify = 'stamp' } = options
+      const { beforeCommit, gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
       const urls = await this.#parts.urls?.()
       return runtime.changing(async () => {
@@ -129,7 +131,7 @@ export class Engine {
           inputs,
           { language, root, exclude, signal, verify, retry, sync, ...(gone === undefined ? {} : { gone }) },
           {
-            namespace: runtime.namespace,
+            namespace: beforeCommit === undefined ? runtime.namespace : guardNamespace(runtime.namespace, beforeCommit),
             prepare,
             preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
             enrichment: enrichment?.tools,

@@ -1,7 +1,7 @@
 import { RagError } from '../core/errors.js'
 import { Gate } from '../util/gate.js'
 
-export interface QueryGateOptions {
+interface QueryGateOptions {
   /** Questions that are answered at a time. */
   readonly running: number
   /** Questions that may wait. */

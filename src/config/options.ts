@@ -116,7 +116,7 @@ export interface UltraFastRAGOptions {
   /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
   readonly understand?: UnderstandOptions
   /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
-  readonly understandLlm?: LlmFunction | Llm
+  readonly understandLlm?: LlmChoice
 
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number

@@ -1,7 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Turn, UnderstandOptions } from '../core/understanding.js'
 import { defaults } from './defaults.js'
-import { type InstructedLlm, instructed, type LlmContext, type ResolvedLlm, toResolvedLlm } from './resolve-llm.js'
+import { type InstructedLlm, instructed, type LlmContext, toResolvedLlm } from './resolve-llm.js'
 import type { GivenOptions } from './schema.js'
 
 /** What is done to questions that say nothing of it, complete. */
@@ -24,8 +24,7 @@ export interface UnderstandingSteps {
 
 /** Throws `BAD_OPTION` where a step needs a model and there is none. */
 export function resolveUnderstanding(
-  { understand = {}, understandLlm }: Pick<GivenOptions, 'understand' | 'understandLlm'>,
-  llm: ResolvedLlm,
+  { llm, understand = {}, understandLlm }: Pick<GivenOptions, 'llm' | 'understand' | 'understandLlm'>,
   context: LlmContext,
 ): ResolvedUnderstanding {
   const model = understandLlm === undefined ? instructed(llm) : toResolvedLlm(understandLlm, context)

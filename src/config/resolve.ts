@@ -159,7 +159,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
     llm,
-    understanding: resolveUnderstanding(given, llm, { quantization, modelsDir }),
+    understanding: resolveUnderstanding({ ...given, llm }, { quantization, modelsDir }),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),

@@ -45,6 +45,7 @@ export class Watchdog {
   }
 
   stop(): void {
+    this.#deadline = undefined
     clearTimeout(this.#timer)
   }
 
@@ -63,7 +64,13 @@ export class Watchdog {
     if (this.#deadline === undefined) return
     const left = this.#deadline - performance.now()
     if (left > 0) this.#set(Math.ceil(left))
-    else this.#end(silent(this.#began ? 'idle' : 'first_token', this.#timeoutMs))
+    else void this.#endUnlessHeard(this.#deadline)
+  }
+
+  /** After a stall of the event loop timers come before what has arrived meanwhile: that is seen first. */
+  async #endUnlessHeard(deadline: number): Promise<void> {
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+    if (this.#deadline === deadline) this.#end(silent(this.#began ? 'idle' : 'first_token', this.#timeoutMs))
   }
 }
 

@@ -8,7 +8,7 @@ import { embedTogether, type QuestionTools } from './steps/embed-questions.js'
 import { searchingTogether } from './steps/search-together.js'
 
 /** What answering many questions works with. */
-export interface BatchTools extends AnswerTools {
+interface BatchTools extends AnswerTools {
   /** Questions at a time, at most. */
   readonly lanes: number
   /** Gives a place for one question more than there are under way, and what gives it back; `undefined` while there is none. */

@@ -49,7 +49,7 @@ export interface UnderstandingModel extends AskTools {
 }
 
 /** What understanding needs of the tools of a search. */
-export interface UnderstandTools {
+interface UnderstandTools {
   readonly understanding?: Understanding | undefined
   /** What became of the question; there when it was understood. */
   readonly understood?: Understood
@@ -60,7 +60,7 @@ export interface UnderstandTools {
 }
 
 /** A question as it is to be searched for and answered. */
-export interface AskedQuestion<Options, Tools> {
+interface AskedQuestion<Options, Tools> {
   readonly question: Question
   readonly options: Options & SearchOptions
   readonly tools: Tools

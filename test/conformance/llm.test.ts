@@ -75,8 +75,14 @@ describe.each([
 })
 
 describe('local llm', () => {
+  // One thread for all tests: each of its own would load the library again. How it is closed, its own tests see.
+  let model: Llm
+  beforeAll(async () => {
+    model = await createTransformersLlm({ model: writingModelFolder(), threads: 1 })
+  })
+  afterAll(() => model.close())
   llmConformance(it, {
-    create: () => createTransformersLlm({ model: writingModelFolder(), threads: 1 }),
+    create: async () => ({ ...model, close: async () => {} }),
     createFailing: ownErrors,
     content: scripted,
   })

@@ -8,6 +8,8 @@ export interface AnswerEnd {
   readonly tokens: TokenCounts
   /** Which model wrote it, where the id of the adapter names several. */
   readonly model?: string
+  /** A model stood in for another one: such an answer is not kept. */
+  readonly isSubstitute?: boolean
   /** Absent when no sentence has content words. */
   readonly groundedness?: Groundedness
 }

@@ -98,9 +98,9 @@ export async function* answerThroughCache(
   }
 }
 
-/** What a filter or a failure has cut off may be whole the next time. */
-function isWorthKeeping({ finishReason }: AnswerEnd): boolean {
-  return finishReason === 'stop' || finishReason === 'length'
+/** What a filter or a failure has cut off may be whole the next time, and a model that failed may be back. */
+function isWorthKeeping({ finishReason, isSubstitute = false }: AnswerEnd): boolean {
+  return (finishReason === 'stop' || finishReason === 'length') && !isSubstitute
 }
 
 /** One reader may change what it got; the others must not see it. */

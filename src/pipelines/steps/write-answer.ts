@@ -49,6 +49,7 @@ export async function* writeAnswer(
       finishReason: toFinishReason(told.finishReason),
       tokens: tokensOf(told, prompt, written),
       ...(typeof told.model === 'string' ? { model: told.model } : {}),
+      ...(told.isSubstitute === true ? { isSubstitute: true } : {}),
       ...(groundedness === undefined ? {} : { groundedness }),
     },
   }

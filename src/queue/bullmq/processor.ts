@@ -184,9 +184,16 @@ class BullmqProcessor implements JobProcessor {
       if (verdict === 'cancelled') throw stopError('cancelled')
       const beats = this.#beat(client, keys, id, running)
       try {
-        const report = this.#reporter(job)
-        const input = inputOf(job.data)
-        return await this.#handler({ id, input, source, namespace, attempt: job.attemptsMade + 1, signal, report })
+        return await this.#handler({
+          id,
+          input: inputOf(job.data),
+          source,
+          namespace,
+          attempt: job.attemptsMade + 1,
+          signal,
+          report: this.#reporter(job),
+          confirm: () => abortable(this.#signOfLife(client, keys, id, running), signal),
+        })
       } finally {
         clearInterval(beats)
       }
@@ -226,27 +233,32 @@ class BullmqProcessor implements JobProcessor {
     }
   }
 
-  /** Signs of life, and whether the job is still wanted. */
-  #beat(client: ScriptClient, keys: ReturnType<typeof keysOf>, id: string, { token, stop }: Running): NodeJS.Timeout {
-    const { base, lockMs } = this.#tools
-    const beat = async () => {
-      const parameters = [base, id, token, lockMs, this.#options.target]
-      const verdict = await runScript(client, 'beat', [keys.running, keys.cancelled, keys.target], parameters)
-      if (verdict === 'cancelled' || verdict === 'lost') stop(verdict)
-    }
+  /** A sign of life; whether the job is still wanted, and ours. */
+  async #signOfLife(
+    client: ScriptClient,
+    keys: ReturnType<typeof keysOf>,
+    id: string,
+    { token, stop }: Running,
+  ): Promise<void> {
+    const parameters = [this.#tools.base, id, token, this.#tools.lockMs, this.#options.target]
+    const verdict = await runScript(client, 'beat', [keys.running, keys.cancelled, keys.target], parameters)
+    if (verdict === 'cancelled' || verdict === 'lost') stop(verdict)
+  }
+
+  #beat(client: ScriptClient, keys: ReturnType<typeof keysOf>, id: string, running: Running): NodeJS.Timeout {
     let asking = false
     return setInterval(
       () => {
         if (asking) return
         asking = true
-        beat()
+        this.#signOfLife(client, keys, id, running)
           // The worker tells what is wrong with the server.
           .catch(() => {})
           .finally(() => {
             asking = false
           })
       },
-      Math.min(lockMs / 4, 500),
+      Math.min(this.#tools.lockMs / 4, 500),
     )
   }
 

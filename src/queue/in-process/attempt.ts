@@ -31,6 +31,7 @@ export async function attempt(
       entry.facts = { ...entry.facts, progress }
       onProgress(progress)
     },
+    confirm: async () => controller.signal.throwIfAborted(),
   }
   // Whoever enqueues must not run the handler's first stretch.
   await new Promise(setImmediate)

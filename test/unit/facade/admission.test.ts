@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Chunker, type Llm, RagError, UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
+import { randomNumbers } from '../../../src/util/random.js'
 
 const opened: UltraFastRAG[] = []
 afterEach(async () => {
@@ -177,11 +178,7 @@ describe('a place', () => {
 
 describe('random callers, aborts and readers that leave', () => {
   it('leave no place taken', async () => {
-    let seed = 7
-    const random = () => {
-      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
-      return seed / 2 ** 32
-    }
+    const random = randomNumbers(7)
     const counts = { running: 0, mostPlaces: 0 }
     const rag: UltraFastRAG = await createRag({
       maxConcurrentQueries: 4,

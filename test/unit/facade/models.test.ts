@@ -93,21 +93,33 @@ describe('the option llm', () => {
     expect(await asked([service({ apiKey: 'k' }), 'extractive'], undefined)).toBe('hit')
   })
 
+  it('does not keep the answer of a model that stood in for one that failed', async () => {
+    let isDown = true
+    api.reply = () => (isDown ? { status: 500, body: {} } : ['Beneath a teapot', ' [1].'])
+    const rag = await open({ llm: [service(), 'extractive'], cacheAnswers: true })
+    expect(await rag.query(question)).toMatchObject({ answer: `${text} [1]`, cache: { answer: 'miss' } })
+    isDown = false
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'miss' } })
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'hit' } })
+  })
+
   it('has a service stop when the question is given up', async () => {
     api.reply = () => (response) => {
       beginStream(response)
       response.write(sse(delta('Beneath ')))
     }
     const rag = await open({ llm: service() })
-    await expect(rag.query(question, { deadlineMs: 60 })).rejects.toMatchObject({ code: 'DEADLINE' })
-    await api.whenAbandoned(1)
+    await expect(rag.query(question, { deadlineMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE' })
+    await api.whenIdle()
     for await (const event of rag.stream(question)) if (event.type === 'answer-delta') break
-    await api.whenAbandoned(2)
+    await api.whenIdle()
+    const asked = api.requests.length
     const waiting = rag.query(question)
     waiting.catch(() => {})
-    setTimeout(() => void rag.close(), 40)
+    await api.whenAsked(asked + 1)
+    await rag.close()
     await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })
-    await api.whenAbandoned(3)
+    await api.whenIdle()
   })
 
   it('says nothing of what was asked when every model fails', async () => {
@@ -173,7 +185,10 @@ describe('the option llm', () => {
   })
 
   it('tells in the metadata which model answered', async () => {
-    expect((await metadata(await open({ llm: service() }))).model).toBeTruthy()
+    const { finishReason, model, tokens } = await metadata(await open({ llm: service() }))
+    expect({ finishReason, model }).toEqual({ finishReason: 'stop', model: 'test-model-2026' })
+    expect(tokens).toEqual({ input: 7, output: 2, estimated: false })
+    expect((await metadata(await open({ llm: [nowhere(), 'extractive'] }))).model).toBe('extractive')
   })
 
   it.each([

@@ -17,6 +17,7 @@ import {
   createScriptedLlm,
   type LlmScript,
 } from '../../../src/testing/fakes.js'
+import { randomNumbers } from '../../../src/util/random.js'
 
 const opened: UltraFastRAG[] = []
 afterEach(async () => {
@@ -30,8 +31,18 @@ const documents = [
     text: 'The Eiffel Tower is 330 metres tall. It was built in 1889 by the company of Gustave.',
   },
   { id: 'ben', title: 'Big Ben', text: 'The tower of Big Ben is 96 metres tall. It was built in 1859 by Barry.' },
-  { id: 'valve', title: 'Valves', text: 'A stuck valve is loosened with penetrating oil. Closing takes three turns.' },
-  { id: 'pump', title: 'Pumps', text: 'A pump that hums without moving water lacks priming.' },
+  {
+    id: 'valve',
+    title: 'Valves',
+    text: 'A stuck valve is loosened with penetrating oil. Closing takes three turns.',
+    metadata: { kind: 'machine' },
+  },
+  {
+    id: 'pump',
+    title: 'Pumps',
+    text: 'A pump that hums without moving water lacks priming.',
+    metadata: { kind: 'machine' },
+  },
   { id: 'refund', title: 'Refunds', text: 'Goods that arrive damaged are refunded within thirty days of purchase.' },
 ]
 
@@ -194,10 +205,47 @@ describe('understanding a question', () => {
     const rag = await open({ llm: model })
     const understand = { multiQuery: 8 }
     expect(await rag.retrieve('tall', { understand, topK: 4 })).toHaveLength(4)
-    const filtered = await rag.retrieve('tall', { understand, filter: { $id: 'pump' } as never }).catch(() => undefined)
-    if (filtered !== undefined) expect(filtered.every(({ chunk }) => chunk.documentId === 'pump')).toBe(true)
+    const filtered = await rag.retrieve('tall', { understand, filter: { kind: 'machine' } })
+    expect(new Set(filtered.map(({ chunk }) => chunk.documentId))).toEqual(new Set(['valve', 'pump']))
     const grouped = await rag.retrieve('tall', { understand, groupBy: 'document' })
     expect(new Set(grouped.map(({ chunk }) => chunk.documentId)).size).toBe(grouped.length)
+  })
+
+  it('joins what is found for each text by its places, as the plain formula does', async () => {
+    const random = randomNumbers(11)
+    const some = (count: number) => Array.from({ length: count }, () => `word${Math.floor(random() * 12)}`).join(' ')
+    let written: string[] = []
+    const rag = new UltraFastRAG({
+      embedder: false,
+      chunker,
+      llm: async function* () {
+        yield written.join('\n')
+      },
+      cache: false,
+    })
+    opened.push(rag)
+    await rag.ingest(Array.from({ length: 40 }, (_, i) => ({ id: `d${i}`, text: `${some(8)}.` })))
+    for (let run = 0; run < 10; run++) {
+      const question = some(3)
+      written = Array.from({ length: 1 + Math.floor(random() * 4) }, () => some(2))
+      const topK = 1 + Math.floor(random() * 20)
+      const understand = { multiQuery: 8 }
+      const hits = await rag.retrieve(question, { understand, topK })
+      const { understood } = await rag.query(question, { understand })
+      const texts = [question, ...(understood?.queries.map(({ text }) => text) ?? [])]
+      const sums = new Map<string, number>()
+      for (const text of texts) {
+        const found = await rag.retrieve(text, { topK: 1_000 })
+        for (const [place, { chunk }] of found.entries()) {
+          sums.set(chunk.documentId, (sums.get(chunk.documentId) ?? 0) + 1 / (61 + place))
+        }
+      }
+      const expected = [...sums.values()].sort((a, b) => b - a)
+      if (texts.length === 1) continue
+      const scores = hits.map(({ score }) => score)
+      expect(scores).toEqual(expected.slice(0, topK).map((sum) => expect.closeTo(sum, 12)))
+      for (const { chunk, score } of hits) expect(score).toBeCloseTo(sums.get(chunk.documentId) ?? 0, 12)
+    }
   })
 
   it('leaves a vector without words as it is', async () => {
@@ -231,7 +279,6 @@ describe('understanding a question', () => {
     const first = await ask(rag, 'How tall is the tower?', { understand: { hyde: true } })
     expect(first.understood?.queries.map(({ from }) => from)).toEqual(['multiQuery', 'hyde'])
     expect(first.understood?.language).toBe('english')
-    model.prompts.length satisfies number
     const before = asked().length
     expect((await ask(rag, 'How tall is the other tower?', { understand: false })).understood).toBeUndefined()
     expect(asked().slice(before)).toEqual(['answer'])
@@ -446,6 +493,24 @@ describe('a question with a history', () => {
     const rag = await open({ llm: model })
     await rag.query('And that one?', { history: about('Big Ben'), understand: { multiQuery: 1 } })
     expect(model.prompts.find((prompt) => stepOf(prompt) === 'multiQuery')?.question).toBe('How tall is Big Ben?')
+  })
+
+  it('is embedded as it stands alone, also in a batch', async () => {
+    const inner = createFakeEmbedder()
+    const texts: string[] = []
+    const embedder: Embedder = {
+      ...inner,
+      embed: (some, options) => {
+        if (options.kind === 'query') texts.push(...some)
+        return inner.embed(some, options)
+      },
+    }
+    const rag = await open({ embedder, cacheEmbeddings: false })
+    const [batch] = await rag.queryBatch(['How tall is it?'], { history: about('Big Ben'), onFailure: 'throw' })
+    expect(texts).toEqual(['How tall is it? (Big Ben)'])
+    const alone = await rag.query('How tall is it?', { history: about('Big Ben') })
+    expect(batch?.sources).toEqual(alone.sources)
+    expect(batch?.answer).toContain('96 metres')
   })
 
   it('that nobody would read is refused', async () => {
