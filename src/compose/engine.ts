@@ -231,6 +231,7 @@ export class Engine {
               ...tools,
               lanes: concurrency,
               spare: () => this.#gate.tryEnter(signal),
+              crowded: () => this.#gate.counts.waiting > 0,
               check: (question) => checkQuestion(question, maxQueryChars),
               onFailure,
             },
