@@ -72,14 +72,15 @@ export function createFallbackLlm(
   }
 }
 
-/** Those that may be asked, then, when none of them answered, the one of the others that may be asked soonest. */
+/** Those that may be asked, or else the one that may be asked soonest. */
 function* inTurn(members: readonly Member[]): Generator<Member> {
-  const resting: Member[] = []
+  let anyone = false
   for (const member of members) {
-    if (member.admit()) yield member
-    else resting.push(member)
+    if (!member.admit()) continue
+    anyone = true
+    yield member
   }
-  if (resting.length > 0) yield resting.reduce((best, member) => (member.restMs < best.restMs ? member : best))
+  if (!anyone) yield members.reduce((best, member) => (member.restMs < best.restMs ? member : best))
 }
 
 /** For models that are used together there must be some. */
