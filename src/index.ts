@@ -3,6 +3,7 @@ export type { Cache, CacheCapabilities, CacheEntry, CacheHit, CacheStats } from 
 export type { Chunker, ChunkOptions, Section, SectionSpan } from './chunk/types.js'
 export type { CacheTierReport } from './compose/cache-monitor.js'
 export type { StoredCacheStats } from './compose/caching.js'
+export type { Chat, ChatOptions, ChatQuestionOptions } from './compose/chat.js'
 export { distillStatic } from './compose/distill-static.js'
 export type { EmbedderReport } from './compose/embedder-report.js'
 export type {
@@ -19,16 +20,21 @@ export type { UltraFastRAGOptions } from './config/options.js'
 export { type Preset, type PresetName, presets } from './config/presets.js'
 export { type ProfileName, profiles } from './config/profiles.js'
 export type {
+  AnswerMetadata,
   CacheReport,
   Citation,
   FinishReason,
+  Groundedness,
+  GroundedSentence,
   Outcome,
   QueryOptions,
   QueryResult,
   SemanticReport,
   Source,
   Timings,
+  TokenCounts,
 } from './core/answer.js'
+export type { BatchOptions, BatchResult, FailedQuery } from './core/batch.js'
 export type { Chunk, Span } from './core/chunk.js'
 export type {
   BinaryDocument,
@@ -63,6 +69,14 @@ export type {
   RerankerName,
   RetrieveOptions,
 } from './core/search.js'
+export type {
+  SkippedStep,
+  Turn,
+  UnderstandOptions,
+  UnderstandStep,
+  Understood,
+  UnderstoodQuery,
+} from './core/understanding.js'
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
@@ -85,7 +99,21 @@ export type {
   EnrichOptions,
   EnrichPassage,
 } from './enrich/types.js'
-export type { Llm, Prompt, PromptSource, PromptTerm } from './llm/types.js'
+export type { CsvExtractorOptions } from './extract/csv.js'
+export type { JsonExtractorOptions } from './extract/json.js'
+export { buildPrompt } from './llm/prompt.js'
+export type { RouteRule } from './llm/question-rule.js'
+export type {
+  GenerateEnd,
+  GenerateOptions,
+  Llm,
+  Prompt,
+  PromptFunction,
+  PromptMessage,
+  PromptParts,
+  PromptSource,
+  PromptTerm,
+} from './llm/types.js'
 export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
@@ -104,4 +132,8 @@ export type {
   RerankRequest,
 } from './rerank/types.js'
 export type { Store } from './store/types.js'
+export type { SseOptions } from './stream/byte-stream.js'
+export type { PublicError } from './stream/public-error.js'
+export { type StreamProtocol, type ToResponseOptions, toResponse } from './stream/response.js'
+export { type SseErrorEvent, toSse } from './stream/sse.js'
 export { type IngestOptions, RagNamespace, type RemoveTarget, UltraFastRAG } from './ultra-fast-rag.js'

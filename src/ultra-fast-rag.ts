@@ -1,10 +1,12 @@
 import type { StoredCacheStats } from './compose/caching.js'
 import { catalogue } from './compose/catalogue.js'
+import type { Chat, ChatOptions } from './compose/chat.js'
 import { Engine, type PrecomputeOptions } from './compose/engine.js'
 import type { RagStats } from './compose/rag-stats.js'
 import type { UltraFastRAGOptions } from './config/options.js'
 import { resolveConfig } from './config/resolve.js'
 import type { QueryOptions, QueryResult } from './core/answer.js'
+import type { BatchOptions, BatchResult } from './core/batch.js'
 import type { DocumentFailure, DocumentInput, StoredDocument } from './core/document.js'
 import { RagError } from './core/errors.js'
 import type { AnswerEvent, IngestProgress } from './core/events.js'
@@ -38,6 +40,11 @@ export interface IngestOptions extends WaitOptions {
    * A disk that is not mounted may leave an empty folder behind: then everything is gone.
    */
   readonly sync?: boolean
+  /**
+   * Awaited before each document becomes visible; what it throws is the failure of that document. For those who hold a lock that they may
+   * lose: a version that was stored by somebody else since this was called is not replaced (`LOCKED`, which may be tried again).
+   */
+  readonly beforeCommit?: () => Promise<void>
 }
 
 /** Which documents `remove()` removes. */
@@ -104,22 +111,42 @@ export class RagNamespace {
     return this.engine.retrieveBatch(this.name, questions, options)
   }
 
-  /** Answers a question from the documents, with citations. `perDocument` is 3 unless given. */
+  /**
+   * Answers a question from the documents, with citations. `perDocument` is 3 unless given. Rejects with `OVERLOADED`, retryable, when
+   * `maxConcurrentQueries` are being answered and `maxQueuedQueries` wait already.
+   */
   async query(question: string, options: QueryOptions = {}): Promise<QueryResult> {
     return this.engine.query(this.name, question, options)
   }
 
   /**
-   * Answers many questions, in order: embedded together, answered a bounded number at a time. The first failure rejects and stops the
-   * rest; `deadlineMs` is for all of them.
+   * Answers many questions, in order: embedded and searched together, answered a bounded number at a time. One that fails is an entry with
+   * `outcome: 'failed'` and its error, and stops no other; with `onFailure: 'throw'` the first failure rejects and stops the rest.
+   * `deadlineMs` is for all of them. Rejects with `OVERLOADED` when too many questions are being answered, and wait, already.
    */
-  async queryBatch(questions: readonly string[], options: QueryOptions = {}): Promise<QueryResult[]> {
+  queryBatch(
+    questions: readonly string[],
+    options: BatchOptions & { readonly onFailure: 'throw' },
+  ): Promise<QueryResult[]>
+  queryBatch(questions: readonly string[], options?: BatchOptions): Promise<BatchResult[]>
+  async queryBatch(questions: readonly string[], options: BatchOptions = {}): Promise<BatchResult[]> {
     return this.engine.queryBatch(this.name, questions, options)
   }
 
-  /** Answers a question as a stream of events. Failures throw from the iterator; ending it early stops the model. */
+  /**
+   * Answers a question as a stream of events. Failures throw from the iterator, `OVERLOADED` like `query()`; ending it early stops the model.
+   * It takes a place of `maxConcurrentQueries` with its first event, until it ends, is left, or its signal fires.
+   */
   stream(question: string, options: QueryOptions = {}): AsyncGenerator<AnswerEvent, void, undefined> {
     return this.engine.stream(this.name, question, options)
+  }
+
+  /**
+   * Begins a conversation: `chat.send(question)` is `stream()` with what was said before, so that "And when was it built?" is understood.
+   * Throws `BAD_OPTION` for wrong options. See docs/answering.md.
+   */
+  chat(options: ChatOptions = {}): Chat {
+    return this.engine.chat(this.name, options)
   }
 
   /**

@@ -6,7 +6,10 @@ import type { Block } from '../../src/extract/types.js'
 export interface PdfLayouts {
   readonly raw: string
   readonly clean: string
-  /** Lines that stand on more than half of the pages in the layout `raw`, and how many of them `clean` still has. */
+  /** The same without lines that stand on more than half of the pages. */
+  readonly rawBody: string
+  readonly cleanBody: string
+  /** Lines with words that stand on more than half of the pages in the layout `raw`, and how many of them `clean` still has. */
   readonly repeated: number
   readonly leaked: number
   /** Milliseconds per layout. */
@@ -29,6 +32,8 @@ export default async function readLayouts(files: readonly string[]): Promise<rea
     results.push({
       raw: textOf(raw.blocks),
       clean: textOf(clean.blocks),
+      rawBody: withoutLines(raw.blocks, often),
+      cleanBody: withoutLines(clean.blocks, often),
       repeated: countLines(raw.blocks, often),
       leaked: countLines(clean.blocks, often),
       rawMs: raw.milliseconds,
@@ -81,8 +86,18 @@ function linesOfMostPages({ blocks, pages }: ReadPdf): ReadonlySet<string> {
   return new Set([...places].filter(([, on]) => 2 * on.size > pages).map(([key]) => key))
 }
 
+function withoutLines(blocks: readonly Block[], keys: ReadonlySet<string>): string {
+  return textOf(blocks)
+    .split('\n')
+    .filter((line) => !keys.has(keyOf(line)))
+    .join('\n')
+}
+
+/** Signs and numbers by themselves are of formulas and tables. */
+const word = /\p{L}{3}/u
+
 function countLines(blocks: readonly Block[], keys: ReadonlySet<string>): number {
   return textOf(blocks)
     .split('\n')
-    .filter((line) => keys.has(keyOf(line))).length
+    .filter((line) => keys.has(keyOf(line)) && word.test(line)).length
 }

@@ -24,7 +24,17 @@ export const exitCodes = {
 /** What the commands need of one namespace. */
 export type CliDocuments = Pick<
   RagNamespace,
-  'ingest' | 'watch' | 'query' | 'retrieve' | 'stream' | 'documents' | 'failures' | 'remove' | 'reindex' | 'stats'
+  | 'ingest'
+  | 'watch'
+  | 'query'
+  | 'retrieve'
+  | 'stream'
+  | 'chat'
+  | 'documents'
+  | 'failures'
+  | 'remove'
+  | 'reindex'
+  | 'stats'
 >
 
 /** What the commands need of the facade. */
@@ -44,7 +54,7 @@ export interface CliEnvironment {
   readonly terminal: boolean
   /** Fires when the user interrupts. */
   readonly signal: AbortSignal
-  /** Where a protocol is spoken. Default: the streams of this process. */
+  /** Where a protocol is spoken, and questions come from. Default: the streams of this process. */
   readonly stdio?: { readonly input: Readable; readonly output: Writable }
   open(options: UltraFastRAGOptions): Promise<CliRag>
   /** A queue on a Redis server, for whoever works on it. */
@@ -73,6 +83,8 @@ export interface GlobalOptions {
 export interface CommandContext {
   readonly environment: CliEnvironment
   readonly json: boolean
+  /** Whose documents; absent: the root. */
+  readonly namespace: string | undefined
   /** Options of the facade from variables and flags. */
   readonly options: () => UltraFastRAGOptions
   /** Opens the documents of the chosen namespace, gives them to `use`, and closes them whatever happens. `changes` go before flags. */

@@ -7,6 +7,7 @@ import { config } from './commands/config.js'
 import { distill } from './commands/distill.js'
 import { doctor } from './commands/doctor.js'
 import { documents } from './commands/documents.js'
+import { enqueue } from './commands/enqueue.js'
 import { evaluation } from './commands/eval.js'
 import { ingest } from './commands/ingest.js'
 import { mcp } from './commands/mcp.js'
@@ -82,8 +83,9 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--poll <milliseconds>', 'look at the files so often: for network file systems, which do not tell')
     .action(act(watch))
   program
-    .command('query <question>')
+    .command('query [question]')
     .description('answer a question from the stored documents')
+    .option('--chat', 'then answer more of them, one a line of standard input, with what was said before')
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
     .action(act(query))
@@ -103,6 +105,17 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .description('what was computed before: tell how much it is, forget it, or remove what has expired')
     .argument('<action>', 'stats, clear or prune')
     .action(act(cache))
+  program
+    .command('enqueue <inputs...>')
+    .description('let workers ingest files, folders and globs: each is a job on a Redis server')
+    .option(
+      '--redis <url>',
+      'where the queue is (default: UFRAG_REDIS_URL, which other users of the machine do not see)',
+    )
+    .option('--queue <name>', 'name of the queue (default: "ingest")')
+    .option('--priority <priority>', 'high, normal or low (default: normal)')
+    .option('--wait', 'until the jobs are over')
+    .action(act(enqueue))
   program
     .command('worker')
     .description('ingest what others enqueue on a Redis server, until it is ended; SIGTERM lets it finish what it does')
@@ -166,6 +179,7 @@ function createContext(environment: CliEnvironment, flags: GlobalOptions): Comma
   return {
     environment,
     json: flags.json === true,
+    namespace: flags.namespace,
     options,
     withRag: (use, changes) =>
       withRoot((root) => use(flags.namespace === undefined ? root : root.namespace(flags.namespace)), changes),

@@ -10,7 +10,7 @@ import { CacheMonitor, type CacheTierReport } from './cache-monitor.js'
 import { catalogue } from './catalogue.js'
 
 /** What is kept, each in a memory of its own: a large ingest must not drive questions out of it. */
-export type CacheName = 'embeddings' | 'enrichments' | 'retrieval' | 'answers'
+export type CacheName = 'embeddings' | 'enrichments' | 'understanding' | 'retrieval' | 'answers'
 
 /** The caches of one application, each opened by the first call that needs it. */
 export interface Caches {

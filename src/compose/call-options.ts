@@ -1,7 +1,9 @@
 import type { QueryOptions } from '../core/answer.js'
+import type { BatchOptions } from '../core/batch.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { ExpandOptions, Question, RerankCall, RerankerName, RetrieveOptions } from '../core/search.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import { expandLimits } from '../pipelines/steps/expand.js'
 import { maxReranked } from '../pipelines/steps/rerank.js'
 import type { TuneOptions } from '../pipelines/tune.js'
@@ -18,6 +20,7 @@ const ingestKeys: Record<keyof IngestCall, true> = {
   verify: true,
   retry: true,
   sync: true,
+  beforeCommit: true,
 }
 const watchKeys: Record<keyof WatchOptions, true> = {
   signal: true,
@@ -38,11 +41,15 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   rerank: true,
   expand: true,
   maxContextChars: true,
+  maxContextTokens: true,
+  understand: true,
+  history: true,
 }
 
 const maxTopK = 10_000
-/** The least that the option of the same name of the constructor allows. */
+/** The least that the options of the same names of the constructor allow. */
 const minContextChars = 100
+const minContextTokens = 25
 
 /** Throws `BAD_OPTION` for options of the wrong names or kinds, as do the others. `deadlineMs` is checked where the time begins. */
 export function checkWaitOptions(options: WaitOptions, keys: Readonly<Record<string, true>> = waitKeys): void {
@@ -62,18 +69,20 @@ interface IngestCall extends WaitOptions {
   readonly onProgress?: unknown
   readonly verify?: unknown
   readonly retry?: unknown
+  readonly beforeCommit?: unknown
   readonly sync?: unknown
 }
 
 export function checkIngestOptions(options: IngestCall): void {
   checkWaitOptions(options, ingestKeys)
-  const { onProgress, verify } = options
+  const { verify } = options
   for (const flag of ['retry', 'sync'] as const) {
     if (options[flag] === undefined || typeof options[flag] === 'boolean') continue
     throw new RagError('BAD_OPTION', `${flag} is neither true nor false.`, { data: { option: flag } })
   }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+  for (const option of ['onProgress', 'beforeCommit'] as const) {
+    if (options[option] === undefined || typeof options[option] === 'function') continue
+    throw new RagError('BAD_OPTION', `${option} is not a function.`, { data: { option } })
   }
   if (verify === undefined || verify === 'stamp' || verify === 'hash') return
   throw new RagError('BAD_OPTION', "verify is neither 'stamp' nor 'hash'.")
@@ -101,15 +110,19 @@ export function checkTuneOptions(options: TuneOptions): void {
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { expand, filter, groupBy, maxContextChars, perDocument, rerank, topK } = options
+  const { expand, filter, groupBy, history, maxContextChars, maxContextTokens, perDocument, rerank, topK, understand } =
+    options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
+  checkCount('maxContextTokens', maxContextTokens, minContextTokens, Number.MAX_SAFE_INTEGER)
   if (groupBy !== undefined && groupBy !== 'document') {
     throw new RagError('BAD_OPTION', 'groupBy can only be "document".', { data: { option: 'groupBy' } })
   }
   checkRerank(rerank)
   checkExpand(expand)
+  checkUnderstand(understand)
+  checkHistory(history)
   compileFilter(filter)
 }
 
@@ -127,6 +140,27 @@ export function checkPrecomputeOptions({
   checkCount('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER)
   if (onProgress === undefined || typeof onProgress === 'function') return
   throw new RagError('BAD_OPTION', 'onProgress is not a function.')
+}
+
+/** What `queryBatch()` takes beside the options of a query. */
+export function checkBatchOptions({
+  concurrency,
+  onFailure,
+}: Required<Pick<BatchOptions, 'concurrency' | 'onFailure'>>): void {
+  checkCount('concurrency', concurrency, 1, 64)
+  checkOneOf('onFailure', onFailure, ['report', 'throw'])
+}
+
+/** What `chat()` takes beside the options of a query. */
+export function checkChatOptions({
+  maxHistoryChars,
+  maxTurns,
+}: {
+  readonly maxTurns: number | undefined
+  readonly maxHistoryChars: number | undefined
+}): void {
+  checkCount('maxTurns', maxTurns, 1, 1_000)
+  checkCount('maxHistoryChars', maxHistoryChars, 1_000, 10_000_000)
 }
 
 const expandKeys: Record<keyof ExpandOptions, true> = { before: true, after: true, maxChars: true }
@@ -161,6 +195,63 @@ function checkRerank(rerank: RetrieveOptions['rerank']): void {
   throw new RagError('BAD_OPTION', `rerank must be one of "${Object.keys(rerankers).join('", "')}".`, {
     data: { option: 'rerank' },
   })
+}
+
+const understandKeys: Record<keyof UnderstandOptions, true> = {
+  multiQuery: true,
+  hyde: true,
+  decompose: true,
+  condense: true,
+  language: true,
+  timeoutMs: true,
+}
+
+function checkUnderstand(understand: RetrieveOptions['understand']): void {
+  if (understand === undefined || understand === false) return
+  checkKeys(understand, understandKeys)
+  const { condense, decompose, hyde, language, multiQuery, timeoutMs } = understand
+  if (typeof multiQuery !== 'boolean') checkCount('understand.multiQuery', multiQuery, 1, 8)
+  checkCount('understand.timeoutMs', timeoutMs, 1, 600_000)
+  checkOneOf('understand.hyde', hyde, [true, false])
+  checkOneOf('understand.language', language, [true, false])
+  checkOneOf('understand.decompose', decompose, [true, false, 'conjunctions'])
+  checkOneOf('understand.condense', condense, [true, false, 'terms'])
+}
+
+function checkOneOf<Value>(option: string, value: Value | undefined, allowed: readonly Value[]): void {
+  if (value === undefined || allowed.includes(value)) return
+  throw new RagError(
+    'BAD_OPTION',
+    `${option} must be one of ${allowed.map((one) => JSON.stringify(one)).join(', ')}.`,
+    {
+      data: { option },
+    },
+  )
+}
+
+const maxTurns = 10_000
+
+/** Throws `BAD_OPTION` for what is no list of turns. */
+export function checkHistory(history: unknown): void {
+  if (history === undefined) return
+  if (!Array.isArray(history) || history.length > maxTurns) {
+    throw new RagError('BAD_OPTION', `history is a list of at most ${maxTurns} turns.`, { data: { option: 'history' } })
+  }
+  const place = history.findIndex((turn) => !isTurn(turn))
+  if (place === -1) return
+  throw new RagError(
+    'BAD_OPTION',
+    `Turn ${place} of the history is not { role: "user" | "assistant", content: string }.`,
+    {
+      data: { option: 'history', place },
+      hint: 'Leave out instructions and tool calls: what was asked and what was answered is enough.',
+    },
+  )
+}
+
+function isTurn(turn: unknown): boolean {
+  const { content, role } = (turn ?? {}) as { readonly content?: unknown; readonly role?: unknown }
+  return typeof content === 'string' && (role === 'user' || role === 'assistant')
 }
 
 /** Throws `BAD_INPUT` for what is no question, `LIMIT` for one that is too long. */

@@ -25,6 +25,7 @@ import { createLlms } from './llms.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
+import { type ChooseUnderstanding, createUnderstanding } from './understanding.js'
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -51,6 +52,7 @@ export interface Parts {
   readonly llm: () => Promise<Llm>
   readonly caches: Caches
   readonly results: ResultCaching
+  readonly understanding: ChooseUnderstanding
   /** Closes what was opened, last opened first; what the caller brought along stays open. */
   close(): Promise<void>
 }
@@ -116,6 +118,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     llm: () => openLlm(config.llm),
     caches,
     results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
+    understanding: createUnderstanding(config, { caches, openLlm, recorder: tracker }),
     close: async () => {
       const failures: unknown[] = []
       // One that fails must not keep the others, the store above all, open.

@@ -1,32 +1,39 @@
 import { resolve } from 'node:path'
 import type { ResolvedConfig } from '../config/resolve.js'
+import { stepsOfCall } from '../config/resolve-understanding.js'
 import type { QueryOptions, QueryResult } from '../core/answer.js'
+import type { BatchOptions, BatchResult } from '../core/batch.js'
 import type { DocumentFailure, DocumentInput, StoredDocument } from '../core/document.js'
 import { RagError } from '../core/errors.js'
 import type { AnswerEvent, IngestProgress } from '../core/events.js'
 import type { Filter } from '../core/filter.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
-import { answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { type AnswerOptions, answerQuestion, collectAnswer } from '../pipelines/answer.js'
+import { answerMany } from '../pipelines/answer-many.js'
 import { type GonePaths, type IngestReport, ingestDocuments } from '../pipelines/ingest.js'
 import { type PrecomputeProgress, type PrecomputeReport, precompute } from '../pipelines/precompute.js'
 import { reembedDocuments } from '../pipelines/reembed.js'
 import { removeDocuments } from '../pipelines/remove.js'
 import { retrieve } from '../pipelines/retrieve.js'
-import { forEachQuestion, retrieveMany } from '../pipelines/retrieve-many.js'
+import { retrieveMany } from '../pipelines/retrieve-many.js'
 import { toDocumentFailure } from '../pipelines/steps/attempts.js'
 import { isLeftOutOf } from '../pipelines/steps/discover.js'
 import { observeFolder } from '../pipelines/steps/observe-folder.js'
+import type { PackOptions } from '../pipelines/steps/pack.js'
 import type { Verify } from '../pipelines/steps/write-document.js'
 import { type LabelledQuestion, type Tuned, type TuneOptions, tune } from '../pipelines/tune.js'
 import { type FolderWatch, type WatchOptions, watchFolder } from '../pipelines/watch.js'
 import type { DocumentRecord } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { systemClock } from '../util/clock.js'
+import { EndableStream, type RunningStream } from '../util/endable-stream.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
 import { createPause } from '../util/yield.js'
 import type { StoredCacheStats } from './caching.js'
 import {
+  checkBatchOptions,
+  checkChatOptions,
   checkIngestOptions,
   checkListOptions,
   checkPrecomputeOptions,
@@ -38,9 +45,12 @@ import {
 } from './call-options.js'
 import { Calls } from './calls.js'
 import { catalogue } from './catalogue.js'
+import { Chat, type ChatOptions } from './chat.js'
 import { composeParts, type Parts } from './compose.js'
+import { guardNamespace } from './guarded-namespace.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 import { closedError, Namespaces } from './namespaces.js'
+import { type LeavePlace, QueryGate } from './query-gate.js'
 import { QueryTools } from './query-tools.js'
 import { readQuestionFile } from './question-file.js'
 import { type RagStats, readStats } from './rag-stats.js'
@@ -60,6 +70,7 @@ export interface IngestCallOptions extends WaitOptions {
   readonly onProgress?: (progress: IngestProgress) => void
   readonly verify?: Verify
   readonly retry?: boolean
+  readonly beforeCommit?: () => Promise<void>
   readonly sync?: boolean
 }
 
@@ -70,12 +81,15 @@ export class Engine {
   readonly #namespaces: Namespaces
   readonly #calls = new Calls(closedError)
   readonly #tools: QueryTools
+  readonly #gate: QueryGate
   #closed: Promise<void> | undefined
 
   constructor(config: ResolvedConfig) {
     this.#config = config
     this.#parts = composeParts(config)
     this.#namespaces = new Namespaces(config, this.#parts)
+    this.#gate = new QueryGate({ running: config.maxConcurrentQueries, waiting: config.maxQueuedQueries })
+    this.#parts.tracker.watch('queries', () => ({ ...this.#gate.counts }))
     this.#tools = new QueryTools({
       config,
       parts: this.#parts,
@@ -109,7 +123,7 @@ export class Engine {
       const { fingerprint, prepare } = await preparation()
       const enrichment = await openEnrichment()
       const { language, limits: callLimits, logger, maxTextLength, root } = this.#config
-      const { gone, retry = false, sync = false, verify = 'stamp' } = options
+      const { beforeCommit, gone, retry = false, sync = false, verify = 'stamp' } = options
       const { directory: exclude } = await this.#parts.store()
       const urls = await this.#parts.urls?.()
       return runtime.changing(async () => {
@@ -117,7 +131,7 @@ export class Engine {
           inputs,
           { language, root, exclude, signal, verify, retry, sync, ...(gone === undefined ? {} : { gone }) },
           {
-            namespace: runtime.namespace,
+            namespace: beforeCommit === undefined ? runtime.namespace : guardNamespace(runtime.namespace, beforeCommit),
             prepare,
             preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
             enrichment: enrichment?.tools,
@@ -196,24 +210,53 @@ export class Engine {
     )
   }
 
-  async queryBatch(name: string, questions: readonly string[], options: QueryOptions): Promise<QueryResult[]> {
+  async queryBatch(
+    name: string,
+    questions: readonly string[],
+    { concurrency = 8, onFailure = 'report', ...options }: BatchOptions,
+  ): Promise<BatchResult[]> {
     checkQueryOptions(options)
+    checkBatchOptions({ concurrency, onFailure })
     checkList(questions, 'queryBatch')
-    for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
-    return this.#call(name, options, async (runtime, signal) => {
-      const tools = await this.#tools.forAnswers(runtime, options)
-      const complete = this.#answerOptions(options)
-      return forEachQuestion([...questions], signal, tools, (question, signal, embedded) =>
-        collectAnswer(answerQuestion(question, { ...complete, signal }, { ...tools, embedded })),
-      )
-    })
+    const { maxQueryChars } = this.#config.limits
+    return this.#calls.run(options, (signal) =>
+      this.#inPlace(signal, () =>
+        this.#namespaces.use(name, async (runtime) => {
+          signal.throwIfAborted()
+          const tools = await this.#tools.forAnswers(runtime, options)
+          return answerMany(
+            [...questions],
+            { ...this.#answerOptions(options), signal },
+            {
+              ...tools,
+              lanes: concurrency,
+              spare: () => this.#gate.tryEnter(signal),
+              check: (question) => checkQuestion(question, maxQueryChars),
+              onFailure,
+            },
+          )
+        }),
+      ),
+    )
   }
 
-  async *stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+  stream(name: string, question: string, options: QueryOptions): AsyncGenerator<AnswerEvent, void, undefined> {
+    return new EndableStream((onRunning) => this.#stream(name, question, options, onRunning))
+  }
+
+  async *#stream(
+    name: string,
+    question: string,
+    options: QueryOptions,
+    onRunning: (running: RunningStream) => void,
+  ): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
     const { signal, abandon, dispose } = this.#calls.begin(options)
     let complete = false
+    onRunning({ signal, abandon: () => (complete ? undefined : abandon()) })
+    let leave: LeavePlace | undefined
     try {
+      leave = await this.#gate.enter(signal)
       const runtime = await this.#namespaces.acquire(name)
       try {
         signal.throwIfAborted()
@@ -226,9 +269,21 @@ export class Engine {
         this.#namespaces.release(name)
       }
     } finally {
-      if (!complete) abandon()
+      leave?.()
       dispose()
     }
+  }
+
+  chat(name: string, { maxHistoryChars, maxTurns, ...options }: ChatOptions): Chat {
+    checkQueryOptions(options)
+    checkChatOptions({ maxHistoryChars, maxTurns })
+    // A chat that could not read what was said is told so now, not at its second question.
+    stepsOfCall(this.#config.understanding, { ...options, history: [{ role: 'user', content: '' }] })
+    const bounds = {
+      ...(maxTurns === undefined ? {} : { maxTurns }),
+      ...(maxHistoryChars === undefined ? {} : { maxHistoryChars }),
+    }
+    return new Chat((question, asked) => this.stream(name, question, asked), { ...options, ...bounds })
   }
 
   precompute(
@@ -238,7 +293,7 @@ export class Engine {
   ): Promise<PrecomputeReport> {
     checkQueryOptions(options)
     checkPrecomputeOptions({ concurrency, onProgress, ttlMs })
-    return this.#call(name, options, async (runtime, signal) => {
+    const answerAhead = async (runtime: NamespaceRuntime, signal: AbortSignal) => {
       const { answers, ...tools } = await this.#tools.forAnswers(runtime, options)
       if (answers === undefined) {
         throw new RagError('BAD_OPTION', 'Nothing would be kept: answers are not cached.', {
@@ -252,7 +307,11 @@ export class Engine {
         { ...this.#answerOptions(options), signal },
         { ...tools, answers: ttlMs === undefined ? answers : { ...answers, ttlMs }, lanes: concurrency, onProgress },
       )
-    })
+    }
+    // One place for all of them: it is done ahead of time, and bounds itself.
+    return this.#calls.run(options, (signal) =>
+      this.#inPlace(signal, () => this.#namespaces.use(name, (runtime) => answerAhead(runtime, signal))),
+    )
   }
 
   /** What lies behind the memory of this process, or that memory where there is nothing behind it. */
@@ -344,7 +403,11 @@ export class Engine {
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
       // Loads what a search needs beside the indexes, the analyzers, and runs the model once.
       const tools = await this.#tools.forRetrieval(runtime, {})
-      await retrieve('warm up', { topK: 1, signal }, { ...tools, reranking: undefined, caching: undefined })
+      await retrieve(
+        'warm up',
+        { topK: 1, signal },
+        { ...tools, reranking: undefined, understanding: undefined, caching: undefined },
+      )
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
       await Promise.all([llm().then((model) => model.warmUp?.({ signal })), preparation()])
@@ -362,6 +425,16 @@ export class Engine {
     await this.#parts.close()
   }
 
+  /** Runs a task that answers questions when there is a place for one. */
+  async #inPlace<Result>(signal: AbortSignal, task: () => Promise<Result>): Promise<Result> {
+    const leave = await this.#gate.enter(signal)
+    try {
+      return await task()
+    } finally {
+      leave()
+    }
+  }
+
   /** Runs a task in a namespace under the caller's signal and deadline; `close()` aborts it and waits for it. */
   #call<Result>(
     name: string,
@@ -376,9 +449,18 @@ export class Engine {
     )
   }
 
-  #answerOptions(options: QueryOptions) {
-    const { maxContextChars, perDocument, topK } = this.#config
-    return { maxContextChars, perDocument, ...options, topK: options.topK ?? topK }
+  #answerOptions(options: QueryOptions): AnswerOptions {
+    const { perDocument, topK } = this.#config
+    const { maxContextChars: _chars, maxContextTokens: _tokens, ...others } = options
+    return { perDocument, ...others, ...this.#contextLimits(options), topK: options.topK ?? topK }
+  }
+
+  /** A call that names one of the limits means that one alone. */
+  #contextLimits({ maxContextChars, maxContextTokens }: QueryOptions): PackOptions {
+    const isNamed = maxContextChars !== undefined || maxContextTokens !== undefined
+    const characters = isNamed ? (maxContextChars ?? Number.POSITIVE_INFINITY) : this.#config.maxContextChars
+    const tokens = isNamed ? maxContextTokens : this.#config.maxContextTokens
+    return { maxContextChars: characters, ...(tokens === undefined ? {} : { maxContextTokens: tokens }) }
   }
 
   #checkRetrieval<Options extends RetrieveOptions>(

@@ -1,11 +1,15 @@
 import type { ResolvedConfig } from '../config/resolve.js'
 import type { QueryOptions } from '../core/answer.js'
+import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
 import type { RetrieveOptions } from '../core/search.js'
 import { buildPrompt } from '../llm/prompt.js'
+import type { Prompt, PromptFunction, PromptParts } from '../llm/types.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import { createAnalyzers } from '../text/analyzers.js'
+import { estimateTokens } from '../util/estimate-tokens.js'
 import type { Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
 
@@ -28,6 +32,8 @@ export class QueryTools {
   readonly #parts: Parts
   readonly #call: CallNamespace
   readonly #recall: RecallMonitor | undefined
+  /** Shared by all questions: they remember the stems of words, which are most of their work. */
+  readonly #analyzerOf = createAnalyzers()
 
   constructor({ config, parts, call }: QueryToolsOptions) {
     this.#config = config
@@ -39,8 +45,8 @@ export class QueryTools {
     this.#recall = recall
   }
 
-  async forRetrieval(runtime: NamespaceRuntime, { rerank }: RetrieveOptions): Promise<RetrieveTools> {
-    const { fuse, reranking, results, tracker, turns } = this.#parts
+  async forRetrieval(runtime: NamespaceRuntime, options: RetrieveOptions): Promise<RetrieveTools> {
+    const { fuse, reranking, results, tracker, turns, understanding } = this.#parts
     const retrieval = await results.retrieval()
     const { name } = runtime.namespace
     return {
@@ -50,7 +56,8 @@ export class QueryTools {
       addsScores: this.#config.fusion.kind !== 'rrf',
       freshen: () => runtime.freshen(),
       fuse: await fuse(),
-      reranking: reranking(rerank),
+      reranking: reranking(options.rerank),
+      understanding: await understanding(options),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
       recorder: tracker,
@@ -69,7 +76,16 @@ export class QueryTools {
     const { llm, results } = this.#parts
     const { recent, semantic } = results
     const answers = await results.answers()
-    return { ...(await this.forRetrieval(runtime, options)), llm, buildPrompt, answers, recent, semantic }
+    return {
+      ...(await this.forRetrieval(runtime, options)),
+      analyzerOf: this.#analyzerOf,
+      countTokens,
+      llm,
+      buildPrompt: (parts) => buildAnswerPrompt(parts, this.#config.prompt),
+      answers,
+      recent,
+      semantic,
+    }
   }
 
   /** Begins when the question is out of the way, and nobody waits for it but `close()`. */
@@ -92,4 +108,21 @@ export class QueryTools {
 
 function now(): number {
   return performance.now()
+}
+
+function countTokens(text: string): number {
+  return estimateTokens(Buffer.byteLength(text))
+}
+
+function buildAnswerPrompt(given: PromptParts, build: PromptFunction = buildPrompt): Prompt {
+  const parts = { ...given, order: 'edges' } as const
+  const prompt: unknown = build(parts)
+  if (typeof prompt === 'string') {
+    return { ...buildPrompt(parts), system: '', text: prompt, messages: [{ role: 'user', content: prompt }] }
+  }
+  if (typeof (prompt as Partial<Prompt> | null)?.text === 'string') return prompt as Prompt
+  throw new RagError('BAD_OPTION', 'prompt() returned neither a text nor a prompt.', {
+    data: { option: 'prompt' },
+    hint: 'Return a string, or what buildPrompt() returns.',
+  })
 }

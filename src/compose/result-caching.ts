@@ -65,7 +65,8 @@ export function createResultCaching(
         storeId: (await store()).id,
         fingerprint: sha256Hex(
           llmFingerprint(llm, () => randomUUID()),
-          buildPrompt(samplePrompt).text,
+          // Of a function nobody knows what else it looks at.
+          config.prompt === undefined ? buildPrompt(samplePrompt).text : randomUUID(),
         ),
         textOnly: readsTextOnly(llm),
         ...(isRemote(config) && isFar

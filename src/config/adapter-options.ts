@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { isLlm, llmOptions } from './llm-options.js'
+import { givenLlm, llmOptions } from './llm-options.js'
 import { precision } from './precision.js'
 
 const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
@@ -207,11 +207,6 @@ function cacheLimits() {
     maxEntries: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
     maxBytes: z.optional(whole(65_536, Number.MAX_SAFE_INTEGER)),
   }
-}
-
-/** A model that the caller brings along. */
-export function givenLlm() {
-  return z.optional(z.custom(isLlm, 'must be a function (prompt, options), or have the method generate() and an id'))
 }
 
 /** Of an enricher that asks a model. */

@@ -7,6 +7,10 @@ export const defaults = {
   maxContextChars: 4_000,
   apiTimeoutMs: 60_000,
   cacheTtlMs: 3_600_000,
+  /** Questions that may wait, for each that is answered at a time. */
+  queuedPerQuery: 4,
+  multiQuery: 3,
+  understandTimeoutMs: 5_000,
   semanticCache: { threshold: 0.96, shadow: false, maxQuestions: 2_000 },
   semanticCheck: { from: 0.9, least: 0.9 },
   /** Tokens of a chunk that is cut by tokens. */

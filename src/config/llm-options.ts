@@ -115,7 +115,17 @@ function toMember(value: unknown): unknown {
   return toLlmForm(value)
 }
 
-export function isLlm(value: unknown): boolean {
+/** A model for another purpose than to answer: a function or a ready-made one as it is, others in the form of {@link toLlmForm}. */
+export function givenLlm() {
+  const allowed = 'must be a function (prompt, options), have the method generate() and an id, or say what model it is'
+  const written = z.custom(
+    (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
+    allowed,
+  )
+  return z.optional(z.union([z.custom(isLlm), z.pipe(z.pipe(written, z.transform(toMember)), member())]))
+}
+
+function isLlm(value: unknown): boolean {
   return typeof value === 'function' || (hasFunction(value, 'generate') && isFilled((value as { id?: unknown }).id))
 }
 

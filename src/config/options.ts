@@ -2,10 +2,11 @@ import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import type { Catalogue } from '../compose/catalogue.js'
 import type { Logger } from '../core/lifecycle.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import type { UrlOptions } from '../extract/types.js'
-import type { GenerateOptions, Llm, Prompt } from '../llm/types.js'
+import type { GenerateOptions, Llm, Prompt, PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import type { PresetName, Quantization } from './presets.js'
@@ -24,7 +25,7 @@ export type EmbedderName = 'hashing' | 'onnx' | 'static' | 'latent-semantic'
 export interface UltraFastRAGOptions {
   /** A set of choices to start from. Default `'default'`: offline, no model. See `presets`. */
   readonly preset?: PresetName
-  /** How much of the machine to use: sets `batchSize`, `maxWorkers` and `limits.maxOpenNamespaces`. Default: the preset's values. */
+  /** How much of the machine to use: sets `batchSize`, `maxWorkers`, `maxConcurrentQueries` and `limits.maxOpenNamespaces`. Default: the preset's values. */
   readonly profile?: ProfileName
 
   /**
@@ -66,7 +67,7 @@ export interface UltraFastRAGOptions {
    * The model that enrichers ask. Default: the option `llm`, if it is one. With the presets `production` and `research` it is enough to
    * have passages enriched with `'context'`: one call for each, when the document is first ingested.
    */
-  readonly enrichLlm?: LlmFunction | Llm
+  readonly enrichLlm?: LlmChoice
   /** `true`: enrichers that ask a model or a function are left out; title, headings and keywords stay as chosen. Default: the preset's. */
   readonly skipEnrichment?: boolean
   /** `true`: short form of `enrich: ['headings', 'keywords']`, whatever else says. Default `false`. */
@@ -112,12 +113,32 @@ export interface UltraFastRAGOptions {
    */
   readonly llm?: LlmChoice
 
+  /** What is done to a question before it is searched for, where the call does not say. Default: nothing. See docs/answering.md. */
+  readonly understand?: UnderstandOptions
+  /** The model that is asked about questions. Default: the option `llm`, if it is one. A ready-made one stays the caller's to close. */
+  readonly understandLlm?: LlmChoice
+
   /** Hits of a search that asks for no number, 1 to 10,000. Default 5. */
   readonly topK?: number
   /** Chunks of one document among the sources of an answer, at least 1. Default 3. */
   readonly perDocument?: number
-  /** Characters of sources shown to the model, at least 100. Default 4,000. */
+  /**
+   * Makes the prompt of an answer in the place of the library's own; see docs/answering.md. What it makes is not checked: documents are to be
+   * fenced, as `buildPrompt()` does. Answers are then kept for this instance alone.
+   */
+  readonly prompt?: PromptFunction
+  /** UTF-16 code units of sources shown to the model, at least 100. Default 4,000, or any number where `maxContextTokens` is given. */
   readonly maxContextChars?: number
+  /** Tokens of sources shown to the model, at least 25: a third of their bytes, rather too many. Default: any number. */
+  readonly maxContextTokens?: number
+
+  /**
+   * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its
+   * place until it ends or is left. Default: the profile's, else the preset's (256).
+   */
+  readonly maxConcurrentQueries?: number
+  /** Questions that may wait for that. Beyond them a call rejects with `OVERLOADED`, retryable. Default: four times `maxConcurrentQueries`. 0: none waits. */
+  readonly maxQueuedQueries?: number
 
   /**
    * Texts in one pass of a neural model, or in one call of a service, at most, 1 to 4,096. Default: what the preset says of its own
@@ -276,7 +297,7 @@ export interface KeywordsEnricherOptions {
 /** Of an enricher that asks a model. */
 interface AskedOfModel {
   /** Default: the option `enrichLlm`, else `llm`. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
   /**
    * Names the model and its parameters: another one enriches all documents anew. Default: that of a ready-made model, else its `id`; of a
    * function, a hash of its source text.
@@ -458,7 +479,7 @@ export interface LlmRerankOptions
     Omit<Parameters<Catalogue['rerankers']['llm']>[0], 'llm' | 'buildPrompt'> {
   readonly kind: 'llm'
   /** Default: the option `llm` of the top level, which must be a model then. A ready-made one stays the caller's to close. */
-  readonly llm?: LlmFunction | Llm
+  readonly llm?: LlmChoice
 }
 
 /** Passages that repeat what a better one says come later. No model. */

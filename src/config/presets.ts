@@ -44,6 +44,8 @@ export interface Preset {
   /** 0 = all. */
   readonly maxChunksPerPage: number
   readonly topK: number
+  /** Questions answered at a time. */
+  readonly maxConcurrentQueries: number
   readonly rerank: false | { readonly kind: string; readonly model?: string; readonly candidates?: number }
   /** Smaller images are skipped; larger sides are reduced to `maxSide` pixels, 0 = never. Absent: images are not read. */
   readonly images?: { readonly minBytes: number; readonly maxSide: number }
@@ -79,6 +81,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 0,
     ...sentences,
     topK: 5,
+    maxConcurrentQueries: 256,
     rerank: false,
   },
   kaggle: {
@@ -98,6 +101,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 0,
     ...sentences,
     topK: 5,
+    maxConcurrentQueries: 64,
     rerank: false,
     images: { minBytes: 0, maxSide: 2048 },
     speechModel: 'base',
@@ -120,6 +124,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 500,
     ...sentences,
     topK: 5,
+    maxConcurrentQueries: 256,
     rerank: { kind: 'mmr' },
     images: { minBytes: 0, maxSide: 2048 },
     speechModel: 'small',
@@ -142,6 +147,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     maxTextLength: 0,
     ...sentences,
     topK: 10,
+    maxConcurrentQueries: 64,
     rerank: { kind: 'cross-encoder', model: defaults.models['cross-encoder'], candidates: 20 },
     images: { minBytes: 0, maxSide: 0 },
     speechModel: 'medium',
@@ -167,6 +173,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     minChunkSize: 200,
     maxChunksPerPage: 3,
     topK: 5,
+    maxConcurrentQueries: 1_024,
     rerank: false,
     images: { minBytes: 50_000, maxSide: 1024 },
     speechModel: 'tiny',

@@ -8,17 +8,32 @@ export interface Profile {
   readonly batchSize: number
   /** Threads; `'cores'` is as many as the machine has, which is also the limit. */
   readonly maxWorkers: number | 'cores'
+  /** Questions answered at a time. */
+  readonly maxConcurrentQueries: number
   readonly maxOpenNamespaces: number
 }
 
 /** The profiles, as plain data. */
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
-  laptop: { for: 'leaves the machine usable', batchSize: 16, maxWorkers: 2, maxOpenNamespaces: 16 },
-  server: { for: 'one service of several on a machine', batchSize: 64, maxWorkers: 8, maxOpenNamespaces: 64 },
+  laptop: {
+    for: 'leaves the machine usable',
+    batchSize: 16,
+    maxWorkers: 2,
+    maxConcurrentQueries: 64,
+    maxOpenNamespaces: 16,
+  },
+  server: {
+    for: 'one service of several on a machine',
+    batchSize: 64,
+    maxWorkers: 8,
+    maxConcurrentQueries: 256,
+    maxOpenNamespaces: 64,
+  },
   'high-traffic': {
     for: 'the machine is its own; smaller batches keep queries short',
     batchSize: 32,
     maxWorkers: 'cores',
+    maxConcurrentQueries: 1_024,
     maxOpenNamespaces: 256,
   },
 }

@@ -11,6 +11,7 @@ import type {
   StaticEmbedderOptions,
 } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
+import { writesHere } from './resolve-llm.js'
 import type { AdapterNames, GivenOptions, Instance } from './schema.js'
 
 /** An embedder of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
@@ -118,9 +119,10 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
     contradiction('useQuantization', 'quantization')
   }
   const precision = quantization !== undefined ? 'quantization' : useQuantization !== undefined ? 'useQuantization' : ''
-  // Precision may be meant for a neural reranker.
+  // Precision may be meant for a neural reranker, or for a model that writes here.
   const reranks = given.rerank !== undefined && given.rerank !== false && given.rerank.kind === 'cross-encoder'
-  if (precision !== '' && embedder === undefined && preset === 'default' && !reranks) {
+  const isMeantForOthers = reranks || writesHere(given.llm)
+  if (precision !== '' && embedder === undefined && preset === 'default' && !isMeantForOthers) {
     contradiction(
       precision,
       'preset',
@@ -129,7 +131,12 @@ export function refuseEmbedderContradictions(given: GivenOptions, preset: Preset
   }
   if (embedder === undefined) return
   const hasPrecision = embedder !== false && (embedder.kind === 'onnx' || embedder.kind === 'static')
-  if (precision !== '' && !hasPrecision && !reranks && (embedder === false || embedder.kind !== 'latent-semantic')) {
+  if (
+    precision !== '' &&
+    !hasPrecision &&
+    !isMeantForOthers &&
+    (embedder === false || embedder.kind !== 'latent-semantic')
+  ) {
     contradiction(precision, 'embedder', "Precision is a matter of the library's own neural embedders.")
   }
   if (!hasPrecision) {

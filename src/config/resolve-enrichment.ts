@@ -1,13 +1,10 @@
 import { RagError } from '../core/errors.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
-import type { Llm } from '../llm/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults } from './defaults.js'
-import type { LlmFunction } from './options.js'
 import type { Preset } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
-import { type InstructedLlm, instructed } from './resolve-llm.js'
-import { toResolvedLlm } from './resolve-reranker.js'
+import { type InstructedLlm, instructed, type LlmContext, toResolvedLlm } from './resolve-llm.js'
 import type { GivenEnricher, GivenOptions, Instance } from './schema.js'
 
 /** What is added to passages, complete. */
@@ -43,7 +40,7 @@ export type ResolvedEnricher =
   | Instance<Enricher>
 
 /** The enrichers that were chosen, by the caller or by the preset. Throws `BAD_OPTION` where one needs a model and there is none. */
-export function resolveEnrichment(given: GivenOptions, preset: Preset): ResolvedEnrichment {
+export function resolveEnrichment(given: GivenOptions, preset: Preset, context: LlmContext): ResolvedEnrichment {
   const chosen = chooseEnrichers(given, preset)
   refuseTwice(chosen)
   const keywords = chosen.find((one) => one.kind === 'keywords')
@@ -51,7 +48,7 @@ export function resolveEnrichment(given: GivenOptions, preset: Preset): Resolved
   return {
     headings: chosen.some(({ kind }) => kind === 'headings'),
     keywords: keywords === undefined ? false : withoutKind(keywords),
-    asked: chosen.flatMap((one) => resolveAsked(one, given) ?? []),
+    asked: chosen.flatMap((one) => resolveAsked(one, given, context) ?? []),
     limits: {
       maxConcurrency: given.maxConcurrentApiCalls ?? preset.maxConcurrentApiCalls,
       delayMs: given.apiRateLimitDelayMs ?? preset.apiRateLimitDelayMs,
@@ -86,7 +83,7 @@ function refuseTwice(chosen: readonly GivenEnricher[]): void {
   if (twice !== undefined) contradiction('enrich', 'enrich', `"${twice}" is in the list twice.`)
 }
 
-function resolveAsked(chosen: GivenEnricher, given: GivenOptions): ResolvedEnricher | undefined {
+function resolveAsked(chosen: GivenEnricher, given: GivenOptions, context: LlmContext): ResolvedEnricher | undefined {
   switch (chosen.kind) {
     case 'headings':
     case 'keywords':
@@ -96,15 +93,17 @@ function resolveAsked(chosen: GivenEnricher, given: GivenOptions): ResolvedEnric
       return chosen
     case 'summary':
     case 'questions':
-    case 'context':
-      return { ...chosen, llm: requireModel(chosen.kind, chosen.llm ?? given.enrichLlm, given.llm) }
+    case 'context': {
+      const own = chosen.llm ?? given.enrichLlm
+      const llm = own === undefined ? requireModel(chosen.kind, given.llm) : toResolvedLlm(own, context)
+      return { ...chosen, llm }
+    }
     default:
       return chosen satisfies never
   }
 }
 
-function requireModel(kind: string, own: LlmFunction | Llm | undefined, llm: ResolvedConfig['llm']): InstructedLlm {
-  if (own !== undefined) return toResolvedLlm(own)
+function requireModel(kind: string, llm: ResolvedConfig['llm']): InstructedLlm {
   const model = instructed(llm)
   if (model !== undefined) return model
   throw new RagError(

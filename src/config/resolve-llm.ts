@@ -1,9 +1,11 @@
+import { RagError } from '../core/errors.js'
 import type { Llm } from '../llm/types.js'
 import type {
   AiSdkLlmOptions,
   BalanceLlmOptions,
   ExtractiveLlmOptions,
   FallbackLlmOptions,
+  LlmChoice,
   LlmFunction,
   OpenAiCompatibleLlmOptions,
   RouteLlmOptions,
@@ -76,6 +78,23 @@ function askedOnce(llm: GivenLlm): GivenLlm {
 /** A model that follows instructions, which the extractive one does not. */
 export type InstructedLlm = Exclude<ResolvedLlm, { readonly kind: 'extractive' }>
 
+/**
+ * A model that was given for another purpose than to answer, as the schema leaves it. Throws `BAD_OPTION` for one that follows no
+ * instructions.
+ */
+export function toResolvedLlm(llm: LlmChoice, context: LlmContext): InstructedLlm {
+  if (typeof llm === 'function') return { kind: 'function', generate: llm }
+  if (typeof llm === 'object' && 'generate' in llm && typeof llm.generate === 'function') {
+    return { kind: 'instance', instance: llm as Llm }
+  }
+  const model = instructed(resolveLlm(llm as GivenLlm, context))
+  if (model !== undefined) return model
+  throw new RagError('BAD_OPTION', 'The extractive model follows no instructions.', {
+    data: { option: 'llm' },
+    hint: 'Give a language model: a service, a local one, or a function.',
+  })
+}
+
 /** A model without what follows no instructions, where it is one of several; `undefined` when nothing is left. */
 export function instructed(llm: ResolvedLlm): InstructedLlm | undefined {
   switch (llm.kind) {
@@ -96,5 +115,20 @@ export function instructed(llm: ResolvedLlm): InstructedLlm | undefined {
     }
     default:
       return llm
+  }
+}
+
+/** Whether a model, or one of several, is one of the library's own that has a precision. */
+export function writesHere(llm: GivenLlm): boolean {
+  switch (llm.kind) {
+    case 'transformers':
+      return true
+    case 'fallback':
+    case 'balance':
+      return llm.models.some(writesHere)
+    case 'route':
+      return writesHere(llm.simple) || writesHere(llm.strong)
+    default:
+      return false
   }
 }

@@ -4,7 +4,7 @@ import { defaults } from './defaults.js'
 import type { CrossEncoderRerankOptions, LlmRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
-import { type InstructedLlm, instructed } from './resolve-llm.js'
+import { type InstructedLlm, instructed, toResolvedLlm } from './resolve-llm.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseReranker } from './schema.js'
 
 /** A reranker of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
@@ -62,13 +62,11 @@ export function completeReranker(
   return withTopLevel(parseReranker(options, catalogue), context)
 }
 
-function withTopLevel(
-  chosen: Complete<RerankOptions>,
-  { llm, maxWorkers, modelsDir, quantization }: RerankerContext,
-): ResolvedReranker {
+function withTopLevel(chosen: Complete<RerankOptions>, context: RerankerContext): ResolvedReranker {
+  const { llm, maxWorkers, modelsDir, quantization } = context
   switch (chosen.kind) {
     case 'llm':
-      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolvedLlm(chosen.llm) }
+      return { ...chosen, llm: chosen.llm === undefined ? requireModel(llm) : toResolvedLlm(chosen.llm, context) }
     case 'mmr':
       return chosen
     case 'cross-encoder':
@@ -83,11 +81,6 @@ function withTopLevel(
     default:
       return chosen satisfies never
   }
-}
-
-/** A model that the caller brought along. */
-export function toResolvedLlm(llm: NonNullable<LlmRerankOptions['llm']>): InstructedLlm {
-  return typeof llm === 'function' ? { kind: 'function', generate: llm } : { kind: 'instance', instance: llm }
 }
 
 function requireModel(llm: ResolvedConfig['llm']): InstructedLlm {

@@ -6,6 +6,7 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Embedder, Reduction } from '../embed/types.js'
 import type { UrlOptions } from '../extract/types.js'
+import type { PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { defaultMaxMemoryBytes } from '../util/memory-budget.js'
@@ -29,6 +30,7 @@ import { type ResolvedEmbedder, refuseEmbedderContradictions, resolveEmbedder } 
 import { type ResolvedEnrichment, resolveEnrichment } from './resolve-enrichment.js'
 import { type ResolvedLlm, resolveLlm } from './resolve-llm.js'
 import { type ResolvedReranker, resolveReranker } from './resolve-reranker.js'
+import { type ResolvedUnderstanding, resolveUnderstanding } from './resolve-understanding.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseOptions, type ResolvedFusion } from './schema.js'
 
 /** Every choice made, nothing left to default. This is what the inside of the library sees. */
@@ -52,12 +54,19 @@ export interface ResolvedConfig {
   readonly fusion: ResolvedFusion
   readonly rerank: false | ResolvedReranker | Instance<Reranker>
   readonly llm: ResolvedLlm
+  readonly understanding: ResolvedUnderstanding
   readonly topK: number
   /** 0: recall is not measured. */
   readonly recallSampleRate: number
   readonly maxMemoryMb: number
   readonly perDocument: number
+  /** Absent: the library's own. */
+  readonly prompt: PromptFunction | undefined
+  /** `Infinity` where tokens alone are counted. */
   readonly maxContextChars: number
+  readonly maxContextTokens: number | undefined
+  readonly maxConcurrentQueries: number
+  readonly maxQueuedQueries: number
   readonly batchSize: number
   /** 1 to the number of cores. */
   readonly maxWorkers: number
@@ -126,6 +135,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
   const quantization = resolveQuantization(given, preset)
   const reduction = given.reduction ?? false
   const maxWorkers = countWorkers(given.maxWorkers ?? use.maxWorkers)
+  const maxConcurrentQueries = given.maxConcurrentQueries ?? use.maxConcurrentQueries
   const modelsDir = given.modelsDir === undefined ? undefined : resolvePath(given.modelsDir)
   const batchSize = given.batchSize ?? profile?.batchSize
   const llm = resolveLlm(given.llm, { quantization, modelsDir })
@@ -141,7 +151,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     extractor: resolveExtractor(given),
     chunker: resolveChunker(given, preset, embedder),
     maxChunksPerPage: chunkSize('maxChunksPerPage', given) ?? preset.maxChunksPerPage,
-    enrichment: resolveEnrichment({ ...given, llm }, preset),
+    enrichment: resolveEnrichment({ ...given, llm }, preset, { quantization, modelsDir }),
     embedder,
     reduction,
     vectorIndex: given.vectorIndex,
@@ -149,11 +159,18 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     fusion: resolveFusion(given, embedder),
     rerank: resolveReranker(given, { preset: name, quantization, maxWorkers, modelsDir, llm }, catalogue),
     llm,
+    understanding: resolveUnderstanding({ ...given, llm }, { quantization, modelsDir }),
     topK: given.topK ?? preset.topK,
     recallSampleRate: given.recallSampleRate ?? 0,
     maxMemoryMb: given.maxMemoryMb ?? Math.max(128, Math.floor(defaultMaxMemoryBytes() / 2 ** 20)),
     perDocument: given.perDocument ?? defaults.perDocument,
-    maxContextChars: given.maxContextChars ?? defaults.maxContextChars,
+    maxContextChars:
+      given.maxContextChars ??
+      (given.maxContextTokens === undefined ? defaults.maxContextChars : Number.POSITIVE_INFINITY),
+    maxContextTokens: given.maxContextTokens,
+    prompt: given.prompt,
+    maxConcurrentQueries,
+    maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,
     batchTimeoutMs: given.batchTimeoutMs ?? 0,
     maxWorkers,

@@ -2,14 +2,16 @@ import * as z from 'zod/mini'
 import type { Cache } from '../cache/types.js'
 import type { Chunker } from '../chunk/types.js'
 import { RagError } from '../core/errors.js'
+import type { UnderstandOptions } from '../core/understanding.js'
 import type { Embedder, PcaBasis } from '../embed/types.js'
 import type { Enricher } from '../enrich/types.js'
+import type { PromptFunction } from '../llm/types.js'
 import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
-import { adapterOptions, chunkSizes, givenLlm } from './adapter-options.js'
+import { adapterOptions, chunkSizes } from './adapter-options.js'
 import { defaults } from './defaults.js'
-import { toLlmForm } from './llm-options.js'
+import { givenLlm, toLlmForm } from './llm-options.js'
 import type {
   CacheOptions,
   ChunkerOptions,
@@ -252,11 +254,17 @@ function optionShape(names: AdapterNames) {
     apiRequestsPerMinute: whole(1),
     apiTokensPerMinute: whole(1),
     apiTimeoutMs: whole(1, 3_600_000),
+    understand: z.optional(understandShape()),
+    understandLlm: givenLlm(),
     topK: whole(1, 10_000),
     recallSampleRate: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
     maxMemoryMb: whole(128, 2 ** 24),
     perDocument: whole(1),
     maxContextChars: whole(100),
+    maxContextTokens: whole(25),
+    prompt: z.optional(callable<PromptFunction>('that makes a prompt of its parts')),
+    maxConcurrentQueries: whole(1),
+    maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),
     batchTimeoutMs: whole(0, 60_000),
     maxWorkers: whole(1),
@@ -300,6 +308,18 @@ function urlShape() {
     maxRedirects: whole(0, 20),
     allowPrivateAddresses: z.optional(z.boolean()),
   })
+}
+
+function understandShape() {
+  const flag = z.optional(z.boolean())
+  return z.strictObject({
+    multiQuery: z.optional(z.union([z.boolean(), z.int().check(z.minimum(1), z.maximum(8))])),
+    hyde: flag,
+    decompose: z.optional(z.union([z.boolean(), z.literal('conjunctions')])),
+    condense: z.optional(z.union([z.boolean(), z.literal('terms')])),
+    language: flag,
+    timeoutMs: z.optional(z.int().check(z.minimum(1), z.maximum(600_000))),
+  } satisfies Record<keyof UnderstandOptions, unknown>)
 }
 
 function semanticShape() {

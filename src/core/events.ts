@@ -1,7 +1,7 @@
-import type { CacheReport, Citation, FinishReason, Outcome, Source, Timings } from './answer.js'
+import type { AnswerMetadata, Citation, Source } from './answer.js'
 
 /** Stages of a query, in order. */
-export type QueryStage = 'retrieve' | 'rerank' | 'pack' | 'generate'
+export type QueryStage = 'understand' | 'retrieve' | 'rerank' | 'pack' | 'generate'
 
 /** What `stream()` yields: `status` as stages begin, `sources` before the first token, then the answer, then one `metadata`. */
 export type AnswerEvent =
@@ -9,17 +9,7 @@ export type AnswerEvent =
   | { readonly type: 'sources'; readonly sources: readonly Source[] }
   | { readonly type: 'answer-delta'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
-  | {
-      readonly type: 'metadata'
-      readonly outcome: Outcome
-      readonly reason?: string
-      readonly finishReason: FinishReason
-      readonly timings: Timings
-      readonly cache: CacheReport
-      readonly model: string
-      /** `[n]` markers that named no source and were removed. */
-      readonly inventedCitations: number
-    }
+  | ({ readonly type: 'metadata' } & AnswerMetadata)
 
 /**
  * What happened to a document: it was `'opened'` and is being read; more of it was cut, embedded and `'written'`; and how it ended. Small

@@ -1,6 +1,7 @@
 import type { Chunk, Span } from './chunk.js'
 import type { Filter } from './filter.js'
 import type { WaitOptions } from './lifecycle.js'
+import type { Turn, UnderstandOptions } from './understanding.js'
 
 /** What each leg of the search said of a hit. A leg that did not see it is absent. Higher is better. */
 export interface LegScores {
@@ -20,7 +21,10 @@ export interface Hit {
   /** The reranker's where there is one, else that of the search. Higher is better; comparable within one result only. */
   readonly score: number
   readonly scores: LegScores
-  /** The text around the passage; there when `expand` was asked for. Hits whose texts would overlap share one. */
+  /**
+   * The text around the passage; there when `expand` was asked for. Hits whose texts would overlap share one. Of a source of an answer: what was
+   * shown of it.
+   */
   readonly context?: HitContext
 }
 
@@ -76,6 +80,13 @@ export interface RetrieveOptions extends WaitOptions {
    * stands under the same headings; or as said. At most 2,000 characters for one hit unless said otherwise. Default: none.
    */
   readonly expand?: 'neighbours' | 'section' | ExpandOptions
+  /**
+   * What is done to the question before it is searched for; what is left out is as the option `understand` of the constructor says.
+   * `false`: nothing. A vector without a text is searched for as it is.
+   */
+  readonly understand?: false | UnderstandOptions
+  /** What was said before, the oldest first: the question is made to stand alone. At most 10,000 turns, of which the last ones are read. */
+  readonly history?: readonly Turn[]
 }
 
 /** A question as text, as a vector, or both. A vector alone searches the vector leg only. */

@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import { shortened } from '../text/model-text.js'
+import { linesIn } from '../text/model-text.js'
 import { createLlmEnricher, type LlmEnricherOptions, untrusted } from './llm.js'
 import type { Enricher } from './types.js'
 
@@ -11,9 +11,6 @@ export interface QuestionsOptions extends LlmEnricherOptions {
 
 /** Characters of a question that are kept. */
 const maxCharacters = 200
-/** How models number and mark what they list. */
-const listMark = /^\s*(?:[-*\u2022]|\d{1,3}[.):])\s*/
-const hasWord = /[\p{L}\p{N}]/u
 
 /**
  * Adds to each passage questions that it answers, with one call each (doc2query: Nogueira et al. 2019): people ask in other words than
@@ -36,12 +33,7 @@ export function createQuestionsEnricher({ maxQuestions = 3, ...options }: Questi
       ].join('\n'),
       question: 'Which questions does the source answer?',
       sources: ({ text }) => [text],
-      lines: (answer) =>
-        answer
-          .split('\n')
-          .map((line) => shortened(line.replace(listMark, '').trim(), maxCharacters))
-          .filter((line) => hasWord.test(line))
-          .slice(0, maxQuestions),
+      lines: (answer) => linesIn(answer, maxCharacters).slice(0, maxQuestions),
     },
     options,
   )

@@ -17,8 +17,8 @@ interface EdgeLine {
 
 /** Lines from each edge of a page that may be running headers or footers. */
 const edgeLines = 4
-/** More tilted text is a drawing or a map, not the stamps of a page; each is compared with each of the pages around. */
-const mostTilted = 64
+/** More turned text is a drawing or a map, not the stamps of a page; each is compared with each of the pages around. */
+const mostTurned = 64
 /** Pages before and behind that a line is looked for on: enough for headers that alternate between left and right pages. */
 export const pagesAround = 4
 /** Points that a running line may stand higher or lower from page to page. */
@@ -26,16 +26,18 @@ const tolerance = 6
 
 /** The lines at the edges of a page that stand there once; the whole page is looked over. */
 export function edgesOf(page: number, fragments: readonly Fragment[]): PageEdges {
-  const lines = linesOf(fragments)
+  const upright = uprightOf(fragments)
+  const lines = linesOf(fragments.filter(({ turn }) => turn === upright))
   const times = new Map<string, number>()
   for (const { words } of lines) times.set(words, (times.get(words) ?? 0) + 1)
   const upper = lines.slice(0, edgeLines)
   const lower = lines.slice(Math.max(edgeLines, lines.length - edgeLines))
-  const turned = fragments.filter(({ turn }) => turn === -1)
-  const tilted = turned.length > mostTilted ? [] : turned.map((fragment) => toEdgeLine([fragment]))
+  // Stamps stand upright beside the text, or across it.
+  const turned = fragments.filter(({ turn }) => turn !== upright)
+  const beside = turned.length > mostTurned ? [] : turned.map((fragment) => toEdgeLine([fragment]))
   // What stands on the page again and again is its subject, not its frame. A number may stand at its top and at its bottom.
   const once = [...upper, ...lower].filter(({ words }) => (times.get(words) ?? 0) <= (words === '' ? 8 : 1))
-  return { page, lines: [...once, ...tilted] }
+  return { page, lines: [...once, ...beside] }
 }
 
 /**
@@ -70,11 +72,15 @@ function isSame(line: EdgeLine, other: EdgeLine, pagesApart: number): boolean {
   )
 }
 
+/** The quarter turns that most of a page has. */
+function uprightOf(fragments: readonly Fragment[]): number {
+  const counts = [0, 1, 2, 3].map((turn) => fragments.filter((fragment) => fragment.turn === turn).length)
+  return counts.indexOf(Math.max(...counts))
+}
+
 /** Fragments of one height, from the top down. */
 function linesOf(fragments: readonly Fragment[]): EdgeLine[] {
-  const counts = [0, 1, 2, 3].map((turn) => fragments.filter((fragment) => fragment.turn === turn).length)
-  const upright = counts.indexOf(Math.max(...counts))
-  const sorted = fragments.filter(({ turn }) => turn === upright).sort((a, b) => a.bottom - b.bottom)
+  const sorted = [...fragments].sort((a, b) => a.bottom - b.bottom)
   const lines: Fragment[][] = []
   for (const fragment of sorted) {
     const first = lines.at(-1)?.[0]

@@ -67,7 +67,7 @@ function typeOf(
   const declaredText = claim?.by === 'declaration' && isTextType(claim.claimed) && readable.has(claim.claimed)
   const markup = declaredText ? undefined : markupType(text)
   if (markup !== undefined) return markup
-  if (isBinary(text)) {
+  if (isBinary(text, foreignBytes)) {
     if (head.slice(0, 1024).includes('%PDF-')) return 'application/pdf'
     if (claim === undefined || isTextType(claim.claimed)) return 'application/octet-stream'
     // A format of somebody's own extractor, which we cannot know by its bytes.
@@ -193,12 +193,18 @@ function skipProlog(text: string): string {
   }
 }
 
-/** Whether control characters make up more than a stray part of it. Padding with NULs at the end does not count. */
-function isBinary(text: string): boolean {
+/**
+ * Whether control characters make up more than a stray part of it: a fiftieth, and of a document that is too short for that, a third. There
+ * bytes that are no UTF-8 count beside them, as a short text has neither. Padding with NULs at the end does not count, nor the mark with
+ * which DOS ended its texts.
+ */
+function isBinary(text: string, foreignBytes: number): boolean {
   let end = text.length
-  while (end > 0 && text[end - 1] === '\0') end--
+  while (end > 0 && (text[end - 1] === '\0' || text[end - 1] === '\x1a')) end--
+  if (end === 0) return text !== ''
   const controls = text.slice(0, end).match(/[\0-\x07\x0e-\x1a\x1c-\x1f]/g)?.length ?? 0
-  return (controls > strayMarks && controls * 50 > end) || (end === 0 && text !== '')
+  if (controls > strayMarks) return controls * 50 > end
+  return controls > 0 && (controls + foreignBytes) * 3 > end
 }
 
 function unsupported(name: string, mediaType: string): RagError {

@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import { RangeSet } from '../core/range-set.js'
 import { type Analyzer, analyzerFingerprint } from '../text/analyzer.js'
 import { createAnalyzers } from '../text/analyzers.js'
+import { languageProfile } from '../text/language.js'
 import { queryTerms } from '../text/query-terms.js'
 import { Readers } from '../util/readers.js'
 import { WorkerPool } from '../util/worker-pool.js'
@@ -172,7 +173,7 @@ class Index implements Bm25Index {
     const topK = Math.max(0, Math.floor(options.topK))
     return this.#readers.while(async () => {
       await this.#turns.next()
-      const terms = await queryTerms(text, await this.#queryAnalyzers(views), this.#turns)
+      const terms = await queryTerms(text, await this.#queryAnalyzers(views, options.language), this.#turns)
       const { allow, alsoScore } = options
       const plan = { views, terms, topK, allow, alsoScore, k1, b, documentWeight }
       return searchViews(plan, this.#turns, this.#bounds)
@@ -279,8 +280,10 @@ class Index implements Bm25Index {
     this.#saved = { epoch: snapshot.epoch, views: snapshot.views }
   }
 
-  async #queryAnalyzers(views: readonly SegmentView[]): Promise<readonly Analyzer[]> {
+  async #queryAnalyzers(views: readonly SegmentView[], language: string | undefined): Promise<readonly Analyzer[]> {
     const languages = new Set(views.flatMap(({ segment }) => segment.languages))
+    const asked = language === undefined ? undefined : languageProfile(language).id
+    if (asked !== undefined && languages.has(asked)) return [await this.#analyzerFor(asked)]
     return Promise.all(
       (languages.size === 0 ? ['english'] : [...languages]).map((language) => this.#analyzerFor(language)),
     )

@@ -60,6 +60,11 @@ export interface LexicalSearchOptions {
   /** Weight λ of the document's score beside the chunk's. Default 0.5; 0 ranks by chunks alone. */
   readonly documentWeight?: number
   /**
+   * Language of the text, as English name or BCP 47 code: its words are looked up as they are reduced in that language. Default, and where
+   * there are no documents of it: in every language of the index.
+   */
+  readonly language?: string
+  /**
    * Numbers whose scores are wanted too, however many are better. Asked once, told the best when they are known, so that another search can
    * tell them meanwhile; all is of one epoch. When it rejects, so does the search.
    */

@@ -32,8 +32,7 @@ export function createFallbackLlm(
   { clock = systemClock }: { readonly clock?: Clock } = {},
 ): Llm {
   const members = models.map((open, place) => new Member(place, open, { ...options, clock }))
-  const [preferred] = members
-  if (preferred === undefined) throw noModels()
+  if (members.length === 0) throw noModels()
   return {
     id: 'fallback',
     async *generate(prompt, options) {
@@ -52,13 +51,22 @@ export function createFallbackLlm(
           logger?.warn('A model failed before its first word.', { model: member.name, ...factsOf(error) })
           continue
         }
-        yield* relayed(answer, first, options)
+        yield* relayed(answer, first, { ...options, isSubstitute: member !== members[0] })
         return
       }
       throw noneAnswered(failures)
     },
     async warmUp(options) {
-      await (await preferred.open()).warmUp?.(options)
+      const failures: unknown[] = []
+      for (const member of members) {
+        try {
+          return await (await member.open()).warmUp?.(options)
+        } catch (error) {
+          options.signal?.throwIfAborted()
+          failures.push(error)
+        }
+      }
+      throw failures[0]
     },
     async close() {},
   }

@@ -104,12 +104,12 @@ export class Member {
 export async function* relayed(
   answer: AsyncGenerator<string, GenerateEnd, undefined>,
   first: IteratorResult<string, GenerateEnd>,
-  { onEnd }: GenerateOptions,
+  { isSubstitute, onEnd }: Pick<GenerateOptions, 'onEnd'> & Pick<GenerateEnd, 'isSubstitute'>,
 ): AsyncGenerator<string, void, undefined> {
   try {
     for (let next = first; ; next = await answer.next()) {
       if (next.done === true) {
-        onEnd?.(next.value)
+        onEnd?.(isSubstitute === true ? { ...next.value, isSubstitute } : next.value)
         return
       }
       yield next.value

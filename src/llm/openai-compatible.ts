@@ -6,6 +6,7 @@ import {
   openAiSecrets,
   openOpenAiClient,
 } from '../util/openai-client.js'
+import { boundedFetch } from './remote/bounded-fetch.js'
 import { OpenAiChat, type OpenAiChatClient } from './remote/openai-chat.js'
 import { createRemoteLlm, type RemoteLlmTools } from './remote/remote-llm.js'
 import { type RemoteLlmOptions, resolveLimits } from './remote/settings.js'
@@ -38,7 +39,7 @@ export async function createOpenAiCompatibleLlm(
   }
   const url = openAiAddress(options, '/chat/completions')
   const limits = resolveLimits(options)
-  const client = await openOpenAiClient(options, url)
+  const client = await openOpenAiClient(options, url, { fetch: boundedFetch })
   const own = {
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { top_p: topP }),

@@ -1,15 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Prompt, PromptSource, PromptTerm } from './types.js'
-
-/** What {@link buildPrompt} needs. */
-export interface PromptParts {
-  readonly question: string
-  /** Best first. */
-  readonly sources: readonly PromptSource[]
-  readonly terms: readonly PromptTerm[]
-  /** What is to be done with question and sources. Default: to answer with citations. */
-  readonly system?: string
-}
+import type { Prompt, PromptParts, PromptSource } from './types.js'
 
 const answering = [
   'Answer the question from the numbered sources, and from nothing else.',
@@ -25,10 +15,10 @@ const answering = [
  * another; what looks like a fence, a chat marker or a citation inside a document is defused, and invisible characters
  * that could carry hidden instructions are dropped. `sources` keeps the passages untouched.
  */
-export function buildPrompt({ question, sources, terms, system = answering }: PromptParts): Prompt {
+export function buildPrompt({ question, sources, terms, system = answering, order = 'given' }: PromptParts): Prompt {
   const fence = uniqueFence(question, sources)
   const data = [
-    ...sources.map((source) => fencedSource(source, fence)),
+    ...(order === 'edges' ? bestAtEdges(sources) : sources).map((source) => fencedSource(source, fence)),
     `<question-${fence}>\n${defuse(question)}\n</question-${fence}>`,
   ].join('\n\n')
   const messages = [
@@ -36,6 +26,13 @@ export function buildPrompt({ question, sources, terms, system = answering }: Pr
     { role: 'user', content: data },
   ] as const
   return { question, system, sources, terms, text: `${system}\n\n${data}`, messages }
+}
+
+/** 1 3 5 4 2 */
+function bestAtEdges<Source>(sources: readonly Source[]): Source[] {
+  const front = sources.filter((_, place) => place % 2 === 0)
+  const back = sources.filter((_, place) => place % 2 === 1)
+  return [...front, ...back.reverse()]
 }
 
 function fencedSource({ marker, title, headings, page, text }: PromptSource, fence: string): string {

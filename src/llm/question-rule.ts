@@ -4,7 +4,7 @@ import type { Prompt } from './types.js'
 export type RouteRule = (prompt: Prompt) => 'simple' | 'strong'
 
 /** Words, and sentences, of a question that asks for one thing. */
-const longestSimple = { words: 25, sentences: 2 }
+const longestSimple = { words: 25, sentences: 2, characters: 1_000 }
 
 /**
  * Words by which somebody asks to have things compared, explained, judged or summed up, rather than looked up. English, German, French,
@@ -36,9 +36,10 @@ export function simpleOrStrong({
   question,
 }: Pick<Prompt, 'messages' | 'question'>): 'simple' | 'strong' {
   const text = question.trim()
+  if (text.length > longestSimple.characters) return 'strong'
   if (messages.some(({ role }) => role === 'assistant')) return 'strong'
   const words = text.match(/[\p{L}\p{N}]+/gu)?.length ?? 0
-  const sentences = text.split(/[.!?。！？؟]+(?:\s|$)/u).filter((part) => part.trim() !== '').length
+  const sentences = text.split(/[.!?。！？؟](?:\s|$)/u).filter((part) => /[\p{L}\p{N}]/u.test(part)).length
   const asked = text.match(/[?？؟]/gu)?.length ?? 0
   if (words > longestSimple.words || sentences > longestSimple.sentences || asked > 1) return 'strong'
   return /[\r\n]/.test(text) || demanding.test(text) || joined.test(text) ? 'strong' : 'simple'

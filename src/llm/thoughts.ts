@@ -1,3 +1,5 @@
+import { RagError } from '../core/errors.js'
+
 const openings = ['<think>', '<thinking>']
 const closing = /<\/think(?:ing)?>/i
 const longestClosing = '</thinking>'.length
@@ -56,4 +58,16 @@ export class ThoughtFilter {
     this.#held = ''
     return text
   }
+}
+
+/** An answer that was cut before its first word is none, and must not pass for one that found nothing. */
+export function spentBefore(model: string): RagError {
+  return new RagError(
+    'LIMIT',
+    `The model "${model}" came to its limit of tokens before the first word of its answer.`,
+    {
+      data: { model },
+      hint: 'Raise maxTokens: what a model thinks counts. Or have it think less.',
+    },
+  )
 }

@@ -32,8 +32,10 @@ export interface GenerateEnd {
   /** As the provider counts them. */
   readonly inputTokens?: number
   readonly outputTokens?: number
-  /** Which model wrote it, where the id names several. */
+  /** Which model wrote it, as the service calls it, or where the id names several. */
   readonly model?: string
+  /** It was written by a model that stands in for one that failed: not to be kept for whoever asks when that is back. */
+  readonly isSubstitute?: boolean
 }
 
 /** Everything a model is told, as data; `text` is the same as one string. */
@@ -93,3 +95,24 @@ export type BuildPrompt = (parts: {
   /** In the place of the instructions for answering. */
   readonly system: string
 }) => Prompt
+
+/** What a prompt is made of. */
+export interface PromptParts {
+  readonly question: string
+  /** Best first. */
+  readonly sources: readonly PromptSource[]
+  readonly terms: readonly PromptTerm[]
+  /** What is to be done with question and sources. Default: to answer with citations. */
+  readonly system?: string
+  /**
+   * How sources follow each other in the text; they keep their numbers. `'given'`, the default: as they come. `'edges'`: the best first, the
+   * second best last, and so on inwards, because models read the middle of a long text least (Liu et al. 2023, "Lost in the middle").
+   */
+  readonly order?: 'given' | 'edges'
+}
+
+/**
+ * Makes the prompt of an answer in the place of the library's own; the same parts must give the same prompt. A text is all that the model is
+ * told; it must fence what documents say, and ask for citations as `[n]`.
+ */
+export type PromptFunction = (parts: PromptParts) => Prompt | string

@@ -4,6 +4,7 @@ import type { ToolCall } from './call.js'
 
 /** Stages in order, as progress: how far, and in words. */
 const stages: Readonly<Record<QueryStage, { readonly progress: number; readonly message: string }>> = {
+  understand: { progress: 0.5, message: 'Understanding the question' },
   retrieve: { progress: 1, message: 'Searching the documents' },
   rerank: { progress: 2, message: 'Ordering the passages' },
   pack: { progress: 3, message: 'Choosing the sources' },

@@ -72,8 +72,10 @@ export interface OpenServer {
 export async function openServer(rag: McpRag, options: McpServerOptions): Promise<OpenServer> {
   const { Server, CallToolRequestSchema, ListToolsRequestSchema, McpError, ErrorCode } = await loadSdk()
   const { instructions = usualInstructions, logger, name = 'ultrafast-rag', ...retrieve } = options
-  const { version } = createRequire(import.meta.url)('ultrafast-rag/package.json') as { readonly version: string }
-  const server = new Server({ name, title: 'UltraFastRAG', version }, { capabilities: { tools: {} }, instructions })
+  const server = new Server(
+    { name, title: 'UltraFastRAG', version: readVersion() },
+    { capabilities: { tools: {} }, instructions },
+  )
   // The message may quote what a client sent.
   server.onerror = (error) => logger?.warn('The MCP connection reports an error.', { error: error.name })
   const running = new Set<Promise<unknown>>()
@@ -112,6 +114,15 @@ export async function openServer(rag: McpRag, options: McpServerOptions): Promis
         await new Promise(setImmediate)
       } while (running.size > 0)
     },
+  }
+}
+
+function readVersion(): string {
+  try {
+    return (createRequire(import.meta.url)('ultrafast-rag/package.json') as { readonly version: string }).version
+  } catch {
+    // In a bundle there is no such file; the protocol wants a version, and nobody depends on it.
+    return '0.0.0'
   }
 }
 

@@ -1,35 +1,32 @@
-import type {
-  CacheReport,
-  Citation,
-  QueryOptions,
-  QueryResult,
-  SemanticReport,
-  Source,
-  Timings,
-} from '../core/answer.js'
+import type { CacheReport, Citation, QueryOptions, QueryResult, SemanticReport, Source } from '../core/answer.js'
 import { RagError } from '../core/errors.js'
-import type { AnswerEvent, QueryStage } from '../core/events.js'
+import type { AnswerEvent } from '../core/events.js'
 import type { Question } from '../core/search.js'
 import type { Llm, Prompt, PromptSource, PromptTerm } from '../llm/types.js'
 import { findRanked, type RetrieveTools } from './retrieve.js'
 import { findTwin, type SemanticCaching, type Twin } from './semantic.js'
+import { type AnswerEnd, nothingWritten } from './steps/answer-end.js'
 import {
   type AnswerAsked,
   type AnswerCaching,
   type AnswerPart,
   answerThroughCache,
   type KeptAnswer,
-  writeAnswer,
 } from './steps/cached-answer.js'
 import type { CitedPart } from './steps/cite.js'
 import { askAhead } from './steps/direct-answer.js'
-import { expandHits } from './steps/expand.js'
-import { packSources, shownText } from './steps/pack.js'
+import type { GroundednessTools } from './steps/groundedness.js'
+import { type PackTools, shownText } from './steps/pack.js'
+import { textOf } from './steps/question-vector.js'
 import { copySources, type RecalledAnswer, type RecentAnswers, recentKey } from './steps/recent-answers.js'
 import type { Kept } from './steps/result-cache.js'
+import { type ShowOptions, showSources } from './steps/show-sources.js'
+import { StageClock } from './steps/stage-clock.js'
+import { writeAnswer } from './steps/write-answer.js'
+import { understandQuestion } from './understand.js'
 
 /** What answering works with; `compose` provides it. */
-export interface AnswerTools extends RetrieveTools {
+export interface AnswerTools extends RetrieveTools, GroundednessTools, Pick<PackTools, 'countTokens'> {
   readonly llm: () => Promise<Llm>
   readonly buildPrompt: (parts: {
     readonly question: string
@@ -45,19 +42,22 @@ export interface AnswerTools extends RetrieveTools {
 }
 
 /** Options of {@link answerQuestion}. */
-export type AnswerOptions = QueryOptions & { readonly maxContextChars: number }
+export type AnswerOptions = QueryOptions & ShowOptions
 
 /** Retrieve → pack → generate → cite, as events. Failures throw from the iterator; abort the signal when ending it early. */
 export async function* answerQuestion(
-  question: Question,
-  options: AnswerOptions,
-  tools: AnswerTools,
+  given: Question,
+  givenOptions: AnswerOptions,
+  all: AnswerTools,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
-  const text = typeof question === 'string' ? question : question.text
-  if (text === undefined || text.trim() === '') {
+  if (textOf(given).trim() === '') {
     throw new RagError('BAD_INPUT', 'A question needs words.', { hint: 'Use retrieve() to search by a vector alone.' })
   }
-  const clock = new StageClock(tools)
+  const clock = new StageClock(all)
+  if (all.understanding !== undefined) yield clock.begin('understand')
+  // From here on the question is the one that stands alone, for the search, the caches and the model.
+  const { question, options, tools } = await understandQuestion(given, givenOptions, all)
+  const text = textOf(question)
   yield clock.begin('retrieve')
   const { recent } = tools
   const recentlyAsked = typeof question === 'string' ? recentKey(text, options, tools) : undefined
@@ -86,13 +86,12 @@ export async function* answerQuestion(
   const { cache: retrieval, kept, ranked, terms } = await ranking
 
   yield clock.begin('pack')
-  const hits = await expandHits(ranked, options.expand, tools)
-  const sources = packSources(hits, options.maxContextChars)
+  const sources = await showSources(ranked, options, tools)
   // The prompt, its key and what is kept must not change with what the reader does to his own.
   yield { type: 'sources', sources: copySources(sources) }
 
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'off', kept: undefined }
+  const progress: Progress = { answered: false, end: nothingWritten, answer: 'off', kept: undefined }
   if (sources.length > 0) {
     const asked: AnswerAsked = {
       question: text,
@@ -107,6 +106,8 @@ export async function* answerQuestion(
         return model
       },
       now: tools.now,
+      turn: tools.turn,
+      analyzerOf: tools.analyzerOf,
       ahead,
       onLookup: (found) => {
         progress.answer = found === undefined ? 'miss' : 'hit'
@@ -124,9 +125,9 @@ export async function* answerQuestion(
   const { answer } = progress
   if (recentlyAsked !== undefined && kept !== undefined && progress.kept !== undefined) {
     const { state } = kept
-    recent?.keep(recentlyAsked, { state, sources, hits: hits.length, ranking: kept, answer: progress.kept }, clears)
+    recent?.keep(recentlyAsked, { state, sources, hits: ranked.length, ranking: kept, answer: progress.kept }, clears)
   }
-  yield await lastEvent(progress, hits.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
+  yield await lastEvent(progress, ranked.length, { retrieval, answer, ...(semantic && { semantic }) }, clock, tools)
 }
 
 /** An answer that is there already. */
@@ -148,7 +149,7 @@ async function* replay(
   yield clock.begin('pack')
   yield { type: 'sources', sources }
   yield clock.begin('generate')
-  const progress: Progress = { answered: false, invented: 0, answer: 'hit', kept: undefined }
+  const progress: Progress = { answered: false, end: nothingWritten, answer: 'hit', kept: undefined }
   yield* observed(parts, progress)
   yield await lastEvent(progress, hits, cache, clock, tools)
 }
@@ -156,7 +157,7 @@ async function* replay(
 /** What is known of an answer when it is complete. */
 interface Progress {
   answered: boolean
-  invented: number
+  end: AnswerEnd
   answer: CacheReport['answer']
   /** The answer as it was found in the cache. */
   kept: Kept<KeptAnswer> | undefined
@@ -168,7 +169,7 @@ async function* observed(
 ): AsyncGenerator<CitedPart, void, undefined> {
   for await (const part of parts) {
     if (part.type === 'end') {
-      progress.invented = part.invented
+      progress.end = part.end
       continue
     }
     if (part.type === 'answer-delta' && part.text.trim() !== '') progress.answered = true
@@ -177,22 +178,24 @@ async function* observed(
 }
 
 async function lastEvent(
-  { answered, invented }: Progress,
+  { answered, end }: Progress,
   hits: number,
   cache: CacheReport,
   clock: StageClock,
   tools: AnswerTools,
 ): Promise<AnswerEvent> {
+  const { finishReason, groundedness, invented, model, tokens } = end
   return {
     type: 'metadata',
-    ...(answered
-      ? { outcome: 'answered' as const }
-      : { outcome: 'no-answer' as const, reason: reasonFor(hits, tools) }),
-    finishReason: answered ? 'stop' : 'no-answer',
+    ...(answered ? { outcome: 'answered' } : { outcome: 'no-answer', reason: reasonFor(hits, tools) }),
+    finishReason: answered ? finishReason : 'no-answer',
     timings: clock.end(),
     cache,
-    model: (await tools.llm()).id,
+    model: model ?? (await tools.llm()).id,
+    tokens,
+    ...(answered && groundedness !== undefined ? { groundedness } : {}),
     inventedCitations: invented,
+    ...(tools.understood && { understood: tools.understood }),
   }
 }
 
@@ -220,10 +223,10 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
         citations.push(event.citation)
         break
       case 'metadata': {
-        const { outcome, reason, timings, cache } = event
+        const { type: _type, ...metadata } = event
         const found =
-          outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
-        return { ...found, outcome, ...(reason === undefined ? {} : { reason }), timings, cache }
+          event.outcome === 'answered' ? { answer, sources, citations } : { answer: '', sources: [], citations: [] }
+        return { ...found, ...metadata }
       }
       default:
         event satisfies never
@@ -233,50 +236,21 @@ export async function collectAnswer(events: AsyncIterable<AnswerEvent>): Promise
 }
 
 function toPromptSource(source: Source): PromptSource {
-  const { marker, score, chunk } = source
-  const { title, headings, language } = chunk
+  const { marker, score, chunk, passages = [source] } = source
+  const { title, language } = chunk
   const { text, span } = shownText(source)
+  const headings = commonBeginning(passages.map((passage) => passage.chunk.headings))
   return { marker, title, headings, language, score, text, ...(span.page === undefined ? {} : { page: span.page }) }
+}
+
+/** The headings that hold for all of several passages. */
+function commonBeginning([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  const length = first.findIndex((heading, level) => others.some((headings) => headings[level] !== heading))
+  return length < 0 ? first : first.slice(0, length)
 }
 
 function reasonFor(hits: number, { namespace }: AnswerTools): string {
   const { chunks, documents } = namespace.counts()
   const searched = `${chunks} passages of ${documents} documents were searched`
   return hits === 0 ? `${searched}; none matched.` : `${searched}; the ${hits} best did not answer the question.`
-}
-
-/** Times the stages of one query, for the result and the recorder. */
-class StageClock {
-  readonly #tools: Pick<AnswerTools, 'recorder' | 'now'>
-  readonly #timings: Record<string, number> = {}
-  readonly #began: number
-  #stage: QueryStage | undefined
-  #stageBegan = 0
-
-  constructor(tools: Pick<AnswerTools, 'recorder' | 'now'>) {
-    this.#tools = tools
-    this.#began = tools.now()
-  }
-
-  begin(stage: QueryStage): AnswerEvent {
-    this.#finish()
-    this.#stage = stage
-    this.#stageBegan = this.#tools.now()
-    return { type: 'status', stage }
-  }
-
-  end(): Timings {
-    this.#finish()
-    const total = this.#tools.now() - this.#began
-    this.#tools.recorder.stage('query.total', total)
-    return { ...this.#timings, total }
-  }
-
-  #finish(): void {
-    if (this.#stage === undefined) return
-    const durationMs = this.#tools.now() - this.#stageBegan
-    this.#timings[this.#stage] = durationMs
-    this.#tools.recorder.stage(`query.${this.#stage}`, durationMs)
-    this.#stage = undefined
-  }
 }

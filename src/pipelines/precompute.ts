@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import { abortableValues } from '../util/abort.js'
 import { inLanes } from '../util/in-lanes.js'
 import { type AnswerOptions, type AnswerTools, answerQuestion, collectAnswer } from './answer.js'
+import { failsAll } from './answer-many.js'
 
 /** What `precompute()` did. */
 export interface PrecomputeReport {
@@ -29,9 +30,6 @@ export interface PrecomputeTools extends AnswerTools {
   readonly onProgress: ((progress: PrecomputeProgress) => unknown) | undefined
 }
 
-/** These will meet the next question as well. */
-const final = new Set(['CLOSED', 'MISSING_PEER', 'BAD_OPTION'])
-
 /**
  * Answers questions ahead of time, so that their answers are found when somebody asks. One that fails does not stop the others, unless
  * none of them could work. Reads no faster than it answers.
@@ -52,7 +50,7 @@ export async function precompute(
       if (outcome === 'no-answer') done.unanswered++
     } catch (error) {
       signal.throwIfAborted()
-      if (RagError.isInstance(error) && final.has(error.code)) throw error
+      if (failsAll(error)) throw error
       failed.push({ place: next.place, error })
     }
     done.questions++

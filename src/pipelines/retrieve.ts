@@ -1,5 +1,6 @@
 import type { Logger } from '../core/lifecycle.js'
 import type { Hit, Question, RetrieveOptions } from '../core/search.js'
+import type { Understood } from '../core/understanding.js'
 import type { LegWeights } from '../embed/types.js'
 import type { FusedMatch } from '../fusion/types.js'
 import type { QueryTerm } from '../lexical-index/types.js'
@@ -18,9 +19,11 @@ import { hydrate } from './steps/hydrate.js'
 import { queryVector, textOf } from './steps/question-vector.js'
 import type { VectorSearched } from './steps/recall-monitor.js'
 import { type Reranking, rerankHits } from './steps/rerank.js'
-import { joinLegs, type LegSearch, legWeights, searchLegs } from './steps/search-legs.js'
+import { type LegSearch, legWeights, searchLegs } from './steps/search-legs.js'
 import { timed } from './steps/timed.js'
 import { keepBest, poolFor, type Wanted, wantedBy } from './steps/wanted.js'
+import { joinSearches, legSearches, type SearchOptions, weighAdded } from './steps/widen.js'
+import { type Understanding, understandQuestion } from './understand.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
 export interface RetrieveTools {
@@ -46,6 +49,10 @@ export interface RetrieveTools {
   readonly watchRecall: ((searched: VectorSearched) => void) | undefined
   /** Gives the question with its vector, where it is embedded together with others; asked only for what is not in the cache. */
   readonly embedded?: () => Promise<Question>
+  /** Absent: questions are searched as they stand. */
+  readonly understanding?: Understanding | undefined
+  /** What became of the question; there when it was understood. */
+  readonly understood?: Understood
   /** Absent: every question is searched. */
   readonly caching: RetrievalCaching | undefined
   readonly now: () => number
@@ -92,7 +99,10 @@ const maxAttempts = 3
  * Catch up → look into the cache → search the legs → fuse → hydrate → rerank → keep `perDocument` → expand. Exact with respect to filters
  * and grouping: candidates are doubled until enough hits remain or the legs have no more.
  */
-export async function retrieve(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<Retrieved> {
+export async function retrieve(given: Question, givenOptions: RetrieveOptions, all: RetrieveTools): Promise<Retrieved> {
+  const understand = () => understandQuestion(given, givenOptions, all)
+  const asked = all.understanding === undefined ? understand() : timed('query.understand', all, understand)
+  const { question, options, tools } = await asked
   const { ranked, terms } = await findRanked(question, options, tools)
   const expand = () => expandHits(ranked, options.expand, tools)
   const hits = options.expand === undefined ? await expand() : await timed('query.expand', tools, expand)
@@ -105,7 +115,7 @@ type Found = RankedThroughCache | (RankedHits & { readonly cache: 'off'; readonl
 /** {@link retrieve} without the text around hits. `onRerank` is told when the search is done, where the reranker begins. */
 export async function findRanked(
   question: Question,
-  options: RetrieveOptions,
+  options: SearchOptions,
   tools: RetrieveTools,
   onRerank?: () => void,
 ): Promise<Found> {
@@ -128,8 +138,7 @@ export async function findRanked(
 }
 
 /** The first half of {@link retrieve}: everything before the reranker. */
-async function findHits(question: Question, options: RetrieveOptions, tools: RetrieveTools): Promise<FoundHits> {
-  const text = textOf(question)
+async function findHits(question: Question, options: SearchOptions, tools: RetrieveTools): Promise<FoundHits> {
   const { signal } = options
   for (let attempt = 1; ; attempt++) {
     await tools.freshen()
@@ -137,8 +146,9 @@ async function findHits(question: Question, options: RetrieveOptions, tools: Ret
     signal?.throwIfAborted()
     const { vanished, ...found } = await tools.useIndexes(async (indexes) => {
       const allow = await allowFor(options.filter, indexes, tools, signal)
-      const vector = await timed('query.embed', tools, () => queryVector(question, text, indexes, signal))
-      return search({ text, vector, allow, wanted: wantedBy(options), indexes }, tools, signal)
+      const searches = await timed('query.embed', tools, () => legSearches(question, options, { allow, indexes }))
+      const { terms, ...rest } = await search(searches, wantedBy(options), tools, signal)
+      return { ...rest, terms: weighAdded(terms, options.widened ?? {}) }
     })
     if (vanished > 0 && attempt < maxAttempts) continue
     if (vanished > 0 && found.pool.length < wantedBy(options).topK) tools.recorder.count('query.underfilled')
@@ -148,17 +158,21 @@ async function findHits(question: Question, options: RetrieveOptions, tools: Ret
 
 /** Asks the legs for more until enough hits remain. */
 async function search(
-  query: LegSearch & { readonly wanted: Wanted },
+  searches: readonly [LegSearch, ...LegSearch[]],
+  wanted: Wanted,
   tools: RetrieveTools,
   signal: AbortSignal | undefined,
 ): Promise<FoundHits & { readonly vanished: number }> {
-  const { wanted } = query
   const looked = tools.reranking === undefined ? wanted : poolFor(wanted, tools.reranking)
   const first = Math.max(minCandidates, wanted.topK * 4, looked.topK * 2)
   for (let candidates = first; ; candidates *= 2) {
-    const { lists, terms, exhausted } = await searchLegs(query, candidates, tools)
+    const found = await Promise.all(searches.map((one) => searchLegs(one, candidates, tools)))
     signal?.throwIfAborted()
-    const fused = joinLegs(lists, tools.fuse, legWeights(query, tools))
+    const fused = joinSearches(searches, found, tools)
+    // Backwards: what the legs say of the question itself is what a hit tells, where they saw it.
+    const lists = found.toReversed().flatMap((legs) => legs.lists)
+    const terms = found[0]?.terms ?? []
+    const exhausted = found.every((legs) => legs.exhausted)
     const { hits: pool, vanished } = await timed('query.hydrate', tools, () => hydrate(fused, lists, looked, tools))
     if (exhausted || keepBest(pool, wanted).length >= wanted.topK) return { pool, terms, vanished }
   }

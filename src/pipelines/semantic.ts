@@ -5,9 +5,10 @@ import type { AnswerOptions, AnswerTools } from './answer.js'
 import { findRanked } from './retrieve.js'
 import { type AnswerPart, findKeptAnswer } from './steps/cached-answer.js'
 import { searchScope } from './steps/cached-retrieval.js'
-import { expandHits } from './steps/expand.js'
-import { packSources } from './steps/pack.js'
 import type { KnownQuestion, QuestionMemory } from './steps/question-memory.js'
+import { contextScope, showSources } from './steps/show-sources.js'
+import type { SearchOptions } from './steps/widen.js'
+import { wayOf } from './understand.js'
 
 /** What looks for earlier questions that mean the same; `compose` provides it. */
 export interface SemanticCaching {
@@ -53,11 +54,11 @@ export interface SemanticLookup {
  */
 export async function findTwin(
   question: string,
-  options: AnswerOptions,
+  options: AnswerOptions & SearchOptions,
   tools: AnswerTools,
 ): Promise<SemanticLookup | undefined> {
   const { answers, caching, recorder, semantic } = tools
-  if (semantic === undefined || answers === undefined || caching === undefined) return undefined
+  if (semantic === undefined || answers === undefined || caching === undefined || !isWhole(tools)) return undefined
   const { questions, shadow, threshold, check } = semantic
   const { signal } = options
   await tools.freshen()
@@ -71,7 +72,7 @@ export async function findTwin(
   const lookup = (twin: Twin | undefined): SemanticLookup => ({
     twin,
     isServed: !shadow,
-    remember: () => questions.add(scope, { question, facts, vector }),
+    remember: () => questions.add(scope, { question, facts, vector, widened: options.widened }),
   })
   for (const { known, similarity } of questions.near(scope, vector, check?.from ?? threshold)) {
     if (!agrees(known.facts, facts, tools)) continue
@@ -89,11 +90,19 @@ export async function findTwin(
   return lookup(undefined)
 }
 
+/**
+ * Whether the question is all that its answer depends on: not one to which words of a conversation were only added, nor one of which a part
+ * could not be understood this time.
+ */
+function isWhole({ understood }: AnswerTools): boolean {
+  return understood === undefined || (understood.condensed !== 'terms' && understood.skipped.length === 0)
+}
+
 /** The vector of a question, unless it is known, and everything that must be equal beside it. */
 async function describe(
   question: string,
   options: AnswerOptions,
-  { answers, caching, namespace, reranking, semantic, useIndexes }: AnswerTools,
+  { answers, caching, namespace, reranking, semantic, understanding, useIndexes }: AnswerTools,
 ): Promise<{ readonly scope: string; readonly vector: Float32Array | undefined } | undefined> {
   return useIndexes(async ({ vector: leg, vectorsPending }) => {
     if (leg === undefined || vectorsPending || caching === undefined || answers === undefined) return undefined
@@ -103,8 +112,9 @@ async function describe(
       caching.fingerprint,
       answers.fingerprint,
       leg.embedder.fingerprint,
-      searchScope(options, reranking),
-      JSON.stringify([options.maxContextChars, options.expand]),
+      searchScope(withoutTexts(options), reranking),
+      contextScope(options),
+      understanding === undefined ? '' : wayOf(understanding),
     )
     if (semantic?.questions.has(scope, question)) return { scope, vector: undefined }
     const { signal } = options
@@ -116,6 +126,11 @@ async function describe(
   })
 }
 
+/** What is searched beside a question is the question's own; another one of the same scope has others. */
+function withoutTexts({ widened: _widened, ...options }: AnswerOptions & SearchOptions): AnswerOptions {
+  return options
+}
+
 function agrees(known: QuestionFacts, asked: QuestionFacts, { recorder }: AnswerTools): boolean {
   const reason = findDisagreement(known, asked)
   if (reason === undefined) return true
@@ -125,14 +140,18 @@ function agrees(known: QuestionFacts, asked: QuestionFacts, { recorder }: Answer
 
 /** What the earlier question would be answered now, without asking the model. */
 async function answerOf(
-  { question }: KnownQuestion,
+  { question, widened }: KnownQuestion,
   similarity: number,
   options: AnswerOptions,
   tools: AnswerTools,
 ): Promise<Twin | undefined> {
   const { embedded: _own, ...others } = tools
-  const { cache, ranked, terms } = await findRanked(question, options, others)
-  const sources = packSources(await expandHits(ranked, options.expand, tools), options.maxContextChars)
+  const { cache, ranked, terms } = await findRanked(
+    question,
+    { ...withoutTexts(options), ...(widened && { widened }) },
+    others,
+  )
+  const sources = await showSources(ranked, options, tools)
   const asked = { question, sources, terms, namespace: tools.namespace.name }
   const parts = tools.answers && (await findKeptAnswer(asked, tools.answers))
   return parts && { question, similarity, sources, parts, retrieval: cache }

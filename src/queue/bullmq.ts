@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import type { Job, Queue, QueueEvents } from 'bullmq'
 import { RagError } from '../core/errors.js'
 import type { Logger, WaitOptions } from '../core/lifecycle.js'
@@ -7,17 +6,19 @@ import { type Clock, systemClock } from '../util/clock.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import {
   callerConnection,
-  checkAddress,
   endSilence,
   loadBullmq,
   patientConnection,
   type RedisAddress,
   withinLimit,
 } from './bullmq/connection.js'
-import { type Payload, toPayload } from './bullmq/payload.js'
+import { listen } from './bullmq/events.js'
+import { type BullmqQueueOptions, type BullmqSettings, checkOptions } from './bullmq/options.js'
+import { type Payload, placeOf, toPayload } from './bullmq/payload.js'
 import { startProcessor } from './bullmq/processor.js'
-import { readReason, toStatus } from './bullmq/record.js'
-import { keysOf, marksMs, runScript, type ScriptClient } from './bullmq/scripts.js'
+import { toStatus } from './bullmq/record.js'
+import { isOld, keysOf, marksMs, runScript, type ScriptClient } from './bullmq/scripts.js'
+import { inspectServer } from './bullmq/server.js'
 import { checkWhole } from './check-whole.js'
 import { Listeners } from './listeners.js'
 import { closedError, unknownJob } from './outcome.js'
@@ -36,40 +37,8 @@ import type {
   ProcessOptions,
 } from './types.js'
 
-/** Options of {@link createBullmqQueue}. */
-export interface BullmqQueueOptions extends RedisAddress {
-  /** Of this queue among those of the server; no `:`. All who work on it give the same. Default `'ingest'`. */
-  readonly name?: string
-  /** Before every key, so that others may use the same server. Default `'ufrag'`. */
-  readonly prefix?: string
-  /** Folder that relative paths are relative to: that of the workers' `UltraFastRAG`. Default: the working directory. */
-  readonly root?: string
-  /** Jobs that may wait, from 1. Default 100,000. Beyond, `enqueue()` waits or rejects; several at once may go a little further. */
-  readonly maxWaiting?: number
-  /** Bytes of one job's text or data; larger ones are `LIMIT`. Default 1 MiB. Files travel as paths, whatever their size. */
-  readonly maxPayloadBytes?: number
-  /** Attempts at a job whose failure may pass, the first included; 1 never tries again. Default 3. */
-  readonly attempts?: number
-  /** Milliseconds before the second attempt at most; doubled with each further one, up to ten minutes. Default 1,000. */
-  readonly retryDelayMs?: number
-  /** Completed jobs, and failed ones, that are remembered. Default 1,000 of each. */
-  readonly keep?: number
-  /** Milliseconds a call waits for the server before it rejects with `PROVIDER`. Default 5,000. Workers wait as long as it takes. */
-  readonly timeoutMs?: number
-  /**
-   * Milliseconds without a sign of life after which a worker counts as dead and its jobs are taken from it, from 1,000. Default 30,000. A
-   * main thread that is blocked for longer loses its jobs, too.
-   */
-  readonly lockMs?: number
-  /** Milliseconds between two looks for jobs of dead workers, from 100. Default: `lockMs`. */
-  readonly stalledIntervalMs?: number
-  /** Workers a job may outlive; it fails with the next that dies on it. Default 3. */
-  readonly maxStalls?: number
-  readonly logger?: Logger
-}
-
-/** Milliseconds between two looks at something that somebody waits for. */
-const lookMs = 200
+/** Milliseconds between two looks at something that somebody waits for: soon at first, then less often. */
+const lookMs = { first: 10, longest: 200 }
 /** Milliseconds that a worker is given to end when its queue is closed. */
 const closeMs = 30_000
 /** BullMQ counts downwards, from 1; without a number a job is before all others. */
@@ -89,12 +58,10 @@ export function createBullmqQueue(options: BullmqQueueOptions, clock: Clock = sy
   return new BullmqQueue(options, clock)
 }
 
-type Settings = Required<Omit<BullmqQueueOptions, 'client' | 'logger'>>
-
 class BullmqQueue implements JobQueue {
   readonly id = 'bullmq'
   readonly capabilities = { shared: true, persistent: true }
-  readonly #settings: Settings
+  readonly #settings: BullmqSettings
   readonly #address: RedisAddress
   readonly #logger: Logger | undefined
   readonly #clock: Clock
@@ -107,7 +74,7 @@ class BullmqQueue implements JobQueue {
   #closed: Promise<readonly []> | undefined
 
   constructor(options: BullmqQueueOptions, clock: Clock) {
-    this.#settings = check(options)
+    this.#settings = checkOptions(options)
     const { url, client, logger } = options
     this.#address = { url, ...(client === undefined ? {} : { client }) }
     this.#logger = logger
@@ -124,10 +91,10 @@ class BullmqQueue implements JobQueue {
       const given = wait.signal === undefined ? options : { ...options, signal: wait.signal }
       const job = await abortable(prepareJob(input, given, { root, maxPayloadBytes }), wait.signal)
       for (;;) {
-        const id = await abortable(this.#put(job), wait.signal)
-        if (id !== undefined) return id
-        if (options.whenFull === 'reject') throw overloaded(this.#settings.maxWaiting)
-        await this.#clock.sleep(lookMs, wait.signal)
+        const { id, state } = await abortable(this.#put(job), wait.signal)
+        if (state === 'added') return id
+        if (state === 'full' && options.whenFull === 'reject') throw overloaded(this.#settings.maxWaiting)
+        await this.#clock.sleep(state === 'full' ? lookMs.longest : lookMs.first, wait.signal)
       }
     } finally {
       wait.dispose()
@@ -138,9 +105,8 @@ class BullmqQueue implements JobQueue {
     return this.#ask(async (queue, client) => {
       const job = await queue.getJob(id)
       if (job === undefined) return false
-      const keys = keysOf(this.#base, { id, document: job.data.document })
-      const parameters = [this.#base, id, marksMs]
-      const marked = await runScript(client, 'cancel', [keys.latest, keys.running, keys.cancelled], parameters)
+      const { cancelled } = keysOf(this.#base, { id, document: job.data.document })
+      const marked = await runScript(client, 'cancel', [cancelled], [this.#base, id, marksMs])
       // One that runs is locked and stays: its worker sees the mark.
       if (marked === 1) await job.remove().catch(() => {})
       return marked === 1
@@ -151,8 +117,7 @@ class BullmqQueue implements JobQueue {
     return this.#ask(async (queue, client) => {
       const job = await queue.getJob(id)
       if (job === undefined || (await job.getState()) !== 'failed') return false
-      const { latest } = keysOf(this.#base, { id, document: job.data.document })
-      if ((await runScript(client, 'old', [latest], [this.#base, id])) === 1) return false
+      if (await isOld(client, this.#base, job)) return false
       // In one step: a connection that breaks between two would lose the job.
       await job.retry('failed', { resetAttemptsMade: true })
       return true
@@ -214,7 +179,13 @@ class BullmqQueue implements JobQueue {
 
   subscribe(listener: (event: JobEvent) => void): () => void {
     this.#assertOpen()
-    this.#events ??= this.#listen()
+    const { name, prefix } = this.#settings
+    this.#events ??= listen(
+      { name, prefix, connection: patientConnection(this.#address), clock: this.#clock },
+      (event) => this.#listeners.emit(event),
+    )
+    // Without the package nobody hears anything; every call says what is missing.
+    this.#events.catch(() => {})
     return this.#listeners.add(listener)
   }
 
@@ -233,7 +204,7 @@ class BullmqQueue implements JobQueue {
       connection: patientConnection(this.#address),
       clock: this.#clock,
       logger: this.#logger,
-      revive: (job) => this.#revive(job),
+      revive: (job, place) => this.#revive(job, place),
     })
     this.#processors.add(processor)
     return processor
@@ -259,23 +230,23 @@ class BullmqQueue implements JobQueue {
     return []
   }
 
-  /** Adds a job, or finds it there; `undefined` when too many wait. */
-  async #put(job: PreparedJob): Promise<string | undefined> {
+  /** Adds a job, or finds it there; not when too many wait, nor while one of the same id is about to end without having done anything. */
+  async #put(job: PreparedJob): Promise<{ readonly id: string; readonly state: 'added' | 'full' | 'ending' }> {
     const { maxWaiting } = this.#settings
     return this.#ask(async (queue, client) => {
       const { latest, running } = keysOf(this.#base, job)
       const lists = ['wait', 'prioritized', 'delayed'].map((list) => `${this.#base}${list}`)
       const parameters = [this.#base, job.id, job.alternateId ?? '', maxWaiting, marksMs]
       const claimed = await runScript(client, 'claim', [latest, running, ...lists], parameters)
-      const [id, state] = claimed as [string, 'full' | 'over' | 'free']
-      if (state === 'full') return undefined
+      const [id, state, place] = claimed as [string, 'full' | 'ending' | 'over' | 'free', number]
+      if (state === 'full' || state === 'ending') return { id, state }
       if (state === 'over') {
         const over = await queue.getJob(id)
         // Another caller may be at the same: the job is added once, as its id is the same.
         if (over !== undefined && over.finishedOn !== undefined) await over.remove().catch(() => {})
       }
-      await this.#add(queue, id, toPayload(job))
-      return id
+      await this.#add(queue, id, toPayload(job, place))
+      return { id, state: 'added' }
     })
   }
 
@@ -292,10 +263,10 @@ class BullmqQueue implements JobQueue {
     })
   }
 
-  async #revive(job: Job<Payload, JobResult>): Promise<void> {
+  async #revive(job: Job<Payload, JobResult>, place: number): Promise<void> {
     await this.#ask(async (queue) => {
       await job.remove()
-      await this.#add(queue, job.id as string, job.data)
+      await this.#add(queue, job.id as string, { ...job.data, place: Math.max(place, placeOf(job.data)) })
     })
   }
 
@@ -326,7 +297,10 @@ class BullmqQueue implements JobQueue {
     })
     try {
       this.#opened = Promise.resolve(queue)
-      await withinLimit(() => Promise.race([failure, queue.client.then(this.#inspect)]), timeoutMs)
+      await withinLimit(
+        () => Promise.race([failure, queue.client.then((client) => inspectServer(client, this.#logger))]),
+        timeoutMs,
+      )
       return queue
     } catch (error) {
       // Made anew by the next call: a client that has given up does not come back.
@@ -335,58 +309,13 @@ class BullmqQueue implements JobQueue {
     }
   }
 
-  /** What an operator should know of the server. */
-  readonly #inspect = async (client: unknown): Promise<void> => {
-    const facts = await (client as { info(): Promise<string> }).info()
-    const fact = (name: string) => facts.match(new RegExp(`^${name}:(\\S+)`, 'm'))?.[1]
-    const policy = fact('maxmemory_policy')
-    if (policy === undefined || policy === 'noeviction') return
-    this.#logger?.warn('The Redis server of the queue may drop jobs when its memory is full.', {
-      policy,
-      advice: 'Set maxmemory-policy noeviction.',
-    })
-  }
-
-  async #listen(): Promise<QueueEvents> {
-    const { name, prefix } = this.#settings
-    const bullmq = await loadBullmq()
-    const connection = patientConnection(this.#address)
-    const events = new bullmq.QueueEvents(name, { connection, prefix, skipVersionCheck: true })
-    events.on('error', () => {
-      // It connects again by itself; calls and workers tell what is wrong.
-    })
-    const emit = (event: JobEvent) => this.#listeners.emit(event)
-    events.on('waiting', ({ jobId: id }) => emit({ type: 'waiting', id }))
-    events.on('active', ({ jobId: id }) => emit({ type: 'active', id }))
-    events.on('stalled', ({ jobId: id }) => emit({ type: 'stalled', id }))
-    events.on('progress', ({ jobId: id, data }) => {
-      emit({ type: 'progress', id, progress: data as unknown as JobStatus['progress'] & object })
-    })
-    events.on('completed', ({ jobId: id, returnvalue }) => {
-      emit({ type: 'completed', id, result: returnvalue as unknown as JobResult })
-    })
-    events.on('delayed', ({ jobId: id, delay }) => {
-      emit({ type: 'retrying', id, delayMs: Math.max(0, delay - this.#clock.date()) })
-    })
-    events.on('failed', ({ jobId: id, failedReason }) => {
-      const reason = readReason(failedReason)
-      if (reason === 'cancelled') emit({ type: 'cancelled', id })
-      else if (reason !== undefined) emit({ type: 'failed', id, error: reason })
-    })
-    events.on('removed', ({ jobId: id, prev }) => {
-      // What is over is removed when it is forgotten or enqueued again.
-      if (prev !== 'completed' && prev !== 'failed') emit({ type: 'cancelled', id })
-    })
-    return events
-  }
-
   async #until<Value>(look: () => Promise<Value | undefined>, options: WaitOptions): Promise<Value> {
     const deadline = withDeadline(options)
     try {
-      for (;;) {
+      for (let waitMs = lookMs.first; ; waitMs = Math.min(lookMs.longest, waitMs * 2)) {
         const seen = await abortable(look(), deadline.signal)
         if (seen !== undefined) return seen
-        await this.#clock.sleep(lookMs, deadline.signal)
+        await this.#clock.sleep(waitMs, deadline.signal)
       }
     } finally {
       deadline.dispose()
@@ -396,35 +325,6 @@ class BullmqQueue implements JobQueue {
   #assertOpen(): void {
     if (this.#closed !== undefined) throw closedError()
   }
-}
-
-function check(options: BullmqQueueOptions): Settings {
-  const { url, name = 'ingest', prefix = 'ufrag', root = '.', lockMs = 30_000 } = options
-  const { maxWaiting = 100_000, maxPayloadBytes = 1 << 20, attempts = 3, retryDelayMs = 1_000 } = options
-  const { keep = 1_000, timeoutMs = 5_000, stalledIntervalMs = lockMs, maxStalls = 3 } = options
-  checkAddress(url)
-  for (const [option, value] of Object.entries({ name, prefix })) {
-    if (typeof value === 'string' && /^[^:\s]{1,128}$/.test(value)) continue
-    throw new RagError('BAD_OPTION', `The ${option} of a queue is 1 to 128 characters, without ":" and white space.`, {
-      data: { option },
-    })
-  }
-  checkWhole({ maxWaiting, maxPayloadBytes, attempts, keep, timeoutMs }, 1)
-  checkWhole({ retryDelayMs, maxStalls }, 0)
-  checkWhole({ lockMs }, 1_000)
-  checkWhole({ stalledIntervalMs }, 100)
-  const limits = {
-    maxWaiting,
-    maxPayloadBytes,
-    attempts,
-    retryDelayMs,
-    keep,
-    timeoutMs,
-    lockMs,
-    stalledIntervalMs,
-    maxStalls,
-  }
-  return { url, name, prefix, root: resolve(root), ...limits }
 }
 
 function overloaded(maxWaiting: number): RagError {

@@ -1,11 +1,16 @@
+import { setMaxListeners } from 'node:events'
 import { resolve } from 'node:path'
-import { RagError } from '../core/errors.js'
+import type { RagError } from '../core/errors.js'
 import type { Logger, WaitOptions } from '../core/lifecycle.js'
 import { abortable, followSignal, withDeadline } from '../util/abort.js'
 import { type Clock, systemClock } from '../util/clock.js'
-import { Gate } from '../util/gate.js'
-import { waitAtMost } from '../util/wait-at-most.js'
 import { checkWhole } from './check-whole.js'
+import { attempt } from './in-process/attempt.js'
+import { Documents } from './in-process/documents.js'
+import { createEntry, describe, type Entry, isOver } from './in-process/entry.js'
+import { KnownJobs } from './in-process/known-jobs.js'
+import { Processor } from './in-process/processor.js'
+import { lanes, WaitingRoom } from './in-process/waiting-room.js'
 import { Listeners } from './listeners.js'
 import {
   asJobError,
@@ -13,22 +18,18 @@ import {
   nextAttemptMs,
   otherTarget,
   type RetryPolicy,
-  type StopReason,
-  stopError,
   superseded,
   UnfitWorker,
   unknownJob,
 } from './outcome.js'
 import { type PreparedJob, prepareJob } from './prepare-job.js'
 import type {
-  ActiveJob,
   EnqueueOptions,
   GivenBack,
   JobCounts,
   JobEvent,
   JobHandler,
   JobInput,
-  JobPriority,
   JobProcessor,
   JobQueue,
   JobResult,
@@ -70,37 +71,8 @@ export function createInProcessQueue(options: InProcessQueueOptions = {}, clock:
   return new InProcessQueue(options, clock)
 }
 
-/** The order in which waiting jobs begin. */
-const lanes: readonly JobPriority[] = ['high', 'normal', 'low']
 /** Milliseconds that a closing queue waits for what runs. */
 const closeMs = 30_000
-/** Milliseconds that a stopped handler may take to end before nobody waits for it any more. */
-const stopMs = 5_000
-
-/** Bytes of the inputs of failed jobs that are kept for another try. */
-const maxFailedBytes = 64 << 20
-
-interface Entry {
-  /** Without its input once that is not needed any more. */
-  job: PreparedJob
-  state: JobState
-  attempts: number
-  readonly enqueuedAt: number
-  /** Ends the wait for another attempt. */
-  wake: AbortController | undefined
-  /** What stops the attempt that runs. */
-  stop: ((reason: StopReason) => void) | undefined
-  stopped: StopReason | undefined
-  facts: Pick<JobStatus, 'startedAt' | 'finishedAt' | 'progress' | 'result' | 'error'>
-}
-
-interface Processor extends ProcessOptions {
-  readonly handler: JobHandler
-  readonly running: Set<Promise<void>>
-  readonly entries: Set<Entry>
-  closed: boolean
-  readonly fail: (error: unknown) => void
-}
 
 class InProcessQueue implements JobQueue {
   readonly id = 'in-process'
@@ -108,19 +80,11 @@ class InProcessQueue implements JobQueue {
   readonly #root: string
   readonly #maxPayloadBytes: number
   readonly #policy: RetryPolicy
-  readonly #keep: number
   readonly #clock: Clock
   readonly #logger: Logger | undefined
-  readonly #room: { readonly jobs: Gate; readonly bytes: Gate; readonly maxWaiting: number; readonly maxBytes: number }
-  readonly #entries = new Map<string, Entry>()
-  /** Those that may begin, in order. */
-  readonly #ready = new Map<JobPriority, Set<Entry>>(lanes.map((lane) => [lane, new Set()]))
-  /** Those that wait for another attempt. */
-  readonly #delayed = new Set<Entry>()
-  /** Ids of jobs that are over, the first to be forgotten first. */
-  readonly #over = new Set<string>()
-  /** Of each document with jobs that are not over: the job that was enqueued last, and the one that runs. */
-  readonly #documents = new Map<string, { latest: string; running: string | undefined }>()
+  readonly #room: WaitingRoom
+  readonly #jobs: KnownJobs
+  readonly #documents = new Documents()
   readonly #processors = new Set<Processor>()
   readonly #listeners = new Listeners<JobEvent>()
   /** Of calls that wait for something to happen: looks whether it has. */
@@ -137,15 +101,12 @@ class InProcessQueue implements JobQueue {
     this.#root = resolve(root)
     this.#maxPayloadBytes = maxPayloadBytes
     this.#policy = { attempts, retryDelayMs }
-    this.#keep = keep
     this.#clock = clock
     this.#logger = logger
-    this.#room = {
-      jobs: new Gate(maxWaiting),
-      bytes: new Gate(maxWaitingBytes),
-      maxWaiting,
-      maxBytes: maxWaitingBytes,
-    }
+    this.#room = new WaitingRoom({ maxWaiting, maxBytes: maxWaitingBytes })
+    this.#jobs = new KnownJobs(keep)
+    // Whoever enqueues listens, and there may be thousands.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   async enqueue(input: JobInput, options: EnqueueOptions = {}): Promise<string> {
@@ -162,10 +123,10 @@ class InProcessQueue implements JobQueue {
       )
       wait.signal.throwIfAborted()
       if (this.#joins(job)) return job.id
-      await this.#enter(job, options.whenFull === 'reject', wait.signal)
+      await this.#room.enter(job.bytes, { reject: options.whenFull === 'reject', signal: wait.signal })
       // While it waited for room, somebody may have enqueued the same.
       const named = this.#name(job)
-      if (this.#joins(named)) this.#leave(job)
+      if (this.#joins(named)) this.#room.leave(job.bytes)
       else this.#add(named)
       return named.id
     } finally {
@@ -176,63 +137,50 @@ class InProcessQueue implements JobQueue {
   }
 
   async cancel(id: string): Promise<boolean> {
-    const entry = this.#entries.get(id)
+    const entry = this.#jobs.get(id)
     if (entry?.state === 'active') {
       entry.stop?.('cancelled')
       return true
     }
     if (entry?.state !== 'waiting') return false
-    this.#withdraw(entry)
-    const document = this.#documents.get(entry.job.document)
-    // The older content that is being ingested is the newest again.
-    if (document?.running !== undefined && document.latest === id) document.latest = document.running
+    this.#room.withdraw(entry)
+    this.#documents.withdraw(entry.job)
     this.#finish(entry, 'cancelled', {})
     return true
   }
 
   async retry(id: string): Promise<boolean> {
-    const entry = this.#entries.get(id)
+    const entry = this.#jobs.get(id)
     if (entry?.state !== 'failed' || this.#closing.signal.aborted) return false
-    const document = this.#documents.get(entry.job.document)
-    if (document !== undefined && document.latest !== id) return false
-    if (this.#hasLater(entry)) return false
-    this.#room.jobs.push(1)
-    this.#room.bytes.push(entry.job.bytes)
+    const latest = this.#documents.latest(entry.job.document)
+    if ((latest !== undefined && latest !== id) || this.#jobs.hasLater(entry)) return false
+    this.#room.push(entry.job.bytes)
     this.#add(entry.job)
     return true
   }
 
-  /** Whether a newer content of the document ended after this job did. */
-  #hasLater({ job: { document, id } }: Entry): boolean {
-    const ended = [...this.#over]
-    return ended.slice(ended.indexOf(id) + 1).some((other) => {
-      const later = this.#entries.get(other)
-      return later?.job.document === document && later.state !== 'cancelled'
-    })
-  }
-
   async job(id: string): Promise<JobStatus | undefined> {
-    const entry = this.#entries.get(id)
+    const entry = this.#jobs.get(id)
     return entry && describe(entry)
   }
 
   async counts(): Promise<JobCounts> {
-    const { waiting, active, completed, failed } = this.#tally()
+    const counts: Record<JobState, number> = { waiting: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
+    for (const { state } of this.#jobs.values()) counts[state]++
+    const { waiting, active, completed, failed } = counts
     return { waiting, active, completed, failed }
   }
 
   async failed({ limit = 100 }: { readonly limit?: number } = {}): Promise<JobStatus[]> {
-    const ids = [...this.#over].reverse()
-    const entries = ids.map((id) => this.#entries.get(id)).filter((entry) => entry?.state === 'failed')
-    return entries.slice(0, limit).map((entry) => describe(entry as Entry))
+    return this.#jobs.failed().slice(0, limit).map(describe)
   }
 
   async finished(id: string, options: WaitOptions = {}): Promise<JobStatus> {
-    let last = this.#entries.get(id)
+    let last = this.#jobs.get(id)
     if (last === undefined) throw unknownJob(id)
     await this.#until(() => {
       // A job that is forgotten as soon as it is over is known by what it was last.
-      last = this.#entries.get(id) ?? last
+      last = this.#jobs.get(id) ?? last
       return last === undefined || isOver(last)
     }, options)
     return describe(last)
@@ -250,33 +198,10 @@ class InProcessQueue implements JobQueue {
     if (this.#closing.signal.aborted) throw closedError()
     checkWhole({ concurrency: options.concurrency }, 1)
     for (const { target } of this.#processors) if (target !== options.target) throw otherTarget()
-    let settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void }
-    const ended = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject }
-    })
-    ended.catch(() => {
-      // Who asks for `ended` sees it; nobody has to.
-    })
-    const processor: Processor = {
-      ...options,
-      handler,
-      running: new Set(),
-      entries: new Set(),
-      closed: false,
-      fail: (error) => {
-        settle.reject(error)
-        void this.#stopProcessor(processor, 0)
-      },
-    }
+    const processor = new Processor(handler, options, this.#clock)
     this.#processors.add(processor)
     this.#dispatch()
-    return {
-      ended,
-      close: async (waitMs) => {
-        await this.#stopProcessor(processor, waitMs)
-        settle.resolve()
-      },
-    }
+    return { ended: processor.ended, close: (waitMs) => this.#stop(processor, waitMs) }
   }
 
   close(): Promise<readonly GivenBack[]> {
@@ -286,9 +211,9 @@ class InProcessQueue implements JobQueue {
 
   async #close(): Promise<readonly GivenBack[]> {
     this.#closing.abort()
-    await Promise.all([...this.#processors].map((processor) => this.#stopProcessor(processor, closeMs)))
+    await Promise.all([...this.#processors].map((processor) => this.#stop(processor, closeMs)))
     // A handler that did not stop is among them: whether its job is done nobody knows.
-    const left = [...this.#entries.values()].filter((entry) => !isOver(entry))
+    const left = [...this.#jobs.values()].filter((entry) => !isOver(entry))
     for (const { wake } of left) wake?.abort(closedError())
     this.#isClosed = true
     for (const look of [...this.#waiters]) look()
@@ -298,158 +223,75 @@ class InProcessQueue implements JobQueue {
       .map(({ job: { id, input, namespace, priority } }) => ({ id, input, namespace, priority }))
   }
 
-  #tally(): Record<JobState, number> {
-    const counts = { waiting: 0, active: 0, completed: 0, failed: 0, cancelled: 0 }
-    for (const { state } of this.#entries.values()) counts[state]++
-    return counts
-  }
-
   /** The id under which a job of this content is or comes to be known. */
   #name(job: PreparedJob): PreparedJob {
     if (job.alternateId === undefined) return job
-    const running = this.#documents.get(job.document)?.running
     const [first, second] = job.id < job.alternateId ? [job.id, job.alternateId] : [job.alternateId, job.id]
-    const id = running === first ? second : first
+    const id = this.#documents.running(job.document) === first ? second : first
     return { ...job, id, alternateId: id === first ? second : first }
   }
 
   /** Whether the job is there already, and not over; one that is being cancelled is wanted again. */
   #joins(job: PreparedJob): boolean {
-    const entry = this.#entries.get(job.id)
+    const entry = this.#jobs.get(job.id)
     if (entry === undefined || isOver(entry)) return false
     if (entry.stopped === 'cancelled') entry.stopped = 'given-back'
     this.#supersede(job)
     return true
   }
 
-  async #enter({ bytes }: PreparedJob, reject: boolean, signal: AbortSignal): Promise<void> {
-    const { jobs, maxWaiting, bytes: held, maxBytes } = this.#room
-    if (reject && (jobs.inside >= maxWaiting || held.inside >= maxBytes)) throw overloaded(jobs.inside, held.inside)
-    await jobs.enter(1, signal)
-    try {
-      await held.enter(bytes, signal)
-    } catch (error) {
-      jobs.leave(1)
-      throw error
-    }
-  }
-
-  #leave({ bytes }: PreparedJob): void {
-    this.#room.jobs.leave(1)
-    this.#room.bytes.leave(bytes)
-  }
-
   #add(job: PreparedJob): void {
-    this.#over.delete(job.id)
-    const entry: Entry = {
-      job,
-      state: 'waiting',
-      attempts: 0,
-      enqueuedAt: this.#clock.date(),
-      wake: undefined,
-      stop: undefined,
-      stopped: undefined,
-      facts: {},
-    }
-    this.#entries.set(job.id, entry)
+    const entry = createEntry(job, this.#clock.date())
+    this.#jobs.add(entry)
     this.#supersede(job)
     this.#makeReady(entry)
   }
 
   /** This job's content is the document's newest: older ones that wait are not needed any more. */
-  #supersede({ id, document }: PreparedJob): void {
-    const { latest, running } = this.#documents.get(document) ?? {}
-    this.#documents.set(document, { latest: id, running })
-    if (latest === undefined || latest === id) return
-    const older = this.#entries.get(latest)
+  #supersede(job: PreparedJob): void {
+    const before = this.#documents.announce(job)
+    const older = before === undefined ? undefined : this.#jobs.get(before)
     if (older?.state !== 'waiting') return
-    this.#withdraw(older)
+    this.#room.withdraw(older)
     this.#finish(older, 'completed', { result: superseded })
   }
 
   #makeReady(entry: Entry): void {
     entry.state = 'waiting'
-    this.#ready.get(entry.job.priority)?.add(entry)
+    this.#room.ready(entry)
     this.#emit({ type: 'waiting', id: entry.job.id })
     this.#dispatch()
   }
 
-  /** Takes a job away from where it waits. */
-  #withdraw(entry: Entry): void {
-    entry.wake?.abort(closedError())
-    this.#delayed.delete(entry)
-    this.#ready.get(entry.job.priority)?.delete(entry)
-    this.#leave(entry.job)
-  }
-
   #dispatch(): void {
     for (const processor of this.#processors) {
-      while (!processor.closed && processor.entries.size < processor.concurrency) {
-        const entry = this.#next()
+      while (processor.isFree) {
+        // One job per document is skipped at most, as older ones do not wait.
+        const entry = this.#room.next(({ job }) => this.#documents.running(job.document) === undefined)
         if (entry === undefined) return
         this.#begin(entry, processor)
       }
     }
   }
 
-  /** The first job whose document has none that runs: one job per document is skipped at most, as older ones do not wait. */
-  #next(): Entry | undefined {
-    for (const lane of lanes) {
-      for (const entry of this.#ready.get(lane) ?? [])
-        if (this.#documents.get(entry.job.document)?.running === undefined) return entry
-    }
-    return undefined
-  }
-
   #begin(entry: Entry, processor: Processor): void {
-    this.#withdraw(entry)
     const { job } = entry
-    const document = this.#documents.get(job.document) ?? { latest: job.id, running: undefined }
-    this.#documents.set(job.document, { ...document, running: job.id })
+    this.#room.withdraw(entry)
+    this.#documents.begin(job)
     entry.state = 'active'
     entry.facts = { startedAt: this.#clock.date() }
-    processor.entries.add(entry)
+    processor.take(entry, () => this.#run(entry, processor))
     this.#emit({ type: 'active', id: job.id })
-    const run = this.#run(entry, processor)
-    processor.running.add(run)
-    void run.finally(() => processor.running.delete(run))
   }
 
   async #run(entry: Entry, processor: Processor): Promise<void> {
-    const controller = new AbortController()
-    entry.stopped = undefined
-    entry.stop = (reason) => {
-      // A job that is cancelled while its worker closes is cancelled, and must not wait again.
-      if (entry.stopped === undefined || reason === 'cancelled') entry.stopped = reason
-      controller.abort(stopError(reason))
-    }
-    const { id, input, source, namespace } = entry.job
-    const active: ActiveJob = {
-      id,
-      input,
-      source,
-      namespace,
-      attempt: entry.attempts + 1,
-      signal: controller.signal,
-      report: (progress) => {
-        if (entry.stop === undefined) return
-        entry.facts = { ...entry.facts, progress }
-        this.#emit({ type: 'progress', id, progress })
-      },
-    }
-    // Whoever enqueues must not run the handler's first stretch.
-    await new Promise(setImmediate)
-    let outcome: { readonly result: JobResult } | { readonly error: unknown }
-    try {
-      controller.signal.throwIfAborted()
-      outcome = { result: await processor.handler(active) }
-    } catch (error) {
-      outcome = { error }
-    }
+    const { document, id } = entry.job
+    const outcome = await attempt(entry, processor.handler, (progress) =>
+      this.#emit({ type: 'progress', id, progress }),
+    )
     entry.stop = undefined
-    processor.entries.delete(entry)
-    const document = this.#documents.get(entry.job.document)
-    if (document !== undefined) document.running = undefined
+    processor.release(entry)
+    this.#documents.end(document)
     if ('result' in outcome) this.#finish(entry, 'completed', outcome, 1)
     else this.#failed(entry, outcome.error, processor)
     this.#dispatch()
@@ -457,8 +299,11 @@ class InProcessQueue implements JobQueue {
 
   #failed(entry: Entry, cause: unknown, processor: Processor): void {
     const isUnfit = cause instanceof UnfitWorker
-    const isLatest = this.#documents.get(entry.job.document)?.latest === entry.job.id
-    if (isUnfit) processor.fail(cause.cause)
+    const isLatest = this.#documents.latest(entry.job.document) === entry.job.id
+    if (isUnfit) {
+      this.#processors.delete(processor)
+      processor.fail(cause.cause)
+    }
     if (entry.stopped === 'cancelled') this.#finish(entry, 'cancelled', {})
     else if (!isLatest) this.#finish(entry, 'completed', { result: superseded })
     else if (isUnfit || entry.stopped !== undefined) this.#waitAgain(entry)
@@ -479,22 +324,20 @@ class InProcessQueue implements JobQueue {
     this.#waitAgain(entry, delayMs)
   }
 
-  /** Room or not, what was accepted is kept. */
   #waitAgain(entry: Entry, delayMs?: number): void {
     const { id, bytes } = entry.job
-    this.#room.jobs.push(1)
-    this.#room.bytes.push(bytes)
+    this.#room.push(bytes)
     if (delayMs === undefined) {
       this.#makeReady(entry)
       return
     }
     entry.state = 'waiting'
     entry.wake = new AbortController()
-    this.#delayed.add(entry)
+    this.#room.delay(entry)
     this.#emit({ type: 'retrying', id, delayMs })
     this.#clock.sleep(delayMs, entry.wake.signal).then(
       () => {
-        if (this.#delayed.delete(entry)) this.#makeReady(entry)
+        if (this.#room.endDelay(entry)) this.#makeReady(entry)
       },
       () => {
         // It was cancelled, superseded or given back meanwhile.
@@ -503,58 +346,27 @@ class InProcessQueue implements JobQueue {
   }
 
   #finish(entry: Entry, state: 'completed' | 'failed' | 'cancelled', outcome: Entry['facts'], attempts = 0): void {
-    const { id, document } = entry.job
+    const { id } = entry.job
     const { error: _, ...facts } = entry.facts
     entry.state = state
     entry.attempts += attempts
     entry.facts = { ...facts, ...outcome, finishedAt: this.#clock.date() }
     // Only what failed may be tried again; what an input holds is not kept for the others.
     if (state !== 'failed') entry.job = { ...entry.job, input: '', bytes: 0 }
-    const known = this.#documents.get(document)
-    if (known?.latest === id && known.running === undefined) this.#documents.delete(document)
-    else if (known !== undefined && known.running === undefined && !this.#isPending(known.latest))
-      this.#documents.delete(document)
-    this.#over.add(id)
-    while (this.#over.size > this.#keep) this.#forget(this.#over.values().next().value as string)
-    this.#boundFailed()
+    this.#documents.finish(entry.job, (other) => this.#jobs.isPending(other))
+    this.#jobs.finish(entry)
     if (state === 'completed') this.#emit({ type: state, id, result: outcome.result as JobResult })
     else if (state === 'failed')
       this.#emit({ type: state, id, error: outcome.error as NonNullable<JobStatus['error']> })
     else this.#emit({ type: state, id })
   }
 
-  /** Forgets the oldest failed jobs while what they hold for another try is too much. */
-  #boundFailed(): void {
-    const held = [...this.#over].flatMap((id) => this.#entries.get(id) ?? []).filter(({ job }) => job.bytes > 0)
-    let bytes = held.reduce((sum, { job }) => sum + job.bytes, 0)
-    for (const { job } of held) {
-      if (bytes <= maxFailedBytes) return
-      bytes -= job.bytes
-      this.#forget(job.id)
-    }
-  }
-
-  #isPending(id: string): boolean {
-    const entry = this.#entries.get(id)
-    return entry !== undefined && !isOver(entry)
-  }
-
-  #forget(id: string): void {
-    this.#over.delete(id)
-    this.#entries.delete(id)
-  }
-
-  async #stopProcessor(processor: Processor, waitMs: number): Promise<void> {
-    processor.closed = true
+  async #stop(processor: Processor, waitMs: number): Promise<void> {
     this.#processors.delete(processor)
-    const all = () => Promise.allSettled([...processor.running])
-    await waitAtMost(all(), waitMs, this.#clock)
-    for (const { stop } of processor.entries) stop?.('given-back')
-    await waitAtMost(all(), stopMs, this.#clock)
+    await processor.close(waitMs)
   }
 
   /** Waits for something, but not longer than so. */
-
   async #until(holds: () => boolean, options: WaitOptions): Promise<void> {
     const deadline = withDeadline(options)
     let look = () => {}
@@ -578,21 +390,4 @@ class InProcessQueue implements JobQueue {
     this.#listeners.emit(event)
     for (const look of [...this.#waiters]) look()
   }
-}
-
-function isOver({ state }: Entry): boolean {
-  return state === 'completed' || state === 'failed' || state === 'cancelled'
-}
-
-function describe({ job, state, attempts, enqueuedAt, facts }: Entry): JobStatus {
-  const { id, source, namespace, priority } = job
-  return { id, state, source, namespace, priority, attempts, enqueuedAt, ...facts }
-}
-
-function overloaded(waiting: number, waitingBytes: number): RagError {
-  return new RagError('OVERLOADED', 'Too many jobs wait already.', {
-    data: { waiting, waitingBytes },
-    hint: "Enqueue later, with whenFull: 'wait', or raise maxWaiting and maxWaitingBytes.",
-    retryable: true,
-  })
 }

@@ -1,4 +1,5 @@
-export { type BullmqQueueOptions, createBullmqQueue } from './bullmq.js'
+export type { BullmqQueueOptions } from './bullmq/options.js'
+export { createBullmqQueue } from './bullmq.js'
 export { createInProcessQueue, type InProcessQueueOptions } from './in-process.js'
 export type {
   ActiveJob,

@@ -104,6 +104,8 @@ export interface ActiveJob {
   /** Fires when the job is cancelled, was lost to another worker, or the worker is closed before it ends. */
   readonly signal: AbortSignal
   report(progress: JobProgress): void
+  /** Resolves while the job is this worker's. Otherwise fires `signal` and rejects with its reason. Ask before what cannot be undone. */
+  confirm(): Promise<void>
 }
 
 /** Runs one job. What it throws is the job's failure; a failure worth another attempt is a `RagError` that is `retryable`. */

@@ -110,6 +110,8 @@ async function runJob(
 ): Promise<JobResult> {
   const report = await ingest(job, rag, jobTimeoutMs)
   if (report.failed.length > 0) throw failureOf(report)
+  // Whoever has lost the job meanwhile has not done it.
+  await job.confirm()
   const { documents, unchanged, chunks, quarantined } = report
   const [leftOut] = quarantined
   if (leftOut !== undefined && documents + unchanged === 0) throw quarantineOf(leftOut)
@@ -130,6 +132,7 @@ async function ingest(job: ActiveJob, rag: WorkerRag, jobTimeoutMs: number | und
     const documents = job.namespace === '' ? rag : rag.namespace(job.namespace)
     return await documents.ingest([job.input], {
       signal: job.signal,
+      beforeCommit: () => job.confirm(),
       ...(jobTimeoutMs === undefined ? {} : { deadlineMs: jobTimeoutMs }),
       onProgress: (progress) => job.report(toJobProgress(progress)),
     })

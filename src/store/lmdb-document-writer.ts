@@ -3,7 +3,7 @@ import { noVectors, PieceDirectory, type PieceEntry } from './directory.js'
 import { bytesOf } from './lmdb-layout.js'
 import type { Content, StoredPiece, VersionOf } from './lmdb-messages.js'
 import type { WriterThread } from './lmdb-writer.js'
-import type { DocumentRecord, DocumentWriter, NewDocument, NewFailure } from './types.js'
+import type { CommitOptions, DocumentRecord, DocumentWriter, NewDocument, NewFailure } from './types.js'
 import { checkVectors, originOf, requireIdBytes, writerFinished } from './validate.js'
 
 /** Bytes that wait here until they are sent to be written. A document below it is written in one transaction, with its commit. */
@@ -47,7 +47,10 @@ export class LmdbDocumentWriter implements DocumentWriter {
     this.#throwFailure()
   }
 
-  async commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }> {
+  async commit(
+    document: NewDocument,
+    { replaces }: CommitOptions = {},
+  ): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }> {
     this.#requireOpen()
     this.#state = 'committing'
     try {
@@ -63,6 +66,7 @@ export class LmdbDocumentWriter implements DocumentWriter {
           directory: PieceDirectory.from(this.#entries).cells,
           chunks: this.#chunks,
           document,
+          replaces,
         },
         { bytes, transfer },
       )

@@ -44,6 +44,7 @@ export type Request =
       readonly directory: Float64Array
       readonly chunks: number
       readonly document: NewDocument
+      readonly replaces?: number | undefined
     }
   | {
       readonly kind: 'abort'

@@ -6,7 +6,7 @@ import { bytesOf, keys, type NamespaceRow, rows, type StoredFailure, type Stored
 import type { Content, Replies, Request, VersionOf } from './lmdb-messages.js'
 import { isAlive, ownIdentity } from './process-identity.js'
 import type { DocumentRecord } from './types.js'
-import { requireIdBytes } from './validate.js'
+import { requireIdBytes, requireReplaceable } from './validate.js'
 
 /** What the changes below know beside the environment. */
 export interface TransactionContext {
@@ -60,7 +60,7 @@ function append(context: TransactionContext, { version, content }: Of<'append'>)
 /** Makes a version current, unless the current one is the same. */
 function commit(context: TransactionContext, request: Of<'commit'>): Replies['commit'] {
   const { environment, now, reserve } = context
-  const { version, content, directory, chunks, document } = request
+  const { version, content, directory, chunks, document, replaces } = request
   const id = requireIdBytes(version.documentId)
   const namespace = readNamespace(context, version.namespace) ?? newNamespace(context)
   const current = readVersion(context, namespace, id)
@@ -69,6 +69,7 @@ function commit(context: TransactionContext, request: Of<'commit'>): Replies['co
     dropVersion(context, version)
     return { record: current.record, unchanged: true }
   }
+  requireReplaceable(version.documentId, current?.record.generation, replaces)
 
   const generation = version.generation === undefined ? nextGeneration(context) : claim(context, version)
   putContent(context, generation, content)

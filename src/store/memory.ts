@@ -5,6 +5,7 @@ import { addFailure } from './failures.js'
 import { chunkOf, RecentlyRead, readPiece, textWithin, versionGone } from './pieces.js'
 import type {
   Changes,
+  CommitOptions,
   DocumentRecord,
   DocumentWriter,
   FailedDocument,
@@ -15,7 +16,7 @@ import type {
   StoreCapabilities,
   StoreNamespace,
 } from './types.js'
-import { checkVectors, originOf, requireIdBytes, storeClosed, writerFinished } from './validate.js'
+import { checkVectors, originOf, requireIdBytes, requireReplaceable, storeClosed, writerFinished } from './validate.js'
 
 /**
  * A store that lives as long as the process: the same semantics as the others, in plain maps. A replaced version stays readable
@@ -156,7 +157,7 @@ class MemoryNamespace implements StoreNamespace {
     this.#requireOpen()
     requireIdBytes(documentId)
     return new MemoryDocumentWriter(documentId, this.#requireOpen, {
-      commit: (document, pieces) => this.#commit(documentId, document, pieces),
+      commit: (version) => this.#commit(documentId, version),
       fail: (failure) => this.#fail(documentId, failure),
     })
   }
@@ -264,12 +265,12 @@ class MemoryNamespace implements StoreNamespace {
     yield* [...this.#failures.values()].reverse()
   }
 
-  #commit(id: string, document: NewDocument, pieces: readonly StoredPiece[]) {
+  #commit(id: string, { document, pieces, replaces }: Parameters<Commits['commit']>[0]) {
     const current = this.#documents.get(id)
+    const isSame = current?.record.contentHash === document.contentHash && current.record.pipeline === document.pipeline
+    if (!isSame) requireReplaceable(id, current?.record.generation, replaces)
     this.#failures.delete(id)
-    if (current?.record.contentHash === document.contentHash && current.record.pipeline === document.pipeline) {
-      return { record: current.record, unchanged: true }
-    }
+    if (isSame) return { record: current.record, unchanged: true }
     this.#epoch++
     if (current === undefined) this.#sorted = undefined
     else this.#takeAway(current)
@@ -341,10 +342,11 @@ class MemoryNamespace implements StoreNamespace {
 }
 
 interface Commits {
-  commit(
-    document: NewDocument,
-    pieces: readonly StoredPiece[],
-  ): { readonly record: DocumentRecord; readonly unchanged: boolean }
+  commit(version: {
+    readonly document: NewDocument
+    readonly pieces: readonly StoredPiece[]
+    readonly replaces: number | undefined
+  }): { readonly record: DocumentRecord; readonly unchanged: boolean }
   fail(failure: NewFailure): void
 }
 
@@ -371,10 +373,13 @@ class MemoryDocumentWriter implements DocumentWriter {
     this.#chunks += chunks
   }
 
-  async commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }> {
+  async commit(
+    document: NewDocument,
+    { replaces }: CommitOptions = {},
+  ): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }> {
     this.#requireWritable()
     this.#ended = true
-    return this.#commits.commit(document, this.#pieces)
+    return this.#commits.commit({ document, pieces: this.#pieces, replaces })
   }
 
   async abort(failure?: NewFailure): Promise<void> {

@@ -139,14 +139,23 @@ export interface DocumentWriter {
   write(piece: Uint8Array, chunks: number, vectors?: Float32Array): Promise<void>
   /**
    * Makes the version current, replacing the earlier one, and resolves once it is flushed to disk. When the current version has
-   * the same `contentHash` and `pipeline` (another process was first), the new one is dropped and `unchanged` is true.
+   * the same `contentHash` and `pipeline` (another process was first), the new one is dropped and `unchanged` is true. Rejects with
+   * `LOCKED` when the current version is not the one it may replace.
    */
-  commit(document: NewDocument): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }>
+  commit(
+    document: NewDocument,
+    options?: CommitOptions,
+  ): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }>
   /**
    * Drops the version. With `failure`, notes it in the journal, whether anything was written or not. Safe twice, and after a failed `commit()`. Does not reject when
    * that cannot be done at once (a full disk): nobody sees the version, and it is dropped later.
    */
   abort(failure?: NewFailure): Promise<void>
+}
+
+export interface CommitOptions {
+  /** Generation of the only version that may be replaced, 0 for none: whoever has lost a lock must not replace what came after. Default: any. */
+  readonly replaces?: number | undefined
 }
 
 /** A failure as the pipeline reports it. */

@@ -60,3 +60,17 @@ export function writerFinished(documentId: string): RagError {
 export function storeClosed(): RagError {
   return new RagError('CLOSED', 'The store is closed.')
 }
+
+/** Throws `LOCKED` when the current version, if there is one, is not the one that may be replaced. */
+export function requireReplaceable(
+  documentId: string,
+  current: number | undefined,
+  replaces: number | undefined,
+): void {
+  if (replaces === undefined || replaces === (current ?? 0)) return
+  throw new RagError('LOCKED', `Another version of "${documentId}" was stored meanwhile.`, {
+    data: { documentId },
+    hint: 'Ingest the document again: what it holds now decides.',
+    retryable: true,
+  })
+}

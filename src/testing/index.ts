@@ -18,6 +18,7 @@ export {
 } from './fakes.js'
 export { type LexicalIndexHarness, lexicalIndexConformance } from './lexical-index-suite.js'
 export { type LlmHarness, llmConformance, llmPrompts } from './llm-suite.js'
+export { type JobQueueHarness, type JobQueueSettings, jobQueueConformance } from './queue-suite.js'
 export { type RerankerHarness, rerankerConformance } from './reranker-suite.js'
 export { type StoreHarness, storeConformance } from './store-suite.js'
 export type { NotApplicable, RegisterTest } from './support.js'

@@ -56,6 +56,25 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
     await other.close()
   })
 
+  withIndex(
+    'looks words up in the language that is asked for, and in all where it has no documents of it',
+    async (index) => {
+      await publish(index, 1, [plain(0, 'Die Katzen schlafen')], { language: 'german' })
+      await publish(index, 2, [plain(1, 'The cats sleep')], { language: 'english' })
+      const found = async (text: string, language?: string) => {
+        const { matches } = await index.search(text, { topK: 5, ...(language === undefined ? {} : { language }) })
+        return matches.map(({ number }) => number)
+      }
+      assert.deepEqual(await found('Katze'), [0])
+      assert.deepEqual(await found('Katze', 'german'), [0])
+      assert.deepEqual(await found('Katze', 'de-AT'), [0])
+      assert.deepEqual(await found('sleeping', 'en'), [1])
+      assert.deepEqual(await found('sleeping', 'german'), [])
+      assert.deepEqual(await found('sleeping', 'finnish'), [1])
+      assert.deepEqual(await found('Katze', ''), [0])
+    },
+  )
+
   withIndex('finds passages by their words, their headings and the title of their document', async (index) => {
     await publish(index, 1, [
       { base: 7, title: 'Zebra care', chunks: [{ text: 'Feeding.', headings: ['Winter'] }, { text: 'Grooming.' }] },

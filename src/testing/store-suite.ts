@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { RagError } from '../core/errors.js'
 import { encodePiece, type Piece } from '../core/piece.js'
-import type { Changes, DocumentRecord, NewDocument, NewFailure, Store, StoreNamespace } from '../store/types.js'
+import type {
+  Changes,
+  CommitOptions,
+  DocumentRecord,
+  NewDocument,
+  NewFailure,
+  Store,
+  StoreNamespace,
+} from '../store/types.js'
 import { hasCode, itWith, type NotApplicable, type RegisterTest, randomNumbers, rejectsWith } from './support.js'
 
 /** How the suite gets its stores. */
@@ -182,6 +190,23 @@ export function storeConformance(it: RegisterTest, harness: StoreHarness): void 
       assert.equal(namespace.get(id), undefined)
       assert.equal(await namespace.remove([id]), 0)
     }
+  })
+
+  withStore('replaces the version that may be replaced, and no other', async (_store, namespace) => {
+    const write = async (seed: number, replaces: number) => {
+      const { record } = await put(namespace, sampleDocument('a', { seed }), { replaces })
+      return record.generation
+    }
+    await rejectsWith(write(1, 7), 'LOCKED')
+    assert.equal(namespace.get('a'), undefined)
+    const first = await write(1, 0)
+    await rejectsWith(write(2, 0), 'LOCKED')
+    const second = await write(2, first)
+    await rejectsWith(write(3, first), 'LOCKED')
+    // What is stored already is there, whoever has stored it.
+    assert.equal(await write(2, first), second)
+    assert.equal(namespace.get('a')?.generation, second)
+    assert.equal(namespace.counts().documents, 1)
   })
 
   withStore('refuses pieces out of order, foreign bytes, and vectors of another width', async (_store, namespace) => {
@@ -566,11 +591,12 @@ function withEmptyPieces(sample: SampleDocument): SampleDocument {
 export async function put(
   namespace: StoreNamespace,
   { id, document, pieces }: SampleDocument,
+  options?: CommitOptions,
 ): Promise<{ readonly record: DocumentRecord; readonly unchanged: boolean }> {
   const writer = namespace.begin(id)
   try {
     for (const { piece, vectors } of pieces) await writer.write(encodePiece(piece), piece.chunks.length, vectors)
-    return await writer.commit(document)
+    return await writer.commit(document, options)
   } catch (error) {
     await writer.abort()
     throw error

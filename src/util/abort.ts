@@ -96,20 +96,35 @@ export async function* abortableValues<Value>(
 ): AsyncGenerator<Value, void, undefined> {
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   let ended = false
+  // One listener for all values: to add and remove one for each takes longer than most sources.
+  let stop: (reason: unknown) => void = () => {}
+  const onAbort = (): void => stop(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
   const step = async () => iterator.next()
+  const take = () =>
+    new Promise<IteratorResult<Value, unknown>>((resolve, reject) => {
+      stop = reject
+      const taking = step()
+      if (signal?.aborted) reject(signal.reason)
+      taking.then(resolve, reject)
+    })
   try {
     for (let taken = 1; ; taken++) {
-      const next = await abortable(step(), signal).catch((error) => {
+      let next: IteratorResult<Value, unknown>
+      try {
+        next = await take()
+      } catch (error) {
         // What failed has ended by itself.
         ended = signal?.aborted !== true
         throw error
-      })
+      }
       ended = next.done === true
       if (next.done === true) return
       yield next.value
       if (taken % valuesPerTurn === 0) await new Promise(setImmediate)
     }
   } finally {
+    signal?.removeEventListener('abort', onAbort)
     if (!ended) {
       const closing = (async () => iterator.return?.())()
       // A generator that still waits would hold up whoever aborted: its end is nobody's concern any more, nor its failure.

@@ -19,6 +19,11 @@ export class Gate {
     return this.#inside
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   /** Resolves once there is room, having taken it. A weight of 0 only waits. Rejects with `signal.reason`, having taken nothing. */
   async enter(weight: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()

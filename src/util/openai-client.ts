@@ -58,10 +58,11 @@ export function openAiAddress(
   return url
 }
 
-/** The caller's client, or one of ours. Throws `BAD_OPTION` where OpenAI is asked without a key, `MISSING_PEER` without the package. */
+/** The caller's client, or one of ours, which reads through `fetch`. Throws `BAD_OPTION` where OpenAI is asked without a key, `MISSING_PEER` without the package. */
 export async function openOpenAiClient<Client extends object>(
   options: OpenAiConnection<Client>,
   url: URL,
+  tools: { readonly fetch?: typeof fetch } = {},
 ): Promise<Client> {
   if (options.client !== undefined) return options.client
   const isOpenAi = options.baseURL === undefined
@@ -80,6 +81,7 @@ export async function openOpenAiClient<Client extends object>(
     maxRetries: 0,
     // OPENAI_LOG=debug would write texts to the console.
     logLevel: 'off',
+    ...tools,
   })
   // Its methods are declared by whoever uses them.
   return client as unknown as Client

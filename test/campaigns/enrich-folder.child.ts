@@ -1,6 +1,6 @@
 /** A process that ingests a folder whose passages are enriched by a service, until it is killed or done. */
 import { writeSync } from 'node:fs'
-import { type EnrichFunction, UltraFastRAG } from 'ultrafast-rag'
+import { UltraFastRAG } from 'ultrafast-rag'
 
 export interface EnrichFolderOptions {
   readonly storage: string
@@ -19,7 +19,6 @@ async function main({ storage, root, url }: EnrichFolderOptions): Promise<void> 
     if (!response.ok) throw Object.assign(new Error(`HTTP ${status}`), { status, headers })
     return await response.text()
   }
-  const second: EnrichFunction = ({ text }, { signal }) => ask('second', text, signal)
   const rag = new UltraFastRAG({
     storage,
     root,
@@ -27,7 +26,7 @@ async function main({ storage, root, url }: EnrichFolderOptions): Promise<void> 
     maxConcurrentApiCalls: callsAtOnce,
     enrich: [
       ({ text }, { signal }) => ask('first', text, signal),
-      { kind: 'function', enrich: second, fingerprint: 'second' },
+      ({ text }, { signal }) => ask('second', text, signal),
     ],
   })
   const { documents, unchanged, failed, unenriched } = await rag.ingest(['.'])

@@ -44,6 +44,8 @@ async function passOnce(rag: UltraFastRAG): Promise<void> {
   const { documents, unchanged, removed, failed, quarantined, synced } = await rag.ingest(['.'], {
     sync: true,
     onProgress: ({ stage, source }) => {
+      // How far a document has come is nothing that lasts.
+      if (stage === 'opened' || stage === 'written') return
       seen[stage] = (seen[stage] ?? 0) + 1
       say('file', stage, source)
     },

@@ -16,6 +16,8 @@ import { createBm25Index } from '../../src/lexical-index/bm25.js'
 import type { LexicalDocumentPart, LexicalIndex, LexicalResult, LexicalUpdate } from '../../src/lexical-index/types.js'
 import { createExtractiveLlm } from '../../src/llm/extractive.js'
 import type { Llm, Prompt } from '../../src/llm/types.js'
+import { createInProcessQueue } from '../../src/queue/in-process.js'
+import type { JobHandler, JobQueue } from '../../src/queue/types.js'
 import type { RerankCandidate, RerankedMatch, Reranker, RerankRequest } from '../../src/rerank/types.js'
 import {
   chunkerConformance,
@@ -25,6 +27,7 @@ import {
   embedderConformance,
   enricherConformance,
   extractorConformance,
+  jobQueueConformance,
   lexicalIndexConformance,
   llmConformance,
   type RegisterTest,
@@ -1439,6 +1442,161 @@ describe('the suite of enrichers sees an enricher that', () => {
       createOther: async () => {
         const sound = createFunctionEnricher({ enrich: beginning, fingerprint: '2' })
         return withMembers<Enricher>(sound, members(sound))
+      },
+    }),
+  )
+})
+
+describe('the suite of queues sees a queue that', () => {
+  /** What is done to each job before the sound queue's processor sees it. */
+  const handling =
+    (change: (handler: JobHandler) => JobHandler, times = 1) =>
+    (sound: JobQueue): Partial<JobQueue> => ({
+      process: (handler, { concurrency, target }) =>
+        sound.process(change(handler), { concurrency: concurrency * times, target }),
+    })
+  let calls = 0
+  const breakages: readonly Breakage<JobQueue>[] = [
+    ['has no name', 'tells what it is', () => ({ id: '' })],
+    ['invents a job', 'tells what it is', () => ({ cancel: async () => true })],
+    [
+      'counts what is not there',
+      'tells what it is',
+      () => ({ counts: async () => ({ waiting: 1, active: 0, completed: 0, failed: 0 }) }),
+    ],
+    ['waits for a job that is unknown', 'tells what it is', () => ({ finished: async () => ({}) as never })],
+    [
+      'forgets what a job is about',
+      'runs a job and tells',
+      handling((handler) => (job) => handler({ ...job, input: 'a' })),
+    ],
+    ['counts attempts from 0', 'runs a job and tells', handling((handler) => (job) => handler({ ...job, attempt: 0 }))],
+    ['loses progress', 'runs a job and tells', handling((handler) => (job) => handler({ ...job, report: () => {} }))],
+    ['tells nothing', 'tells those who listen', () => ({ subscribe: () => () => {} })],
+    [
+      'tells on and on',
+      'tells those who listen',
+      (sound) => ({
+        subscribe: (listener) => {
+          sound.subscribe(listener)
+          return () => {}
+        },
+      }),
+    ],
+    [
+      'makes two jobs of one content',
+      'takes the same content',
+      (sound) => ({ enqueue: (input, options) => sound.enqueue(input, { ...options, contentHash: String(calls++) }) }),
+    ],
+    [
+      'makes one job of two contents',
+      'takes the same content',
+      (sound) => ({ enqueue: (input, options) => sound.enqueue(input, { ...options, contentHash: 'same' }) }),
+    ],
+    [
+      'makes one job of two namespaces',
+      'takes the same content',
+      (sound) => ({ enqueue: (input, options) => sound.enqueue(input, { ...options, namespace: '' }) }),
+    ],
+    [
+      'does not run again what is over',
+      'runs a job again',
+      (sound) => ({
+        enqueue: async (input, options) => (calls++ % 2 === 0 ? sound.enqueue(input, options) : 'another'),
+      }),
+    ],
+    ['tries an old content again', 'does not let an older content', () => ({ retry: async () => true })],
+    [
+      'forgets priorities',
+      'begins what is urgent first',
+      (sound) => ({ enqueue: (input, options) => sound.enqueue(input, { ...options, priority: 'normal' }) }),
+    ],
+    ['runs more at once than it may', 'runs so many jobs at once', handling((handler) => handler, 2)],
+    ['does not stop what is cancelled', 'cancels what waits', () => ({ cancel: async () => true })],
+    ['cancels nothing', 'cancels what waits', () => ({ cancel: async () => false })],
+    ['knows no failures', 'tries again what may pass', () => ({ failed: async () => [] })],
+    [
+      'lists more than it was asked for',
+      'tries again what may pass',
+      (sound) => ({ failed: () => sound.failed({ limit: 9 }) }),
+    ],
+    ['never lets a failed job wait again', 'tries again what may pass', () => ({ retry: async () => false })],
+    [
+      'always fails',
+      'tries again what may pass',
+      handling(() => async () => Promise.reject(new RagError('CORRUPT', 'x'))),
+    ],
+    [
+      'repeats what an error says',
+      'keeps the words',
+      handling(
+        (handler) => (job) =>
+          handler(job).catch((error) => {
+            throw new RagError('WORKER', String(error))
+          }),
+      ),
+    ],
+    [
+      'takes more than it has room for',
+      'lets enqueue wait for room',
+      () => {
+        const roomy = createInProcessQueue()
+        return { enqueue: (input, options) => roomy.enqueue(input, options) }
+      },
+    ],
+    [
+      'waits for ever',
+      'stops waiting',
+      () => ({ idle: () => new Promise(() => {}), finished: () => new Promise(() => {}) }),
+    ],
+    [
+      'loses what a closed worker had',
+      'gives back what a closed',
+      handling((handler) => (job) => handler(job).catch(() => ({ documents: 0, unchanged: 0, chunks: 0 }))),
+    ],
+    [
+      'stops what it could have finished',
+      'lets a closed worker finish',
+      (sound) => ({
+        process: (handler, options) => {
+          const processor = sound.process(handler, options)
+          return { ended: processor.ended, close: () => processor.close(0) }
+        },
+      }),
+    ],
+    [
+      'lets anybody in',
+      'lets in only workers',
+      (sound) => ({ process: (handler, options) => sound.process(handler, { ...options, target: 'here' }) }),
+    ],
+    ['takes anything', 'refuses credentials', () => ({ enqueue: async () => 'job' })],
+    [
+      'keeps everything',
+      'forgets what is over',
+      (sound) => ({ job: async (id) => (await sound.job(id)) ?? ({ state: 'completed' } as never) }),
+    ],
+    ['goes on when it is closed', 'refuses every call', () => ({ enqueue: async () => 'job' })],
+    [
+      'does not end its workers',
+      'refuses every call',
+      (sound) => ({
+        process: (handler, options) => ({ ...sound.process(handler, options), ended: new Promise(() => {}) }),
+      }),
+    ],
+    [
+      'stores an older content last',
+      'ends every job and stores',
+      handling((handler) => (job) => handler({ ...job, input: { ...(job.input as object), text: '1' } as never })),
+    ],
+  ]
+  sees(breakages, (collect, members) =>
+    jobQueueConformance(collect, {
+      patienceMs: 100,
+      open: { skip: 'its jobs are of one process' },
+      create: async (settings) => {
+        calls = 0
+        const sound = createInProcessQueue(settings)
+        return withMembers<JobQueue>(sound, members(sound))
       },
     }),
   )

@@ -7,8 +7,10 @@ import { createFallbackLlm } from '../../src/llm/fallback.js'
 import { createFunctionLlm } from '../../src/llm/function.js'
 import { createOpenAiCompatibleLlm } from '../../src/llm/openai-compatible.js'
 import { createRoutedLlm } from '../../src/llm/route.js'
+import { createTransformersLlm } from '../../src/llm/transformers/transformers.js'
 import type { Llm, Prompt } from '../../src/llm/types.js'
 import { createScriptedLlm, type LlmScript, llmConformance, llmPrompts } from '../../src/testing/index.js'
+import { writingModelFolder } from '../lib/causal-lm.js'
 import { type ChatCompletions, startChatCompletions } from '../lib/chat-completions.js'
 
 const answers = new Map<string, LlmScript>([
@@ -70,6 +72,20 @@ describe.each([
   })
   afterAll(() => api.close())
   llmConformance(it, { create: () => create(api.baseURL), createFailing: ownErrors, content: scripted })
+})
+
+describe('local llm', () => {
+  // One thread for all tests: each of its own would load the library again. How it is closed, its own tests see.
+  let model: Llm
+  beforeAll(async () => {
+    model = await createTransformersLlm({ model: writingModelFolder(), threads: 1 })
+  })
+  afterAll(() => model.close())
+  llmConformance(it, {
+    create: async () => ({ ...model, close: async () => {} }),
+    createFailing: ownErrors,
+    content: scripted,
+  })
 })
 
 const failing = createScriptedLlm(['a', failure])

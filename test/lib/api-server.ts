@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 /** What a server was asked. */
 export interface ApiCall<Body> {
   readonly path: string
+  /** That of the client: the same for requests over one connection. */
+  readonly port: number | undefined
   readonly headers: IncomingHttpHeaders
   readonly body: Body
 }
@@ -21,6 +23,10 @@ export interface ApiServer<Body> {
   readonly abandoned: number
   /** Resolves when so many clients have gone away before their answer was complete. */
   whenAbandoned(count: number): Promise<void>
+  /** Resolves when there were so many requests. */
+  whenAsked(count: number): Promise<void>
+  /** Resolves when no request is in work any more. */
+  whenIdle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,21 +37,37 @@ export async function startApiServer<Body>(
   const requests: ApiCall<Body>[] = []
   const seen = { running: 0, mostRunning: 0, abandoned: 0 }
   const waiting = new Set<() => void>()
+  const look = (): void => {
+    for (const one of waiting) one()
+  }
+  const when = (holds: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const one = (): void => {
+        if (!holds()) return
+        waiting.delete(one)
+        resolve()
+      }
+      waiting.add(one)
+      one()
+    })
   const server = createServer(async (request, response) => {
     seen.mostRunning = Math.max(seen.mostRunning, ++seen.running)
     response.once('close', () => {
       seen.running--
       if (!response.writableFinished && !byHand.has(response)) seen.abandoned++
-      for (const look of waiting) look()
+      look()
     })
     const parts: Buffer[] = []
     for await (const part of request) parts.push(part)
     const call = {
       path: request.url ?? '',
+      port: request.socket.remotePort,
       headers: request.headers,
       body: JSON.parse(Buffer.concat(parts).toString()),
     }
-    await handle(call, requests.push(call) - 1, response)
+    const place = requests.push(call) - 1
+    look()
+    await handle(call, place, response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -60,16 +82,9 @@ export async function startApiServer<Body>(
     get abandoned() {
       return seen.abandoned
     },
-    whenAbandoned: (count) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (seen.abandoned < count) return
-          waiting.delete(look)
-          resolve()
-        }
-        waiting.add(look)
-        look()
-      }),
+    whenAbandoned: (count) => when(() => seen.abandoned >= count),
+    whenAsked: (count) => when(() => requests.length >= count),
+    whenIdle: () => when(() => seen.running === 0),
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

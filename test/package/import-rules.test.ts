@@ -75,6 +75,7 @@ const rules: readonly Rule[] = [
     types: [portTypes, /^src\/performance\/types\.ts$/],
     why: 'pipelines see ports, never an adapter',
   },
+  { files: /^src\/stream\//, may: [core, util], why: 'events on the wire: whoever has them may send them' },
   { files: /^src\/performance\//, may: [core, util], why: 'it listens; nobody it listens to is known to it' },
   {
     files: /^src\/config\//,
@@ -102,7 +103,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/testing\//,
     may: [core, util],
-    types: [portTypes],
+    types: [portTypes, /^src\/queue\/types\.ts$/],
     why: 'suites see ports; the adapter is an argument',
   },
   {

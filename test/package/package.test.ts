@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,6 +142,38 @@ describe('in an empty project', { timeout: 120_000 }, () => {
     expect(runScript(script, 'commonjs').trim()).toBe('function')
   })
 
+  it('is one library with its subpaths, beside the packages they are for', () => {
+    const script = `
+      import { RagError, UltraFastRAG } from 'ultrafast-rag'
+      import { fromLangChainEmbeddings, toLangChainRetriever } from 'ultrafast-rag/langchain'
+      import { retrievalTool } from 'ultrafast-rag/ai-sdk'
+      import { createMcpServer } from 'ultrafast-rag/mcp'
+      let refused
+      try { fromLangChainEmbeddings({}, {}) } catch (error) { refused = error instanceof RagError }
+      const rag = new UltraFastRAG()
+      const server = await createMcpServer(rag)
+      const rejected = await createMcpServer(rag, { nonsense: 1 }).catch((error) => error instanceof RagError)
+      console.log(refused, rejected, toLangChainRetriever(rag).lc_runnable, typeof retrievalTool(rag).execute, typeof server.connect)`
+    const place = besidePeers()
+    expect(run(process.execPath, ['--input-type=module', '-e', script], place).trim()).toBe(
+      'true true true function function',
+    )
+    const required = `for (const name of ['langchain', 'ai-sdk', 'mcp']) require('ultrafast-rag/' + name); console.log('fine')`
+    expect(run(process.execPath, ['--no-warnings', '--input-type=commonjs', '-e', required], place).trim()).toBe('fine')
+  })
+
+  it('says which package a subpath needs', () => {
+    const script = `
+      const { createMcpServer } = await import('ultrafast-rag/mcp')
+      const { code, hint } = await createMcpServer({}).catch((error) => error)
+      const missing = async (name) => (await import(name).catch((error) => error)).message
+      console.log([code, hint, await missing('ultrafast-rag/langchain'), await missing('ultrafast-rag/ai-sdk')].join('\\n'))`
+    const [code, hint, langchain, ai] = runScript(script).split('\n')
+    expect([code, hint]).toEqual(['MISSING_PEER', 'Run: npm i @modelcontextprotocol/sdk@1'])
+    expect(langchain).toContain("Cannot find package '@langchain/core'")
+    expect(ai).toContain("Cannot find package 'ai'")
+  })
+
   it('knows the errors of another copy of itself', () => {
     const copy = join(folder, 'copy', 'node_modules', 'ultrafast-rag')
     cpSync(join(consumer, 'node_modules', 'ultrafast-rag'), copy, { recursive: true })
@@ -201,6 +243,23 @@ describe('the project', { timeout: 120_000 }, () => {
     expect(runQuietly('knip', ['--config', 'test/knip.json', '--no-progress'])).toEqual({ status: 0, output: '' })
   })
 })
+
+/** A project with the package, what it needs, and the packages that its subpaths are for. */
+function besidePeers(): string {
+  const place = join(folder, 'beside-peers')
+  const modules = join(place, 'node_modules')
+  mkdirSync(modules, { recursive: true })
+  writeFileSync(join(place, 'package.json'), JSON.stringify({ private: true }))
+  const installed = join(consumer, 'node_modules')
+  cpSync(join(installed, 'ultrafast-rag'), join(modules, 'ultrafast-rag'), { recursive: true })
+  for (const name of readdirSync(installed)) {
+    if (name !== 'ultrafast-rag' && !name.startsWith('.')) symlinkSync(join(installed, name), join(modules, name))
+  }
+  for (const name of ['@langchain', '@modelcontextprotocol', 'ai']) {
+    symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  }
+  return place
+}
 
 /** Imports the package and tells what that left behind: open resources, globals, listeners, output, and the files it took. */
 const importProbe = `

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 describe('ten thousand queries at once', () => {
   it('are all answered, in bounded memory', async () => {
-    const rag = new UltraFastRAG()
+    const rag = new UltraFastRAG({ maxQueuedQueries: 10_000 })
     try {
       await rag.ingest(
         Array.from({ length: 2_000 }, (_, i) => ({

@@ -1,11 +1,19 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { freezeWorkers } from '../campaigns/freeze-worker.js'
 import { killWorkers } from '../campaigns/kill-workers.js'
 import { startRedis } from '../lib/redis-server.js'
 
 it('keeps every document once, in its last version, in a hundred kills of workers', async (context) => {
   if (!(await killWorkers({ kills: 100, seed: 2 }))) context.skip('there is no redis-server on the PATH')
+})
+
+it('keeps the newer version in thirty workers that wake up after their lock was lost', async (context) => {
+  const met = await freezeWorkers({ rounds: 30, seed: 2 })
+  if (met === undefined) return context.skip('there is no redis-server on the PATH')
+  console.log(met)
+  expect(met.takenOver).toBeGreaterThan(10)
 })
 
 it('shows two workers, one of which is killed', async (context) => {

@@ -38,6 +38,14 @@ const packages = [
     use: 'models whose tokenizer is not WordPiece',
     install: 'npm i @huggingface/tokenizers@0.2',
   },
+  { name: 'openai', required: false, use: 'models and embedders of services with its API', install: 'npm i openai@6' },
+  { name: 'ai', required: false, use: 'models of the AI Gateway by name', install: 'npm i ai@6' },
+  {
+    name: '@huggingface/transformers',
+    required: false,
+    use: 'llm: { kind: "transformers" }',
+    install: 'npm i @huggingface/transformers@4',
+  },
   { name: 'bullmq', required: false, use: 'a queue on Redis (ufrag worker)', install: 'npm i bullmq@5' },
   { name: '@huggingface/hub', required: false, use: 'fetching models', install: 'npm i @huggingface/hub@2' },
 ]

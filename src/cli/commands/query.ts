@@ -1,22 +1,63 @@
+import { createInterface } from 'node:readline'
 import type { Citation, QueryOptions } from '../../core/answer.js'
 import { RagError } from '../../core/errors.js'
-import { type CliDocuments, type Command, type CommandContext, exitCodes, requireStorage } from '../context.js'
+import type { AnswerEvent } from '../../core/events.js'
+import type { Chat } from '../../index.js'
+import {
+  type CliDocuments,
+  type Command,
+  type CommandContext,
+  describeError,
+  exitCodes,
+  requireStorage,
+} from '../context.js'
 
 interface Flags {
+  readonly chat?: true
   readonly stream?: true
   readonly topK?: string
 }
 
-/** `ufrag query <question>`: answers from the stored documents; 4 when they hold no answer. */
-export const query: Command<Flags> = async (context, [question = ''], { stream, topK }) => {
+/** `ufrag query <question>`: answers from the stored documents; 4 when they hold no answer. With `--chat` one question after the other. */
+export const query: Command<Flags> = async (context, [question], { chat, stream, topK }) => {
   requireStorage(context)
-  const options: QueryOptions = {
-    signal: context.environment.signal,
-    ...(topK === undefined ? {} : { topK: readCount(topK) }),
+  if (question === undefined && chat !== true) {
+    throw new RagError('BAD_OPTION', 'A question is missing.', { hint: 'ufrag query "…", or ufrag query --chat.' })
   }
-  return context.withRag((rag) =>
-    stream === true ? streamAnswer(context, rag, question, options) : printAnswer(context, rag, question, options),
-  )
+  const count = topK === undefined ? {} : { topK: readCount(topK) }
+  const options: QueryOptions = { signal: context.environment.signal, ...count }
+  return context.withRag((rag) => {
+    if (chat === true) return converse(context, rag.chat(count), question)
+    const asked = question ?? ''
+    return stream === true
+      ? streamAnswer(context, rag.stream(asked, options))
+      : printAnswer(context, rag, asked, options)
+  })
+}
+
+/** Asks what stands on standard input, line by line, each question with what was said before. One that fails ends nothing. */
+async function converse(context: CommandContext, chat: Chat, first: string | undefined): Promise<number> {
+  const { environment } = context
+  const ask = async (question: string): Promise<void> => {
+    if (question.trim() === '') return
+    try {
+      await streamAnswer(context, chat.send(question, { signal: environment.signal }))
+    } catch (error) {
+      environment.signal.throwIfAborted()
+      context.note(describeError(error))
+    }
+  }
+  const prompt = (): void => {
+    if (environment.terminal && !context.json) environment.complain('\n> ')
+  }
+  if (first !== undefined) await ask(first)
+  prompt()
+  const input = environment.stdio?.input ?? process.stdin
+  for await (const line of createInterface({ input, signal: environment.signal })) {
+    await ask(line)
+    prompt()
+  }
+  return exitCodes.ok
 }
 
 function readCount(text: string): number {
@@ -39,15 +80,10 @@ async function printAnswer(
   return result.outcome === 'answered' ? exitCodes.ok : exitCodes.noAnswer
 }
 
-async function streamAnswer(
-  context: CommandContext,
-  rag: CliDocuments,
-  question: string,
-  options: QueryOptions,
-): Promise<number> {
+async function streamAnswer(context: CommandContext, events: AsyncIterable<AnswerEvent>): Promise<number> {
   const citations: Citation[] = []
   let exitCode: number = exitCodes.noAnswer
-  for await (const event of rag.stream(question, options)) {
+  for await (const event of events) {
     if (context.json) context.data(event)
     else if (event.type === 'answer-delta') context.environment.write(event.text)
     else if (event.type === 'citation') citations.push(event.citation)

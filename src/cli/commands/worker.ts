@@ -1,37 +1,26 @@
 import { RagError } from '../../core/errors.js'
 import type { WorkedJob } from '../../queue/index.js'
 import { type Command, type CommandContext, describeError, errorData, exitCodes } from '../context.js'
+import { type QueueFlags, queueOptions } from '../queue-options.js'
 
-interface WorkerFlags {
-  readonly redis?: string
-  readonly queue?: string
+interface WorkerFlags extends QueueFlags {
   readonly concurrency?: string
   readonly wait?: string
 }
 
 /** `ufrag worker`: ingests what others enqueue, until it is ended. */
 export const worker: Command<WorkerFlags> = async (context, _, flags) => {
-  const { variables, signal } = context.environment
-  const url = flags.redis ?? variables.UFRAG_REDIS_URL
-  if (url === undefined || url === '') {
-    throw new RagError('BAD_OPTION', 'A worker needs to know where its queue is.', {
-      hint: 'Set UFRAG_REDIS_URL, or give --redis redis://host:6379.',
-    })
-  }
+  const { signal } = context.environment
+  const options = queueOptions(context, flags)
   const concurrency = readCount(flags.concurrency, '--concurrency', 1)
   const waitSeconds = readCount(flags.wait, '--wait', 0) ?? 30
-  const { storage, root } = context.options()
+  const { storage } = context.options()
   const { createWorker } = await import('../../queue/worker.js')
   const { requireLocalStorage } = await import('../../queue/local-storage.js')
   // Before the storage is opened: what refuses it must not have touched it.
   if (typeof storage === 'string') await requireLocalStorage(storage)
 
-  const queue = await context.environment.openQueue({
-    url,
-    logger: loggerOf(context),
-    ...(flags.queue === undefined ? {} : { name: flags.queue }),
-    ...(root === undefined ? {} : { root }),
-  })
+  const queue = await context.environment.openQueue(options)
   try {
     await context.withRoot(async (rag) => {
       const working = await createWorker({
@@ -69,11 +58,4 @@ function readCount(text: string | undefined, flag: string, least: number): numbe
   if (text === undefined) return undefined
   if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
   throw new RagError('BAD_OPTION', `${flag} is a whole number from ${least}.`, { data: { [flag]: text.slice(0, 64) } })
-}
-
-/** What an operator should see of a queue that is in trouble. */
-function loggerOf(context: CommandContext) {
-  const note = (message: string, data: Readonly<Record<string, unknown>> = {}) =>
-    context.note(`${message} ${JSON.stringify(data)}`)
-  return { debug: () => {}, info: () => {}, warn: note, error: note }
 }

@@ -63,18 +63,21 @@ export class OpenAiChat implements ChatEndpoint {
   ): AsyncGenerator<ChatPart, void, undefined> {
     const chunks = await this.#open(messages, signal)
     let finish: unknown
+    let isRefused = false
     const known: { model?: string; inputTokens?: number; outputTokens?: number } = {}
     for await (const chunk of chunks) {
       const { choices, model, usage } = (chunk ?? {}) as Chunk
-      if (typeof model === 'string' && model !== '') known.model = model
+      if (isFilled(model)) known.model = model.slice(0, longestName)
       if (isObject(usage)) Object.assign(known, usageOf(usage))
       const choice = Array.isArray(choices) ? (choices[0] as Choice | undefined) : undefined
       finish = choice?.finish_reason ?? finish
-      yield* partsOf(choice?.delta ?? {})
+      isRefused ||= isFilled(choice?.delta?.refusal)
+      yield partOf(choice?.delta ?? {})
     }
     // The client ends the iteration, and does not fail, when it was aborted.
     signal.throwIfAborted()
-    if (typeof finish === 'string') yield { type: 'end', end: { finishReason: reasonOf(finish), ...known } }
+    if (typeof finish === 'string')
+      yield { type: 'end', end: { finishReason: isRefused ? 'content-filter' : reasonOf(finish), ...known } }
   }
 
   /** Opens the stream, in the words that the service knows. */
@@ -111,6 +114,9 @@ export class OpenAiChat implements ChatEndpoint {
   }
 }
 
+/** Characters of the name of a model. */
+const longestName = 200
+
 /** What is left to try when a service refuses a field by its name, or does not say what. Each step is taken once, so it ends. */
 function otherDialect({ asksUsage, limit }: Dialect, error: unknown): Dialect | undefined {
   const { error: said, message, status } = (isObject(error) ? error : {}) as Record<string, unknown>
@@ -138,18 +144,18 @@ interface Choice {
 
 interface Delta {
   readonly content?: unknown
+  /** Why it does not answer, in the place of an answer. */
+  readonly refusal?: unknown
   /** Names of several services for what a model thinks. */
   readonly reasoning_content?: unknown
   readonly reasoning?: unknown
 }
 
-function* partsOf({ content, reasoning, reasoning_content }: Delta): Generator<ChatPart> {
+function partOf({ content, reasoning, reasoning_content }: Delta): ChatPart {
   const text = textOf(content)
-  if (text !== undefined && text !== '') yield { type: 'text', text }
-  else {
-    const thought = reasoning_content ?? reasoning
-    yield { type: 'other', characters: typeof thought === 'string' ? thought.length : 0 }
-  }
+  if (text !== undefined && text !== '') return { type: 'text', text }
+  const thought = reasoning_content ?? reasoning
+  return { type: 'other', characters: typeof thought === 'string' ? thought.length : 0 }
 }
 
 /** A text, or a list of parts of which those of text count (Mistral); anything else is for others to refuse. */
@@ -185,6 +191,10 @@ function iterable(answer: unknown): AsyncIterable<unknown> {
 }
 
 async function* nothing(): AsyncGenerator<unknown> {}
+
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null

@@ -7,7 +7,7 @@ import { sha256Hex } from '../../util/hash.js'
 import { retry } from '../../util/retry.js'
 import { stableJson } from '../../util/stable-json.js'
 import { messagesOf } from '../messages.js'
-import { ThoughtFilter } from '../thoughts.js'
+import { spentBefore, ThoughtFilter } from '../thoughts.js'
 import type { GenerateEnd, Llm, PromptMessage } from '../types.js'
 import { Watchdog } from '../watchdog.js'
 import type { ChatEndpoint } from './endpoint.js'
@@ -130,6 +130,7 @@ async function* attempt({
       if (part.type === 'end') {
         const rest = bounds.cut(thoughts.end())
         if (rest !== '') yield rest
+        if (part.end.finishReason === 'length' && bounds.isUntouched) throw spentBefore(endpoint.model)
         return part.end
       }
       if (part.type === 'text') {
@@ -145,8 +146,10 @@ async function* attempt({
     throw heard ? new CallFailure(cutOff) : unusable('empty_stream', { again: true })
   } catch (error) {
     signal.throwIfAborted()
-    if (error instanceof CallFailure) throw error
+    const known = callFailureIn(error)
+    if (known !== undefined) throw known
     if (own.signal.aborted) throw new CallFailure(timeout(own.signal.reason))
+    if (RagError.isInstance(error, 'LIMIT')) throw error
     const texts = messages.map(({ content }) => content)
     throw new CallFailure(describeFault(error, { endpoint, texts, quote: 'denials', date: clock.date() }))
   } finally {
@@ -154,6 +157,12 @@ async function* attempt({
     own.abort(new RagError('CLOSED', 'The answer is complete.'))
     own.dispose()
   }
+}
+
+/** A failure of ours, which a client may have wrapped into one of its own. */
+function callFailureIn(error: unknown): CallFailure | undefined {
+  if (error instanceof CallFailure) return error
+  return error instanceof Error && error.cause instanceof CallFailure ? error.cause : undefined
 }
 
 /** Keeps an answer, and what is thought before it, from growing without end. */
@@ -165,6 +174,11 @@ class AnswerBounds {
   constructor(most: number) {
     this.#most = most
     this.#room = most
+  }
+
+  /** Nothing was written. */
+  get isUntouched(): boolean {
+    return this.#room === this.#most
   }
 
   /** There is no room for more. */

@@ -71,13 +71,17 @@ export async function openGenerator(
   return {
     async generate({ messages, text }, { onText, signal }) {
       const { maxTokens, temperature, topP } = writing
-      const inputs = tokenizer(...(promptOf(tokenizer, { messages, text }, writing) as [string, object]))
+      const [prompt, options] = promptOf(tokenizer, { messages, text }, writing)
+      const inputs = tokenizer(prompt, options)
       const inputTokens = Number(inputs.input_ids.dims.at(-1))
       const room = writing.model.contextTokens - inputTokens
       if (room < 1) throw tooLong(writing.model, inputTokens)
 
       const decoded = createTokenText((ids) => tokenizer.decode(ids, { skip_special_tokens: true }), onText)
       const streamer = new TokenStreamer(decoded)
+      // Where the template has the model begin with a thought, the answer is without its opening.
+      const opening = /<think(?:ing)?>\s*$/i.exec(prompt)
+      if (opening !== null) onText(opening[0])
       await model.generate({
         ...inputs,
         max_new_tokens: Math.min(maxTokens, room),

@@ -7,8 +7,8 @@ export function withoutSpecialTokens(text: string, special: readonly string[]): 
   for (let found = true; found; ) {
     found = false
     for (const token of special) {
-      // A single character is no token that a text could forge.
-      if (token.length < 2 || !safe.includes(token)) continue
+      // Single characters, and runs of blanks, are nothing that a text could forge.
+      if (token.length < 2 || /^\s/.test(token) || !safe.includes(token)) continue
       safe = safe.replaceAll(token, `${token[0]} ${token.slice(1)}`)
       // What is left of one may be another.
       found = true

@@ -7,7 +7,7 @@ import { sha256Hex } from '../../util/hash.js'
 import { stableJson } from '../../util/stable-json.js'
 import { WorkerPool } from '../../util/worker-pool.js'
 import { messagesOf } from '../messages.js'
-import { ThoughtFilter } from '../thoughts.js'
+import { spentBefore, ThoughtFilter } from '../thoughts.js'
 import type { GenerateEnd, Llm } from '../types.js'
 import type { GenerateMessage, WritingModel } from './generator.js'
 
@@ -74,11 +74,16 @@ export async function createTransformersLlm(options: TransformersLlmOptions): Pr
       const payload: GenerateMessage = { messages: messagesOf(prompt), text: prompt.text }
       const answer = pool.stream<string, GenerateEnd>({ type: 'generate', payload }, { signal })
       const thoughts = new ThoughtFilter()
+      let isWritten = false
       try {
         for (let next = await answer.next(); ; next = await answer.next()) {
           const text = next.done === true ? thoughts.end() : thoughts.push(next.value)
-          if (text !== '') yield text
+          if (text !== '') {
+            isWritten = true
+            yield text
+          }
           if (next.done !== true) continue
+          if (next.value.finishReason === 'length' && !isWritten) throw spentBefore(model.name)
           onEnd?.(next.value)
           return
         }

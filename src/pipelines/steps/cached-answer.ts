@@ -3,10 +3,13 @@ import type { Span } from '../../core/chunk.js'
 import type { Llm, Prompt, PromptTerm } from '../../llm/types.js'
 import { sha256Hex } from '../../util/hash.js'
 import type { SharedIteration } from '../../util/shared-iteration.js'
-import { type CitedPart, citationOf, createCitationParser } from './cite.js'
+import { type AnswerEnd, copyEnd, isAnswerEnd, isCount } from './answer-end.js'
+import { type CitedPart, citationOf } from './cite.js'
 import type { AskedAhead, DirectAnswers } from './direct-answer.js'
+import type { GroundednessTools } from './groundedness.js'
 import { shownText } from './pack.js'
 import type { Kept, ResultCache } from './result-cache.js'
+import { writeAnswer } from './write-answer.js'
 
 /** What answering looks answers up with; `compose` provides it. */
 export interface AnswerCaching {
@@ -24,20 +27,20 @@ export interface AnswerCaching {
   readonly direct?: DirectAnswers
 }
 
-/** A part of an answer; the last one tells how many citations were invented. */
-export type AnswerPart = CitedPart | { readonly type: 'end'; readonly invented: number }
+/** A part of an answer; the last one tells how it ended. */
+export type AnswerPart = CitedPart | { readonly type: 'end'; readonly end: AnswerEnd }
 
 /** An answer as it was streamed: text, and after each marker what it cites. */
 export interface KeptAnswer {
   readonly parts: readonly (string | KeptCitation)[]
-  readonly invented: number
+  readonly end: AnswerEnd
 }
 
 /** Places in the answer, and in what the source shows; the rest of a citation is the source's own. */
 type KeptCitation = readonly [marker: number, from: number, to: number, start: number, end: number]
 
 /** What an answer is written from. */
-export interface AnswerAsked {
+export interface AnswerAsked extends GroundednessTools {
   readonly question: string
   readonly sources: readonly Source[]
   readonly terms: readonly PromptTerm[]
@@ -55,22 +58,7 @@ export interface AnswerAsked {
 }
 
 /** Raised when answers are kept, or citations found, otherwise. */
-const version = 'answer/1'
-
-/** What the model writes, with its citations. Stops the model when the signal fires or the iterator is ended. */
-export async function* writeAnswer(
-  { buildPrompt, llm, sources }: Pick<AnswerAsked, 'buildPrompt' | 'llm' | 'sources'>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<AnswerPart, void, undefined> {
-  const parser = createCitationParser(sources)
-  const model = await llm()
-  for await (const delta of model.generate(buildPrompt(), signal === undefined ? {} : { signal })) {
-    signal?.throwIfAborted()
-    yield* parser.push(delta)
-  }
-  yield* parser.end()
-  yield { type: 'end', invented: parser.invented }
-}
+const version = 'answer/2'
 
 /**
  * The answer to a prompt from the cache, part by part as it was streamed, else written once for all who ask for it at the same time. An
@@ -95,10 +83,10 @@ export async function* answerThroughCache(
     for await (const part of writeAnswer(asked, stop)) {
       if (part.type === 'answer-delta') parts.push(part.text)
       else if (part.type === 'citation') parts.push(toKept(part.citation, asked.sources))
-      else {
+      else if (isWorthKeeping(part.end)) {
         const { results, ttlMs } = caching
         const lifetime = { costMs: now() - began, ...(ttlMs === undefined ? {} : { ttlMs }) }
-        const answer = { parts, invented: part.invented }
+        const answer = { parts, end: copyEnd(part.end) }
         results.keep(key, answer, lifetime)
         ahead?.keep(key, answer, lifetime)
       }
@@ -106,8 +94,26 @@ export async function* answerThroughCache(
     }
   }
   for await (const part of caching.sharing.read(key, writeAndKeep, signal)) {
-    // One reader may change what it got; the others must not see it.
-    yield part.type === 'citation' ? { ...part, citation: structuredClone(part.citation) } : part
+    yield copyPart(part)
+  }
+}
+
+/** What a filter or a failure has cut off may be whole the next time, and a model that failed may be back. */
+function isWorthKeeping({ finishReason, isSubstitute = false }: AnswerEnd): boolean {
+  return (finishReason === 'stop' || finishReason === 'length') && !isSubstitute
+}
+
+/** One reader may change what it got; the others must not see it. */
+function copyPart(part: AnswerPart): AnswerPart {
+  switch (part.type) {
+    case 'answer-delta':
+      return part
+    case 'citation':
+      return { ...part, citation: structuredClone(part.citation) }
+    case 'end':
+      return { ...part, end: copyEnd(part.end) }
+    default:
+      return part satisfies never
   }
 }
 
@@ -149,7 +155,8 @@ function answerKey(
   const shown = sources.map((source) => {
     const { id, language, span } = source.chunk
     const { text, span: around } = source.context === undefined ? { text: '', span } : shownText(source)
-    return [id, language, ...placeOf(span), ...placeOf(around), text]
+    const passages = (source.passages ?? []).flatMap(({ chunk }) => [chunk.id, ...placeOf(chunk.span)])
+    return [id, language, ...placeOf(span), ...placeOf(around), text, ...passages]
   })
   // Numbers as bytes: to write them as text takes longer than all the rest.
   const scored = [...sources.map(({ score }) => score), ...terms.flatMap(({ idf, documentFrequency: df }) => [idf, df])]
@@ -173,7 +180,7 @@ function toKept({ marker, position, span }: Citation, sources: readonly Source[]
 }
 
 /** The parts of an answer; `undefined` where it cites what its sources do not have. */
-export function partsOf({ parts, invented }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
+export function partsOf({ parts, end: kept }: KeptAnswer, sources: readonly Source[]): AnswerPart[] | undefined {
   const read: AnswerPart[] = []
   for (const part of parts) {
     if (typeof part === 'string') {
@@ -185,21 +192,17 @@ export function partsOf({ parts, invented }: KeptAnswer, sources: readonly Sourc
     if (source === undefined || start > end || end > shownText(source).text.length) return undefined
     read.push({ type: 'citation', citation: citationOf(source, { start: from, end: to }, { start, end }) })
   }
-  read.push({ type: 'end', invented })
+  read.push({ type: 'end', end: copyEnd(kept) })
   return read
 }
 
 /** What somebody else wrote under the key of an answer is none. */
 export function decodeAnswer(data: unknown): KeptAnswer | undefined {
-  const { parts, invented } = (data ?? {}) as { readonly parts?: unknown; readonly invented?: unknown }
-  if (!Array.isArray(parts) || !isPlace(invented)) return undefined
-  return parts.every((part) => typeof part === 'string' || isKeptCitation(part)) ? { parts, invented } : undefined
+  const { parts, end } = (data ?? {}) as { readonly parts?: unknown; readonly end?: unknown }
+  if (!Array.isArray(parts) || !isAnswerEnd(end)) return undefined
+  return parts.every((part) => typeof part === 'string' || isKeptCitation(part)) ? { parts, end } : undefined
 }
 
 function isKeptCitation(value: unknown): value is KeptCitation {
-  return Array.isArray(value) && value.length === 5 && value.every(isPlace)
-}
-
-function isPlace(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
+  return Array.isArray(value) && value.length === 5 && value.every(isCount)
 }

@@ -1,4 +1,4 @@
-import type { LegScores, Question, RetrieveOptions } from '../../core/search.js'
+import type { LegScores, Question } from '../../core/search.js'
 import type { QueryTerm } from '../../lexical-index/types.js'
 import type { StoreNamespace } from '../../store/types.js'
 import { isEmptyFilter } from '../../util/filter.js'
@@ -8,6 +8,7 @@ import { stableJson } from '../../util/stable-json.js'
 import type { NumberedHit, RetrieveTools } from '../retrieve.js'
 import { chunksPerTurn } from './hydrate.js'
 import type { Lifetime, ResultCache } from './result-cache.js'
+import type { SearchOptions, Widened } from './widen.js'
 
 /** What retrieval looks results up with; `compose` provides it. */
 export interface RetrievalCaching {
@@ -46,7 +47,7 @@ type KeptHit = readonly [number: number, id: string, score: number, scores: LegS
 /** What a ranking is looked up by, beside the tools. */
 export interface RankingAsked {
   readonly question: Question
-  readonly options: RetrieveOptions
+  readonly options: SearchOptions
 }
 
 /** Raised when rankings are made otherwise from the same inputs. */
@@ -138,7 +139,7 @@ function rankingKey(
 
 /** All that a call says beside its question. */
 export function searchScope(
-  { filter, groupBy, perDocument, topK }: RetrieveOptions,
+  { filter, groupBy, perDocument, topK, widened }: SearchOptions,
   reranking: RetrieveTools['reranking'],
 ): string {
   return JSON.stringify([
@@ -148,7 +149,12 @@ export function searchScope(
     filter === undefined || isEmptyFilter(filter) ? '' : stableJson(withoutInfinity(filter)),
     reranking === undefined ? '' : reranking.fingerprint,
     reranking?.candidates,
+    ...(widened === undefined ? [] : scopeOf(widened)),
   ])
+}
+
+function scopeOf({ added, beside, language, words }: Widened): unknown[] {
+  return [words, added, language, beside.map(({ kind, text }) => [kind, text])]
 }
 
 /** JSON has no infinite numbers, and would take them for `null`. No operator is called `$infinite`. */

@@ -34,19 +34,21 @@ export function createCitationParser(sources: readonly Source[]): CitationParser
 
 /** The citation of a stretch `[start, end)` of what a source shows. */
 export function citationOf(source: Source, position: Citation['position'], { start, end }: Stretch): Citation {
-  const { chunk, marker } = source
   const { span, text } = shownText(source)
-  // Of a text around the passage only the page is known on which it begins.
-  const isInside = span.start + start >= chunk.span.start && span.start + start < chunk.span.end
-  const { page } = isInside ? chunk.span : span
+  const place = span.start + start
+  const passages = source.passages ?? [source]
+  const holder = passages.findLast(({ chunk }) => place >= chunk.span.start && place < chunk.span.end)
+  const { chunk } = holder ?? source
+  // Of a text around the passages only the page is known on which it begins.
+  const { page } = holder === undefined ? span : chunk.span
   return {
-    marker,
+    marker: source.marker,
     position,
     documentId: chunk.documentId,
     chunkId: chunk.id,
     title: chunk.title,
     ...(page === undefined ? {} : { page }),
-    span: { start: span.start + start, end: span.start + end },
+    span: { start: place, end: span.start + end },
     quote: text.slice(start, end),
   }
 }

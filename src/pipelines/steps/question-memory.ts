@@ -1,5 +1,6 @@
 import type { QuestionFacts } from '../../text/agreement/agreement.js'
 import { dot } from '../../util/vector-math.js'
+import type { Widened } from './widen.js'
 
 /** A question that was answered. */
 export interface KnownQuestion {
@@ -7,6 +8,8 @@ export interface KnownQuestion {
   readonly facts: QuestionFacts
   /** Of unit length. */
   readonly vector: Float32Array
+  /** What was searched beside it. */
+  readonly widened: Widened | undefined
 }
 
 /** Known questions that are looked at, nearest first: the guards turn away all but a few. */

@@ -1,6 +1,6 @@
 import type { CacheStats } from '../../cache/types.js'
 import type { Source } from '../../core/answer.js'
-import type { HitContext } from '../../core/search.js'
+import type { Hit, HitContext } from '../../core/search.js'
 import type { Recorder } from '../../performance/types.js'
 import { copyJson } from '../../util/copy-json.js'
 import { RecentlyUsed } from '../../util/recently-used.js'
@@ -8,6 +8,8 @@ import type { AnswerOptions, AnswerTools } from '../answer.js'
 import { type AnswerPart, type KeptAnswer, partsOf } from './cached-answer.js'
 import { readState, searchScope } from './cached-retrieval.js'
 import { countHit, type Kept, type Lifetime } from './result-cache.js'
+import { contextScope } from './show-sources.js'
+import type { SearchOptions } from './widen.js'
 
 export interface RecentAnswersOptions {
   readonly maxEntries: number
@@ -117,22 +119,28 @@ export class RecentAnswers {
 /** All that an answer depends on, beside the documents and what is the same for the whole application. */
 export function recentKey(
   question: string,
-  options: AnswerOptions,
+  options: AnswerOptions & SearchOptions,
   { namespace, reranking }: Pick<AnswerTools, 'namespace' | 'reranking'>,
 ): string {
-  const { expand, maxContextChars } = options
-  return JSON.stringify([namespace.name, question, maxContextChars, expand, searchScope(options, reranking)])
+  return JSON.stringify([namespace.name, question, contextScope(options), searchScope(options, reranking)])
 }
 
 /** Sources that share nothing with these. */
 export function copySources(sources: readonly Source[]): Source[] {
-  return sources.map(({ chunk, context, marker, score, scores }) => ({
+  return sources.map(({ marker, passages, ...hit }) => ({
+    ...copyHit(hit),
+    ...(passages === undefined ? {} : { passages: passages.map(copyHit) }),
+    marker,
+  }))
+}
+
+function copyHit({ chunk, context, score, scores }: Hit): Hit {
+  return {
     chunk: { ...chunk, span: { ...chunk.span }, headings: [...chunk.headings], metadata: copyJson(chunk.metadata) },
     score,
     scores: { ...scores },
     ...(context === undefined ? {} : { context: copyContext(context) }),
-    marker,
-  }))
+  }
 }
 
 function copyContext({ span, text }: HitContext): HitContext {
@@ -146,11 +154,13 @@ function expiryOf({ answer, ranking }: RecentAnswer): number {
 /** Bytes, roughly: a character counts two, though many a text has one of each. */
 function weigh({ answer, sources }: RecentAnswer): number {
   let characters = 0
-  for (const { chunk, context } of sources) {
+  const hits = sources.flatMap((source) => [source, ...(source.passages ?? [])])
+  for (const { chunk, context } of hits) {
     const { documentId, headings, metadata, text, title } = chunk
     characters += text.length + (context?.text.length ?? 0) + title.length + documentId.length
     characters += JSON.stringify([headings, metadata]).length
   }
   for (const part of answer.value.parts) characters += typeof part === 'string' ? part.length : 40
-  return 2 * characters + objectBytes * sources.length
+  characters += 60 * (answer.value.end.groundedness?.sentences.length ?? 0)
+  return 2 * characters + objectBytes * hits.length
 }

@@ -14,9 +14,12 @@ export interface LegSearch {
   /** Absent: everything is allowed. */
   readonly allow: RangeSet | undefined
   readonly indexes: NamespaceIndexes
+  /** Absent: the words may be of any. */
+  readonly language?: string | undefined
 }
 
-interface LegsFound {
+/** What the legs found for one text. */
+export interface LegsFound {
   readonly lists: readonly RankedList[]
   readonly terms: readonly QueryTerm[]
   /** Whether no leg has more than was asked for. */
@@ -83,7 +86,7 @@ async function searchWords(
   neighbours: Promise<VectorMatch[]> | undefined,
   tools: RetrieveTools,
 ): Promise<WordsFound | undefined> {
-  const { text, allow, indexes } = query
+  const { text, allow, indexes, language } = query
   if (text.trim() === '') return undefined
   const documentWeight = legWeights(query, tools).document
   const began = tools.now()
@@ -103,6 +106,7 @@ async function searchWords(
     topK,
     documentWeight,
     ...restriction(allow),
+    ...(language === undefined ? {} : { language }),
     ...(tools.addsScores && neighbours !== undefined ? { alsoScore } : {}),
   })
   tools.recorder.stage('query.lexical', tools.now() - began - waitedMs)

@@ -9,12 +9,18 @@ export interface Payload {
   readonly source: string
   readonly namespace: string
   readonly priority: JobPriority
+  /** In the order in which the queue's jobs were enqueued. */
+  readonly place?: number
   /** The input; bytes as `{ $bytes: base64 }`. */
   readonly input: unknown
 }
 
-export function toPayload({ document, source, namespace, priority, input }: PreparedJob): Payload {
-  return { format: 1, document, source, namespace, priority, input: encode(input) }
+export function toPayload({ document, source, namespace, priority, input }: PreparedJob, place: number): Payload {
+  return { format: 1, document, source, namespace, priority, place, input: encode(input) }
+}
+
+export function placeOf({ place = 0 }: Payload): number {
+  return place
 }
 
 /** Throws `UNSUPPORTED_VERSION` for what a newer version of this library has enqueued. */

@@ -16,9 +16,9 @@ import {
 } from '../outcome.js'
 import type { JobHandler, JobProcessor, JobProgress, JobResult, ProcessOptions } from '../types.js'
 import { endSilence, isRefusal, loadBullmq } from './connection.js'
-import { inputOf, type Payload } from './payload.js'
+import { inputOf, type Payload, placeOf } from './payload.js'
 import { cancelledReason, readReason, reasonError } from './record.js'
-import { keysOf, marksMs, runScript, type ScriptClient } from './scripts.js'
+import { isOld, keysOf, marksMs, runScript, type ScriptClient } from './scripts.js'
 
 /** What a processor needs of its queue. */
 export interface ProcessorTools {
@@ -34,7 +34,7 @@ export interface ProcessorTools {
   readonly clock: Clock
   readonly logger: Logger | undefined
   /** Lets a job wait again that was cancelled, and then enqueued again before it had ended. */
-  readonly revive: (job: Job<Payload, JobResult>) => Promise<void>
+  readonly revive: (job: Job<Payload, JobResult>, place: number) => Promise<void>
 }
 
 /** Milliseconds until it is asked again whether another job of the same document has ended. */
@@ -141,7 +141,7 @@ class BullmqProcessor implements JobProcessor {
     const id = job.id as string
     const { cancelled } = keysOf(base, { id, document: job.data.document })
     const forgotten = await runScript(await scriptClient(worker), 'forget', [cancelled, `${base}failed`], [base, id])
-    if (forgotten !== 1) await this.#tools.revive(job)
+    if (forgotten !== -1) await this.#tools.revive(job, forgotten as number)
   }
 
   #follow(work: Promise<void>): void {
@@ -179,20 +179,27 @@ class BullmqProcessor implements JobProcessor {
     const client = await scriptClient(await this.#worker)
     const keys = keysOf(this.#tools.base, { id, document })
     try {
-      const verdict = await this.#admit(client, keys, { id, token, signal })
+      const verdict = await this.#admit(client, keys, { id, token, signal, place: placeOf(job.data) })
       if (verdict === 'superseded') return superseded
       if (verdict === 'cancelled') throw stopError('cancelled')
       const beats = this.#beat(client, keys, id, running)
       try {
-        const report = this.#reporter(job)
-        const input = inputOf(job.data)
-        return await this.#handler({ id, input, source, namespace, attempt: job.attemptsMade + 1, signal, report })
+        return await this.#handler({
+          id,
+          input: inputOf(job.data),
+          source,
+          namespace,
+          attempt: job.attemptsMade + 1,
+          signal,
+          report: this.#reporter(job),
+          confirm: () => abortable(this.#signOfLife(client, keys, id, running), signal),
+        })
       } finally {
         clearInterval(beats)
       }
     } catch (error) {
       if (verdictOf(error) === 'cancelled') stopped ??= 'cancelled'
-      return await this.#failed(job, { error, stopped, token, client, latest: keys.latest })
+      return await this.#failed(job, { error, stopped, token, client })
     } finally {
       this.#running.delete(id)
       // Nobody waits for it: it expires by itself.
@@ -204,15 +211,20 @@ class BullmqProcessor implements JobProcessor {
   async #admit(
     client: ScriptClient,
     keys: ReturnType<typeof keysOf>,
-    { id, token, signal }: { readonly id: string; readonly token: string; readonly signal: AbortSignal },
+    {
+      id,
+      place,
+      signal,
+      token,
+    }: { readonly id: string; readonly token: string; readonly signal: AbortSignal; readonly place: number },
   ): Promise<'go' | 'superseded' | 'cancelled'> {
     const { base, lockMs, clock } = this.#tools
     for (;;) {
       const asked = runScript(
         client,
         'begin',
-        [keys.latest, keys.running, keys.cancelled, keys.target],
-        [base, id, token, lockMs, this.#options.target, marksMs],
+        [keys.latest, keys.begun, keys.running, keys.cancelled, keys.target],
+        [base, id, place, token, lockMs, this.#options.target, marksMs],
       )
       const verdict = await abortable(asked, signal)
       if (verdict === 'foreign') throw new UnfitWorker(otherTarget())
@@ -221,27 +233,32 @@ class BullmqProcessor implements JobProcessor {
     }
   }
 
-  /** Signs of life, and whether the job is still wanted. */
-  #beat(client: ScriptClient, keys: ReturnType<typeof keysOf>, id: string, { token, stop }: Running): NodeJS.Timeout {
-    const { base, lockMs } = this.#tools
-    const beat = async () => {
-      const parameters = [base, id, token, lockMs, this.#options.target]
-      const verdict = await runScript(client, 'beat', [keys.running, keys.cancelled, keys.target], parameters)
-      if (verdict === 'cancelled' || verdict === 'lost') stop(verdict)
-    }
+  /** A sign of life; whether the job is still wanted, and ours. */
+  async #signOfLife(
+    client: ScriptClient,
+    keys: ReturnType<typeof keysOf>,
+    id: string,
+    { token, stop }: Running,
+  ): Promise<void> {
+    const parameters = [this.#tools.base, id, token, this.#tools.lockMs, this.#options.target]
+    const verdict = await runScript(client, 'beat', [keys.running, keys.cancelled, keys.target], parameters)
+    if (verdict === 'cancelled' || verdict === 'lost') stop(verdict)
+  }
+
+  #beat(client: ScriptClient, keys: ReturnType<typeof keysOf>, id: string, running: Running): NodeJS.Timeout {
     let asking = false
     return setInterval(
       () => {
         if (asking) return
         asking = true
-        beat()
+        this.#signOfLife(client, keys, id, running)
           // The worker tells what is wrong with the server.
           .catch(() => {})
           .finally(() => {
             asking = false
           })
       },
-      Math.min(lockMs / 4, 500),
+      Math.min(this.#tools.lockMs / 4, 500),
     )
   }
 
@@ -264,13 +281,11 @@ class BullmqProcessor implements JobProcessor {
       stopped,
       token,
       client,
-      latest,
     }: {
       readonly error: unknown
       readonly stopped: StopReason | undefined
       readonly token: string
       readonly client: ScriptClient
-      readonly latest: string
     },
   ): Promise<JobResult> {
     const isUnfit = cause instanceof UnfitWorker
@@ -281,7 +296,7 @@ class BullmqProcessor implements JobProcessor {
       if (isUnfit) this.#giveUp(cause.cause)
       throw reasonError('WaitingError', 'The job waits again.')
     }
-    if ((await runScript(client, 'old', [latest], [this.#tools.base, job.id as string])) === 1) return superseded
+    if (await isOld(client, this.#tools.base, job)) return superseded
     const error = asJobError(cause)
     const attempts = job.attemptsMade + 1
     const policy: RetryPolicy = { attempts: job.opts.attempts ?? 1, retryDelayMs: this.#tools.retryDelayMs }

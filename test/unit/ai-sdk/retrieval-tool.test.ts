@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module'
+import type * as Ai from 'ai'
 import { asSchema, generateText, stepCountIs, streamText, ToolLoopAgent } from 'ai'
 import { MockLanguageModelV3, simulateReadableStream } from 'ai/test'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -111,6 +113,17 @@ describe('retrievalTool', () => {
     const model = askingModel('{"query":"tea"}')
     await generateText({ model, prompt: 'x', tools, abortSignal: controller.signal }).catch(() => {})
     expect(reason).toEqual(new Error('enough'))
+  })
+
+  it('works in another copy of the AI SDK', async () => {
+    const other = createRequire(import.meta.url)('ai') as typeof Ai
+    expect(other.generateText).not.toBe(generateText)
+    const { steps } = await other.generateText({
+      model: askingModel('{"query":"espresso"}'),
+      prompt: 'x',
+      tools: { search: retrievalTool(rag) },
+    })
+    expect(steps[0]?.toolResults[0]?.output).toMatchObject({ passages: [{ documentId: 'coffee' }] })
   })
 
   it('works in streams and in agents', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CliEnvironment, CliRag } from '../../../src/cli/context.js'
 import { runCli } from '../../../src/cli/program.js'
@@ -29,13 +30,17 @@ const answered: QueryResult = {
   citations: [citation],
   timings: { total: 1 },
   cache: { retrieval: 'off', answer: 'off' },
+  finishReason: 'stop',
+  model: 'm',
+  tokens: { input: 9, output: 3, estimated: false },
+  inventedCitations: 0,
 }
 const events: AnswerEvent[] = [
   { type: 'status', stage: 'generate' },
   { type: 'answer-delta', text: 'Clo' },
   { type: 'answer-delta', text: 'sed [1].' },
   { type: 'citation', citation },
-  { ...answered, type: 'metadata', finishReason: 'stop', model: 'm', inventedCitations: 0 },
+  { ...answered, type: 'metadata' },
 ]
 const stored = { documents: 2, unchanged: 1, removed: 0, chunks: 9 }
 const report = {
@@ -86,6 +91,15 @@ function fakeRag(parts: Partial<CliRag> = {}) {
     retrieve: async () => [],
     stream: async function* () {
       yield* events
+    },
+    chat: (options) => {
+      const send = async function* (question: string) {
+        calls.push(['send', question, options?.topK])
+        if (question === 'fails') throw new RagError('OVERLOADED', 'Too many.', { hint: 'Later.' })
+        yield* events
+      }
+      // As far as the command needs one.
+      return { send } as never
     },
     documents: async function* () {
       for (const id of ['a.md', 'b.md']) {
@@ -319,6 +333,33 @@ describe('ufrag query', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual(events)
   })
 
+  it('answers one question after the other with --chat; one that fails ends nothing', async () => {
+    const stdio = () => ({ input: Readable.from(['fails\n  \nand', ' then?\n']), output: new PassThrough() })
+    const { calls, err, exitCode, out } = await run(['query', 'valves?', '--chat', '--top-k', '2'], fakeRag(), {
+      stdio: stdio(),
+    })
+    expect(calls.filter(([what]) => what === 'send')).toEqual([
+      ['send', 'valves?', 2],
+      ['send', 'fails', 2],
+      ['send', 'and then?', 2],
+    ])
+    expect(exitCode).toBe(0)
+    expect(err).toBe('Too many.\n  Later.\n')
+    expect(out).toBe((await run(['query', 'valves?'])).out.repeat(2))
+    expect(
+      (await run(['query', '--chat', '--json'], fakeRag(), { stdio: stdio() })).out.trim().split('\n'),
+    ).toHaveLength(5)
+    expect(
+      (await run(['query', '--chat'], fakeRag(), { stdio: stdio(), terminal: true })).err.match(/> /g),
+    ).toHaveLength(4)
+  })
+
+  it('wants a question without --chat', async () => {
+    const { err, exitCode } = await run(['query'])
+    expect(exitCode).toBe(2)
+    expect(err).toContain('--chat')
+  })
+
   it('ends with 4 and the reason when there is no answer, streamed or not', async () => {
     const none: QueryResult = {
       ...answered,
@@ -326,14 +367,9 @@ describe('ufrag query', () => {
       outcome: 'no-answer',
       reason: 'Searched 9 chunks.',
       citations: [],
-    }
-    const metadata: AnswerEvent = {
-      ...none,
-      type: 'metadata',
       finishReason: 'no-answer',
-      model: 'm',
-      inventedCitations: 0,
     }
+    const metadata: AnswerEvent = { ...none, type: 'metadata' }
     const rag = fakeRag({
       query: async () => none,
       stream: async function* () {

@@ -60,11 +60,22 @@ describe('resolveConfig', () => {
       reduction: false,
       rerank: false,
       llm: { kind: 'extractive', maxSentences: 3 },
+      understanding: {
+        multiQuery: 0,
+        hyde: false,
+        decompose: false,
+        condense: 'terms',
+        language: false,
+        timeoutMs: 5_000,
+        model: undefined,
+      },
       topK: 5,
       recallSampleRate: 0,
       maxMemoryMb: expect.any(Number),
       perDocument: 3,
       maxContextChars: 4000,
+      maxConcurrentQueries: 256,
+      maxQueuedQueries: 1_024,
       batchSize: 32,
       maxWorkers: availableParallelism(),
       batchTimeoutMs: 0,
@@ -634,6 +645,53 @@ describe('BAD_OPTION', () => {
     expect(error.code).toBe('BAD_OPTION')
     expect(error.message).toBe(message)
     expect(error.hint).toBe(hint)
+  })
+
+  it('bounds questions by the profile over the preset, and those that wait by them', () => {
+    const bounds = (options: object) => {
+      const { maxConcurrentQueries, maxQueuedQueries } = resolve(options)
+      return [maxConcurrentQueries, maxQueuedQueries]
+    }
+    expect(bounds({})).toEqual([256, 1_024])
+    expect(bounds({ profile: 'laptop' })).toEqual([64, 256])
+    expect(bounds({ preset: 'extreme', rerank: false })).toEqual([1_024, 4_096])
+    expect(bounds({ maxConcurrentQueries: 3 })).toEqual([3, 12])
+    expect(bounds({ profile: 'laptop', maxConcurrentQueries: 3, maxQueuedQueries: 0 })).toEqual([3, 0])
+    expect(failure({ maxConcurrentQueries: 0 }).message).toBe(
+      'Option "maxConcurrentQueries" must be at least 1, but is 0.',
+    )
+    expect(failure({ maxQueuedQueries: -1 }).code).toBe('BAD_OPTION')
+  })
+
+  it('has questions understood by a model where there is one, and by rules where there is none', () => {
+    const llm = async function* () {}
+    const ways = (options: object) => {
+      const { condense, decompose, model, multiQuery } = resolve(options).understanding
+      return { condense, decompose, multiQuery, kind: model?.kind }
+    }
+    const understand = { decompose: true }
+    expect(ways({ understand })).toEqual({
+      condense: 'terms',
+      decompose: 'conjunctions',
+      multiQuery: 0,
+      kind: undefined,
+    })
+    const byModel = { condense: 'model', decompose: 'model', multiQuery: 3, kind: 'function' }
+    expect(ways({ llm, understand: { ...understand, multiQuery: true } })).toEqual(byModel)
+    expect(ways({ understandLlm: llm, understand: { ...understand, multiQuery: true } })).toEqual(byModel)
+    expect(ways({ llm, understand: { condense: false, multiQuery: false, decompose: 'conjunctions' } })).toEqual({
+      condense: false,
+      decompose: 'conjunctions',
+      multiQuery: 0,
+      kind: 'function',
+    })
+    expect(failure({ understand: { multiQuery: 2 } })).toMatchObject({
+      code: 'BAD_OPTION',
+      data: { option: 'understand.multiQuery' },
+    })
+    expect(failure({ understandLlm: 'gpt' }).code).toBe('BAD_OPTION')
+    expect(failure({ understandLlm: 'extractive' }).code).toBe('BAD_OPTION')
+    expect(ways({ understandLlm: { kind: 'openai-compatible', model: 'small' } }).kind).toBe('openai-compatible')
   })
 
   it('lists what is valid when nothing is near', () => {

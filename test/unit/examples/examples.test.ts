@@ -34,6 +34,33 @@ describe('examples', () => {
     expect(text).toContain('A: Green tea is brewed with water of 75 degrees. [1]\n   [1] tea.md')
   })
 
+  it.concurrent('a model of the AI SDK answers, and sentences are quoted where it is down', async () => {
+    const [, written, , , quoted] = (await printed('ai-sdk-answer')).split('\n')
+    expect(written).toBe('A: It takes water of 75 degrees [1].')
+    expect(quoted).toBe('A: Green tea is brewed with water of 75 degrees. [1]')
+  })
+
+  it.concurrent('a conversation is understood with what was said before', async () => {
+    const text = await printed('chat')
+    expect(text).toContain('The Eiffel Tower is 330 metres tall. [1]')
+    expect(text).toContain('understood as: When was it built? (Eiffel Tower)')
+    expect(text).toMatch(/Q: When was it built\?\nA: It was built in 1889/)
+    expect(text).toContain('96 metres tall')
+    expect(text).toContain('its bell weighs 13.7 tonnes')
+    expect(text).toContain('4 questions are remembered')
+  })
+
+  it.concurrent('an answer is streamed over http, and from a Hono app as events and as messages of the AI SDK', async () => {
+    const [http, hono] = await Promise.all([printed('http-chat'), printed('hono-chat')])
+    expect([...new Set(http.match(/^event: (?:sources|citation|metadata)$/gm))]).toEqual([
+      'event: sources',
+      'event: citation',
+      'event: metadata',
+    ])
+    for (const text of [http, hono]) expect(text).toContain('Phobos and Deimos. [1]')
+    expect(hono).toMatch(/"type":"text-delta"[\s\S]*"type":"finish"[\s\S]*data: \[DONE\]/)
+  })
+
   it('a folder is kept in step', async () => {
     const text = await printed('sync-folder')
     expect(text).toContain('Two notes: 2 stored, 0 unchanged, 0 removed')

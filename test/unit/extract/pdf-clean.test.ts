@@ -55,6 +55,18 @@ describe('the layout "clean"', () => {
     expect(all.text).toContain('The running title 7')
   })
 
+  test('leaves out stamps that stand upright beside the text of every page', async () => {
+    const pages = Array.from({ length: 6 }, (_, i) => (page: Page) => {
+      lines(page, prose(`page ${'abcdef'[i]}`, 5), { y: 130 })
+      page.save().rotate(90, { origin: [20, 300] })
+      page.fontSize(12).text('archive-12, version 1 - 13 Jan 2011', 20, 300, { lineBreak: false })
+      page.restore()
+    })
+    const { text } = await read(pages)
+    expect(text).toContain('page f line e')
+    expect(text).not.toContain('archive')
+  })
+
   test('keeps pages that are all alike', async () => {
     const { text } = await read(Array.from({ length: 5 }, () => (page: Page) => lines(page, ['One label', 'on all'])))
     expect(text.match(/One label/g)).toHaveLength(5)

@@ -5,9 +5,12 @@ import { RagError } from '../../../src/core/errors.js'
 import type { AnswerEvent } from '../../../src/core/events.js'
 import { createScriptedLlm } from '../../../src/testing/index.js'
 import { UltraFastRAG } from '../../../src/ultra-fast-rag.js'
+import { causalLmFolder } from '../../fixtures/models/causal-lm-folder.js'
 import { beginStream, type ChatCompletions, delta, sse, startChatCompletions } from '../../lib/chat-completions.js'
 
-const document = { id: 'cats', text: 'The marmalade cat hid the lighthouse keys beneath a purple teapot.' }
+const text = 'The marmalade cat hid the lighthouse keys beneath a purple teapot.'
+/** Cut already: no thread need be started to do it. */
+const document = { id: 'cats', chunks: [{ text }] }
 const question = 'Where did the marmalade cat hide the keys?'
 
 let api: ChatCompletions
@@ -65,7 +68,7 @@ describe('the option llm', () => {
         },
         'Beneath a teapot [1].',
       ],
-      [[nowhere(), 'extractive'], `${document.text} [1]`],
+      [[nowhere(), 'extractive'], `${text} [1]`],
       [
         [
           nowhere(),
@@ -90,21 +93,33 @@ describe('the option llm', () => {
     expect(await asked([service({ apiKey: 'k' }), 'extractive'], undefined)).toBe('hit')
   })
 
+  it('does not keep the answer of a model that stood in for one that failed', async () => {
+    let isDown = true
+    api.reply = () => (isDown ? { status: 500, body: {} } : ['Beneath a teapot', ' [1].'])
+    const rag = await open({ llm: [service(), 'extractive'], cacheAnswers: true })
+    expect(await rag.query(question)).toMatchObject({ answer: `${text} [1]`, cache: { answer: 'miss' } })
+    isDown = false
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'miss' } })
+    expect(await rag.query(question)).toMatchObject({ answer: 'Beneath a teapot [1].', cache: { answer: 'hit' } })
+  })
+
   it('has a service stop when the question is given up', async () => {
     api.reply = () => (response) => {
       beginStream(response)
       response.write(sse(delta('Beneath ')))
     }
     const rag = await open({ llm: service() })
-    await expect(rag.query(question, { deadlineMs: 60 })).rejects.toMatchObject({ code: 'DEADLINE' })
-    await api.whenAbandoned(1)
+    await expect(rag.query(question, { deadlineMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE' })
+    await api.whenIdle()
     for await (const event of rag.stream(question)) if (event.type === 'answer-delta') break
-    await api.whenAbandoned(2)
+    await api.whenIdle()
+    const asked = api.requests.length
     const waiting = rag.query(question)
     waiting.catch(() => {})
-    setTimeout(() => void rag.close(), 40)
+    await api.whenAsked(asked + 1)
+    await rag.close()
     await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' })
-    await api.whenAbandoned(3)
+    await api.whenIdle()
   })
 
   it('says nothing of what was asked when every model fails', async () => {
@@ -132,7 +147,7 @@ describe('the option llm', () => {
     api.reply = ({ messages }) =>
       messages[0]?.content.startsWith('Put the numbered') ? ['1'] : ['Beneath a teapot [1].']
     const rag = await open({ llm: ['extractive', service()], rerank: 'llm' })
-    await rag.ingest([{ id: 'dogs', text: 'The dog hid the marmalade keys in a kennel.' }])
+    await rag.ingest([{ id: 'dogs', chunks: [{ text: 'The dog hid the marmalade keys in a kennel.' }] }])
     expect((await rag.query(question)).outcome).toBe('answered')
     expect(api.requests.map(({ body }) => body.messages[0]?.content.slice(0, 16))).toEqual(['Put the numbered'])
     expect(() => new UltraFastRAG({ llm: ['extractive'], rerank: 'llm' })).toThrow(
@@ -140,8 +155,40 @@ describe('the option llm', () => {
     )
   })
 
+  it('gives rerankers and enrichers models of their own', async () => {
+    api.reply = ({ messages, model }) =>
+      model === 'rank' ? ['1'] : messages[0]?.content.startsWith('Answer') ? ['Beneath a teapot [1].'] : ['About cats.']
+    const rag = await open({
+      llm: service({ model: 'answer' }),
+      rerank: { kind: 'llm', llm: [nowhere(), service({ model: 'rank' })] },
+      enrich: 'summary',
+      enrichLlm: service({ model: 'enrich' }),
+    })
+    await rag.ingest([{ id: 'dogs', chunks: [{ text: 'The dog hid the marmalade keys in a kennel.' }] }])
+    await rag.query(question)
+    expect([...new Set(api.requests.map(({ body }) => body.model))]).toEqual(['enrich', 'rank', 'answer'])
+    const wrong = { kind: 'openai-compatible', model: 'm', temprature: 0 } as never
+    for (const options of [
+      { enrichLlm: wrong },
+      { rerank: { kind: 'llm', llm: wrong } },
+      { rerank: { kind: 'llm', llm: 'extractive' } },
+    ]) {
+      expect(() => new UltraFastRAG(options as never)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    }
+  })
+
+  it('may be a local model, which has the precision of the top level, and is loaded ahead', async () => {
+    const model = causalLmFolder({ answers: { marmalade: ['Beneath a', ' teapot [1].'] }, weights: 'model_q4.onnx' })
+    const rag = await open({ llm: [nowhere(), { kind: 'transformers', model, threads: 1 }], quantization: 'int4' })
+    await rag.warmUp()
+    expect((await rag.query(question)).answer).toBe('Beneath a teapot [1].')
+  })
+
   it('tells in the metadata which model answered', async () => {
-    expect((await metadata(await open({ llm: service() }))).model).toBeTruthy()
+    const { finishReason, model, tokens } = await metadata(await open({ llm: service() }))
+    expect({ finishReason, model }).toEqual({ finishReason: 'stop', model: 'test-model-2026' })
+    expect(tokens).toEqual({ input: 7, output: 2, estimated: false })
+    expect((await metadata(await open({ llm: [nowhere(), 'extractive'] }))).model).toBe('extractive')
   })
 
   it.each([

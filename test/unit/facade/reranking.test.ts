@@ -347,6 +347,17 @@ describe('one call', () => {
     expect((await rag.query('Where is the red fox?', { rerank: 'mmr' })).sources[0]?.score).toBe(0.8)
   })
 
+  it('says how much of what is new counts, also where another call said otherwise', async () => {
+    const rag = await open({ rerank: { kind: 'mmr', lambda: 0.9 } })
+    const search = async (lambda?: number) =>
+      ids(await rag.retrieve('red fox runs', { rerank: { kind: 'mmr', ...(lambda === undefined ? {} : { lambda }) } }))
+    const plain = ids(await rag.retrieve('red fox runs', { rerank: false }))
+    expect(await search(1)).toEqual(plain)
+    expect((await search(0.1)).at(-1)).toBe(plain[1])
+    expect(await search(1)).toEqual(plain)
+    expect(await search()).toEqual(ids(await rag.retrieve('red fox runs')))
+  })
+
   it('is refused what there is not', async () => {
     const rag = await open({})
     const refused = async (rerank: never) => (await rag.retrieve('red fox', { rerank }).catch((error) => error)).code
@@ -355,6 +366,8 @@ describe('one call', () => {
     expect(await refused('mnr' as never)).toBe('BAD_OPTION')
     expect(await refused({ kind: 'mmr', candidates: 0 } as never)).toBe('BAD_OPTION')
     expect(await refused({ kind: 'mmr', lamda: 0 } as never)).toBe('BAD_OPTION')
+    expect(await refused({ kind: 'mmr', lambda: 1.1 } as never)).toBe('BAD_OPTION')
+    expect(await refused({ kind: 'cross-encoder', lambda: 1 } as never)).toBe('BAD_OPTION')
     expect(await refused(null as never)).toBe('BAD_OPTION')
     expect(await refused({ kind: 'toString' } as never)).toBe('BAD_OPTION')
   })

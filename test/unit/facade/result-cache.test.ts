@@ -671,7 +671,7 @@ describe('a cache of questions', () => {
     const texts = [question, 'Where does the river 3 rise?']
     const single = [await ask(rag, texts[0]), await ask(rag, texts[1])]
     const before = embedded
-    const batch = await rag.queryBatch(texts)
+    const batch = await rag.queryBatch(texts, { onFailure: 'throw' })
     expect(batch.map(({ answer, cache }) => ({ answer, cache }))).toEqual(
       single.map(({ result }) => ({ answer: result.answer, cache: { retrieval: 'hit', answer: 'hit' } })),
     )

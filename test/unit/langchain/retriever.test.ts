@@ -1,6 +1,8 @@
+import { createRequire } from 'node:module'
 import { StringOutputParser } from '@langchain/core/output_parsers'
 import { PromptTemplate } from '@langchain/core/prompts'
 import { BaseRetriever } from '@langchain/core/retrievers'
+import type * as Runnables from '@langchain/core/runnables'
 import { RunnableLambda, RunnableSequence } from '@langchain/core/runnables'
 import { FakeListChatModel } from '@langchain/core/utils/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -125,6 +127,14 @@ describe('a LangChain retriever', () => {
     expect(found.map(([document]) => document?.metadata.documentId)).toEqual(
       questions.map((question) => (question === 'espresso' ? 'coffee' : 'Füße/茶.md')),
     )
+  })
+
+  it('works in chains of another copy of LangChain', async () => {
+    const other = createRequire(import.meta.url)('@langchain/core/runnables') as typeof Runnables
+    expect(other.RunnableSequence).not.toBe(RunnableSequence)
+    const retriever = toLangChainRetriever(rag, { topK: 1 })
+    const chain = other.RunnableSequence.from([retriever as never, (found: { id: string }[]) => found.length])
+    expect(await chain.invoke('green tea')).toBe(1)
   })
 
   it('finds nothing in an empty store, and says when it was closed', async () => {

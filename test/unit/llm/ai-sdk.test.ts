@@ -244,7 +244,8 @@ describe('a provider of the AI SDK', () => {
     }
     const controller = new AbortController()
     const reading = ask(await openProvider(), controller.signal)
-    setTimeout(() => controller.abort(new Error('enough')), 30)
+    await api.whenAsked(1)
+    controller.abort(new Error('enough'))
     await expect(reading).rejects.toThrow('enough')
     await api.whenAbandoned(1)
     for await (const _ of (await openProvider()).generate(prompt, {})) break

@@ -70,7 +70,7 @@ describe('a fallback chain', () => {
     const [first, second] = [says('first', { outputTokens: 2, model: 'first-2026' }), says('second')]
     expect(await ask(chain([first, second]))).toEqual({ text: 'first!', end: { outputTokens: 2, model: 'first-2026' } })
     expect(second.asked).toBe(0)
-    expect((await ask(chain([fails('x'), second]))).end).toEqual({ model: 'second' })
+    expect((await ask(chain([fails('x'), second]))).end).toEqual({ model: 'second', isSubstitute: true })
   })
 
   it.each([
@@ -145,10 +145,10 @@ describe('a fallback chain', () => {
 
   it('moves on when the first word, or the next one, takes too long; the model is told to stop', async () => {
     const slow = player('slow', () => ['hang'])
-    expect((await ask(chain([slow, says('b')], { firstTokenTimeoutMs: 20 }))).text).toBe('b!')
+    expect((await ask(chain([slow, says('b')], { firstTokenTimeoutMs: 100 }))).text).toBe('b!')
     expect(slow.running).toBe(0)
     const stuck = player('stuck', () => ['It is ', 'hang'])
-    await expect(ask(chain([stuck, says('b')], { idleTimeoutMs: 20 }))).rejects.toMatchObject({
+    await expect(ask(chain([stuck, says('b')], { idleTimeoutMs: 100 }))).rejects.toMatchObject({
       code: 'TIMEOUT',
       data: { reason: 'idle' },
     })
@@ -210,9 +210,25 @@ describe('a fallback chain', () => {
     expect((await ask(llm)).text).toBe('b!')
   })
 
+  it('warms up the first that can be', async () => {
+    const warmed: string[] = []
+    const warming = (id: string, error?: Error): Llm => ({
+      ...says(id),
+      warmUp: async () => {
+        if (error !== undefined) throw error
+        warmed.push(id)
+      },
+    })
+    await chain([warming('a', down), warming('b'), warming('c')]).warmUp?.({})
+    expect(warmed).toEqual(['b'])
+    await expect(chain([warming('a', down)]).warmUp?.({})).rejects.toBe(down)
+    await expect(chain([says('plain')]).warmUp?.({})).resolves.toBeUndefined()
+  })
+
   it('can be nested, and needs a model', async () => {
     const inner = chain([fails('a'), fails('b')])
-    expect((await ask(chain([inner, chain([fails('c'), says('d')])]))).end).toEqual({ model: 'd' })
+    expect((await ask(chain([inner, chain([fails('c'), says('d')])]))).end).toEqual({ model: 'd', isSubstitute: true })
+    expect((await ask(chain([chain([fails('c'), says('d')])]))).end).toEqual({ model: 'd', isSubstitute: true })
     expect(() => createFallbackLlm({ models: [] })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
   })
 })

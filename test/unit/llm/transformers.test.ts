@@ -72,6 +72,8 @@ describe('a local model', () => {
     writing.catch(() => {})
     await new Promise((resolve) => setTimeout(resolve, 20))
     await llm.close()
+    await llm.close()
+    await expect(ask(llm, 'tower?')).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(writing).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
@@ -101,7 +103,9 @@ describe('a local model', () => {
   it('may be told to the template, takes the file of its precision, and is known by all of that', async () => {
     const chatTemplate = '{{ about }} {% for message in messages %}{{ message.content }}{% endfor %}'
     const model = writingModelFolder({ chatTemplate, weights: 'model_q4.onnx' })
-    const llm = await open({ model, quantization: 'int4', templateOptions: { about: 'bread' } })
+    // Drawn from the likeliest: here there is but one.
+    const drawn = { temperature: 1, topP: 0.9 }
+    const llm = await open({ model, quantization: 'int4', templateOptions: { about: 'bread' }, ...drawn })
     expect((await ask(llm, 'nothing?')).parts.join('')).toContain('flour')
     const others = [{}, { maxTokens: 3 }, { temperature: 1 }, { templateOptions: { about: 'tower' } }]
     const fingerprints = await Promise.all(
@@ -110,8 +114,16 @@ describe('a local model', () => {
     expect(new Set([llm.fingerprint, ...fingerprints]).size).toBe(5)
   })
 
-  it('draws from the likeliest with a temperature', async () => {
-    expect((await ask(await open({ temperature: 1, topP: 0.9 }), 'tower?')).parts).toHaveLength(3)
+  it('knows a thought that the template has begun', async () => {
+    const chatTemplate = '{% for message in messages %}{{ message.content }}{% endfor %}<think>\n'
+    const answers = { tower: ['What is', ' asked?</think>', '\n\nIt is tall.'] }
+    const llm = await open({ model: writingModelFolder({ answers, chatTemplate }) })
+    expect((await ask(llm, 'tower?')).parts.join('')).toBe('It is tall.')
+    const hasty = await open({ model: writingModelFolder({ answers, chatTemplate }), maxTokens: 2 })
+    await expect(ask(hasty, 'tower?')).rejects.toMatchObject({
+      code: 'LIMIT',
+      hint: expect.stringContaining('maxTokens'),
+    })
   })
 
   it('is refused when it is not there, not one, or not asked rightly', async () => {

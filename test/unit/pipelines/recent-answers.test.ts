@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Source } from '../../../src/core/answer.js'
 import type { NamespaceIndexes } from '../../../src/pipelines/catch-up.js'
+import { nothingWritten } from '../../../src/pipelines/steps/answer-end.js'
 import { RecentAnswers } from '../../../src/pipelines/steps/recent-answers.js'
 import type { StoreNamespace } from '../../../src/store/types.js'
 
@@ -70,7 +71,7 @@ function answerOf(text: string, life: { readonly ranking?: number; readonly answ
     sources: [sourceOf(text)],
     hits: 1,
     ranking: lifetime(life.ranking),
-    answer: { ...lifetime(life.answer), value: { parts: [text], invented: 0 } },
+    answer: { ...lifetime(life.answer), value: { parts: [text], end: nothingWritten } },
   }
 }
 
@@ -81,7 +82,7 @@ describe('recent answers', () => {
     for (const key of ['a', 'b']) recent.keep(key, answerOf(key), recent.clears)
     expect((await recent.recall('a', tools))?.parts).toEqual([
       { type: 'answer-delta', text: 'a' },
-      { type: 'end', invented: 0 },
+      { type: 'end', end: nothingWritten },
     ])
     recent.keep('c', answerOf('c'), recent.clears)
     const known = await Promise.all(['a', 'b', 'c'].map((key) => recent.recall(key, tools)))

@@ -1,0 +1,130 @@
+import { type AnswerEvent, type Llm, UltraFastRAG } from 'ultrafast-rag'
+import type { Bench } from './lib/bench.js'
+import { quantile } from './lib/measure.js'
+
+const documents = 1_000
+const chunksEach = 10
+
+/**
+ * What does the pipeline cost beside the embedder, the search and the model? Ten thousand chunks in memory, the hashing embedder, no caches,
+ * a model that writes at once. Not measured here: question to sources over 100,000 stored vectors, and the other libraries.
+ */
+const bench: Bench = async ({ quick, log, table, child }) => {
+  const rag = await openCorpus({ llm: writes(['It is said [1]', ' and said again [2].']) })
+  const repetitions = quick ? 200 : 1_000
+  let searched = 0
+  const { tracker } = rag
+  const stage = tracker.stage.bind(tracker)
+  // Stages of what is not ours to pay for, as the pipeline times them.
+  tracker.stage = (name, durationMs) => {
+    if (searchStages.has(name)) searched += durationMs
+    stage(name, durationMs)
+  }
+  const overhead: number[] = []
+  const added: number[] = []
+  for (let i = -100; i < repetitions; i++) {
+    searched = 0
+    const began = performance.now()
+    let first = Number.NaN
+    for await (const event of rag.stream(questionOf(i))) if (event.type === 'answer-delta') first ||= performance.now()
+    const took = performance.now() - began
+    if (i < 0) continue
+    overhead.push(took - searched)
+    // The model needs no time for its first token: all that is not search is added.
+    added.push(first - began - searched)
+  }
+  await rag.close()
+
+  const abort = await timeAborts(quick ? 20 : 100)
+  const { result: growth } = await child<number>('./children/query-streams.ts', { rounds: quick ? 4 : 10 })
+  const metrics = {
+    'overhead.p50Ms': quantile(overhead, 0.5),
+    'overhead.p99Ms': quantile(overhead, 0.99),
+    'ttft.addedMs': quantile(added, 0.5),
+    'abort.maxMs': Math.max(...abort),
+    'streams.rssGrowthMb': growth,
+  }
+  log('overhead: a whole answer less embedding and search; added: the same up to the first token, median')
+  log(
+    'abort: from abort() to the rejection of the reader and the end of the model; streams: 200 at a time, first round to last',
+  )
+  table([['metric', 'value'], ...Object.entries(metrics).map(([key, value]) => [key, value.toFixed(3)])])
+  return metrics
+}
+export default bench
+
+const searchStages = new Set(['query.embed', 'query.lexical', 'query.vector'])
+
+/** A corpus of made texts, ten chunks a document, in memory. */
+export async function openCorpus({ llm }: { readonly llm: Llm }): Promise<UltraFastRAG> {
+  const rag = new UltraFastRAG({ embedder: 'hashing', cache: false, llm })
+  await rag.ingest(
+    Array.from({ length: documents }, (_, document) => ({
+      id: `document-${document}`,
+      chunks: Array.from({ length: chunksEach }, (_, chunk) => ({ text: textOf(document * chunksEach + chunk) })),
+    })),
+  )
+  return rag
+}
+
+/** Some 400 characters; words of Zipfian frequency, and some that few chunks have. */
+function textOf(number: number): string {
+  let state = number + 1
+  const words = Array.from({ length: 60 }, () => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9
+    const share = ((state ^ (state >>> 13)) >>> 0) / 2 ** 32
+    return `word${Math.floor(3_000 ** share)}`
+  })
+  return `Chunk ${number} of topic${number % 97}. ${words.slice(0, 30).join(' ')}. ${words.slice(30).join(' ')}.`
+}
+
+export function questionOf(number: number): string {
+  const place = Math.abs(number)
+  return `What is said of topic${place % 97} and word${(place * 7) % 900} in chunk ${place % 9_999}?`
+}
+
+export function writes(parts: readonly string[]): Llm {
+  return {
+    id: 'written',
+    async *generate() {
+      yield* parts
+    },
+    async close() {},
+  }
+}
+
+/** Milliseconds from an abort to the end of reader and model, while the model is silent. */
+async function timeAborts(count: number): Promise<number[]> {
+  let ended = Promise.resolve()
+  const silent: Llm = {
+    id: 'silent',
+    async *generate(_prompt, { signal }) {
+      yield 'So'
+      ended = new Promise((resolve) => signal?.addEventListener('abort', () => resolve()))
+      await ended
+      signal?.throwIfAborted()
+    },
+    async close() {},
+  }
+  const rag = await openCorpus({ llm: silent })
+  const times: number[] = []
+  for (let i = 0; i < count; i++) {
+    const controller = new AbortController()
+    let began = 0
+    const read = async (): Promise<AnswerEvent | undefined> => {
+      for await (const event of rag.stream(questionOf(i), { signal: controller.signal })) {
+        if (event.type !== 'answer-delta') continue
+        setTimeout(() => {
+          began = performance.now()
+          controller.abort()
+        }, 5)
+      }
+      return undefined
+    }
+    await read().catch(() => {})
+    await ended
+    times.push(performance.now() - began)
+  }
+  await rag.close()
+  return times
+}

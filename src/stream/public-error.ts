@@ -1,0 +1,32 @@
+import { RagError, type RagErrorCode } from '../core/errors.js'
+
+/** What a client is told of a failure: no data, cause, hint or stack. */
+export interface PublicError {
+  /** `'ABORTED'`: the server's own signal ended the answer; `'INTERNAL'`: something that is no `RagError` was thrown. */
+  readonly code: RagErrorCode | 'ABORTED' | 'INTERNAL'
+  readonly message: string
+  /** Whether the same question may be answered later. */
+  readonly retryable: boolean
+}
+
+/**
+ * A failure as a client may see it. Messages of a `RagError` hold no document text and no credentials; what others throw may, so nothing of
+ * it is passed on. `message` replaces the text.
+ */
+export function toPublicError(error: unknown, message: string | undefined): PublicError {
+  const told = describe(error)
+  return message === undefined ? told : { ...told, message }
+}
+
+function describe(error: unknown): PublicError {
+  if (RagError.isInstance(error)) {
+    return { code: error.code, message: error.message, retryable: error.retryable }
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return { code: 'ABORTED', message: 'The answer was aborted.', retryable: false }
+  }
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return { code: 'TIMEOUT', message: 'The answer took too long.', retryable: true }
+  }
+  return { code: 'INTERNAL', message: 'The answer could not be completed.', retryable: false }
+}
