@@ -68,6 +68,7 @@ function middle(all: readonly PeerResult[]): PeerResult {
     ingestMs: median(({ ingestMs }) => ingestMs),
     peakBytes: median(({ peakBytes }) => peakBytes),
     queryP50Ms: median(({ queryP50Ms }) => queryP50Ms),
+    queryP95Ms: median(({ queryP95Ms }) => queryP95Ms),
   }
 }
 
