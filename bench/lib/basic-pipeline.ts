@@ -15,7 +15,7 @@ export interface BasicOptions {
   readonly workers: boolean
 }
 
-export interface BasicPipeline {
+interface BasicPipeline {
   warmUp(): Promise<void>
   /** Reads, cuts and embeds files, all of it in memory. The number of chunks. */
   ingest(files: readonly string[]): Promise<number>

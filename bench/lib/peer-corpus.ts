@@ -8,7 +8,7 @@ export type PeerCorpus =
   | { readonly kind: 'pdf'; readonly folder: string; readonly files: readonly string[] }
   | { readonly kind: 'text'; readonly documents: readonly PeerDocument[]; readonly passages: readonly PeerPassage[] }
 
-export interface PeerDocument {
+interface PeerDocument {
   readonly id: string
   readonly text: string
 }

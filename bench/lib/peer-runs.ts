@@ -24,7 +24,7 @@ export interface Run {
 }
 
 /** What is common to the runs of a comparison. */
-export interface Comparison {
+interface Comparison {
   readonly runs: readonly Run[]
   readonly task: Pick<PeerTask, 'corpus' | 'questions' | 'filled' | 'timed'>
   readonly rounds: number

@@ -1,7 +1,7 @@
 import { rounded, svgText } from '../../src/util/svg.js'
 
 /** One figure of every subject, drawn as a panel of bars. */
-export interface Panel {
+interface Panel {
   readonly title: string
   /** One for each name. */
   readonly values: readonly number[]
@@ -35,7 +35,7 @@ export function barPicture(title: string, names: readonly string[], panels: read
 }
 
 /** One line of a plot whose two axes are logarithmic. */
-export interface Curve {
+interface Curve {
   readonly name: string
   readonly points: readonly { readonly x: number; readonly y: number }[]
 }

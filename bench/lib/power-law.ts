@@ -1,5 +1,5 @@
 /** `y = factor * x ^ exponent`. */
-export interface PowerLaw {
+interface PowerLaw {
   readonly factor: number
   readonly exponent: number
 }
