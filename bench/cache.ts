@@ -13,6 +13,7 @@ import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { measureJointSearch } from './lib/joint-search.js'
 import { quantile } from './lib/measure.js'
 import { measureMicroBatching } from './lib/micro-batching.js'
+import { ways } from './lib/ways.js'
 
 const documents = Array.from({ length: 300 }, (_, i) => ({
   id: `tower-${i}`,
@@ -185,19 +186,6 @@ async function sameMeaning({ log }: BenchContext): Promise<Metrics> {
   log(`ten ways to ask one thing of a model that takes 2 s: ${(total / 1000).toFixed(2)} s, ${count} served`)
   return { 'semantic.tenParaphrasesSeconds': total / 1000 }
 }
-
-const ways = [
-  'How tall is the tower in the city?',
-  'What is the height of the tower in the city?',
-  'How high is the tower in the city?',
-  'Tell me the height of the tower in the city.',
-  'What height does the tower in the city have?',
-  'Can you tell me how tall the city tower is?',
-  'Which height does the tower of the city have?',
-  'Please explain how tall the tower in the city is.',
-  'What is the total height of the tower in the city?',
-  'How many floors up does the tower in the city go?',
-]
 
 function guards({ log }: BenchContext): Metrics {
   const pairs = readQuestionPairs()

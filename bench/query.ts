@@ -1,15 +1,17 @@
 import { type AnswerEvent, type Llm, UltraFastRAG } from 'ultrafast-rag'
 import type { Bench } from './lib/bench.js'
 import { quantile } from './lib/measure.js'
+import { measureQuestionsAgainstPeers } from './lib/query-against-peers.js'
 
 const documents = 1_000
 const chunksEach = 10
 
 /**
  * What does the pipeline cost beside the embedder, the search and the model? Ten thousand chunks in memory, the hashing embedder, no caches,
- * a model that writes at once. Not measured here: question to sources over 100,000 stored vectors, and the other libraries.
+ * a model that writes at once. And how long is it from a question to its sources over 100,000 stored vectors, here and elsewhere?
  */
-const bench: Bench = async ({ quick, log, table, child }) => {
+const bench: Bench = async (context) => {
+  const { quick, log, table, child } = context
   const rag = await openCorpus({ llm: writes(['It is said [1]', ' and said again [2].']) })
   const repetitions = quick ? 200 : 1_000
   let searched = 0
@@ -49,7 +51,7 @@ const bench: Bench = async ({ quick, log, table, child }) => {
     'abort: from abort() to the rejection of the reader and the end of the model; streams: 200 at a time, first round to last',
   )
   table([['metric', 'value'], ...Object.entries(metrics).map(([key, value]) => [key, value.toFixed(3)])])
-  return metrics
+  return { ...metrics, ...(await measureQuestionsAgainstPeers(context)) }
 }
 export default bench
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -9,14 +9,17 @@ import { runChild } from './lib/child.js'
 import { describeMachine, formatMachine, type Machine } from './lib/machine.js'
 import { resolvePeer } from './lib/peers.js'
 
-const usage = `npm run bench -- NAME... [--quick] [--json FILE] [--no-build]
+const usage = `npm run bench -- NAME... [--quick] [--json FILE] [--write] [--no-build]
 
   --quick       fewer repetitions, same sizes
   --json FILE   also write { name, machine, metrics } (an array of them for several names)
+  --write       also write docs/benchmarks/NAME.json, and the tables and pictures that a bench has
   --no-build    use dist as it is
 `
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '..')
+/** Where `--write` writes. */
+const written = join(root, 'docs', 'benchmarks')
 
 /** What `--json` writes for one bench. */
 interface Report {
@@ -33,6 +36,7 @@ async function main(): Promise<void> {
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
+      write: { type: 'boolean', default: false },
       'no-build': { type: 'boolean', default: false },
     },
   })
@@ -47,12 +51,20 @@ async function main(): Promise<void> {
   const machine = describeMachine(root)
   for (const line of formatMachine(machine)) console.log(line)
   if (!values['no-build']) ensureBuilt(root)
-  const context = createContext(values.quick)
+  const context = createContext(values)
   const reports: Report[] = []
-  for (const name of names) reports.push({ name, machine, metrics: await runBench(name, context) })
-  if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify(reports.length === 1 ? reports[0] : reports, undefined, 2)}\n`)
+  for (const name of names) {
+    const report: Report = { name, machine, metrics: await runBench(name, context) }
+    context.write(`${name}.json`, toJson({ ...report, quick: values.quick }))
+    reports.push(report)
   }
+  if (values.json !== undefined) {
+    writeFileSync(values.json, toJson(reports.length === 1 ? reports[0] : reports))
+  }
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`
 }
 
 function listBenches(): string[] {
@@ -62,7 +74,7 @@ function listBenches(): string[] {
     .sort()
 }
 
-function createContext(quick: boolean): BenchContext {
+function createContext({ quick, write }: { readonly quick: boolean; readonly write: boolean }): BenchContext {
   const data = process.env.UFRAG_DATA ?? join(root, '..', 'shared', 'data')
   const found = existsSync(data)
   if (!found) console.log(`! no measuring data at ${data}: set UFRAG_DATA; benches that need it say what they skip`)
@@ -71,6 +83,11 @@ function createContext(quick: boolean): BenchContext {
     data: found ? data : undefined,
     log: (line) => console.log(line),
     table: (rows) => console.log(formatTable(rows).join('\n')),
+    write: (name, content) => {
+      if (!write) return
+      mkdirSync(written, { recursive: true })
+      writeFileSync(join(written, name), content)
+    },
     child: runChild,
     peer: resolvePeer,
   }

@@ -31,8 +31,9 @@ export interface PeerResult {
   /** Highest anonymous memory during the ingest, bytes. */
   readonly peakBytes: number
   readonly found: readonly (readonly Found[])[]
-  /** Median over the timed questions. */
+  /** Over the timed questions. */
   readonly queryP50Ms: number
+  readonly queryP95Ms: number
 }
 
 const warmUpQuestions = 10
@@ -76,6 +77,7 @@ export default async function peerRun(task: PeerTask): Promise<PeerResult> {
       peakBytes: reading.peakBytes,
       found,
       queryP50Ms: quantile(times.slice(warmUpQuestions), 0.5),
+      queryP95Ms: quantile(times.slice(warmUpQuestions), 0.95),
     }
   } finally {
     await contender.close()

@@ -8,6 +8,8 @@ export interface BenchContext {
   log(line: string): void
   /** Prints rows as an aligned table; the first row is the heading. */
   table(rows: readonly (readonly (string | number)[])[]): void
+  /** Writes a file into `docs/benchmarks` when the command says `--write`; the figures (`NAME.json`) are written without being asked for. */
+  write(name: string, content: string): void
   /**
    * Runs the default export of a TypeScript module (path relative to `bench/`) in a fresh process with `argument` (JSON) and returns
    * its result (JSON) with the peak anonymous memory (`RssAnon`, bytes) sampled while it ran. Passes `--expose-gc`.

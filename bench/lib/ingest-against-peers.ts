@@ -32,6 +32,7 @@ const runs: readonly Run[] = [
     name: 'llamaindex, documented defaults',
     contender: 'llamaindex',
     dtype: 'fp32',
+    headings: true,
     chunkSize: 4_096,
     chunkOverlap: 80,
   },

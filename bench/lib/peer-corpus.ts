@@ -8,7 +8,7 @@ export type PeerCorpus =
   | { readonly kind: 'pdf'; readonly folder: string; readonly files: readonly string[] }
   | { readonly kind: 'text'; readonly documents: readonly PeerDocument[]; readonly passages: readonly PeerPassage[] }
 
-export interface PeerDocument {
+interface PeerDocument {
   readonly id: string
   readonly text: string
 }
@@ -23,6 +23,9 @@ export interface LabelledCorpus<Question> {
   readonly corpus: PeerCorpus
   readonly questions: readonly Question[]
 }
+
+/** Pages of a paper that is taken in any case. */
+const shortPaper = 12
 
 /**
  * Papers of the measuring data, in an order that their names' hashes give, until they hold so many pages together. `readPages` reads a file's
@@ -44,7 +47,7 @@ export async function choosePdfs(
     if (count >= pages) break
     const texts = await readPages(join(folder, name))
     // A long paper would be the whole corpus.
-    if (texts.length > pages / 2) continue
+    if (texts.length > Math.max(shortPaper, pages / 2)) continue
     files.push(join(folder, name))
     count += texts.length
     for (const text of texts) {

@@ -24,7 +24,7 @@ export interface Run {
 }
 
 /** What is common to the runs of a comparison. */
-export interface Comparison {
+interface Comparison {
   readonly runs: readonly Run[]
   readonly task: Pick<PeerTask, 'corpus' | 'questions' | 'filled' | 'timed'>
   readonly rounds: number
@@ -68,6 +68,7 @@ function middle(all: readonly PeerResult[]): PeerResult {
     ingestMs: median(({ ingestMs }) => ingestMs),
     peakBytes: median(({ peakBytes }) => peakBytes),
     queryP50Ms: median(({ queryP50Ms }) => queryP50Ms),
+    queryP95Ms: median(({ queryP95Ms }) => queryP95Ms),
   }
 }
 

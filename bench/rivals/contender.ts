@@ -45,7 +45,7 @@ export interface Usage {
   readonly chunkOverlap: number
   /** `docs`: as the library's documentation shows. `tuned`: as one does who has measured. */
   readonly style: 'docs' | 'tuned'
-  /** Whether title and headings are embedded with each chunk. Others do not, or have no headings to embed. */
+  /** Whether each chunk is embedded with what the library puts before it: ours title and headings, LlamaIndex.TS its metadata, others nothing. */
   readonly headings: boolean
   /** A folder that is empty. */
   readonly storage: string
@@ -70,7 +70,7 @@ export interface Transformers {
   ): Promise<Extract>
 }
 
-export type Extract = (
+type Extract = (
   texts: string | readonly string[],
   options: { readonly pooling: 'mean'; readonly normalize: true },
 ) => Promise<{ readonly data: Float32Array; tolist(): number[][] }>

@@ -5,6 +5,7 @@ import { type Contender, embedSorted, importPeer, loadModel, type Transformers, 
 interface Node {
   readonly text: string
   readonly metadata: Readonly<Record<string, unknown>>
+  readonly excludedEmbedMetadataKeys?: readonly string[]
   embedding?: readonly number[]
   /** What is embedded of it: its metadata, line by line, and its text. */
   getContent?(mode: 'EMBED'): string
@@ -63,10 +64,10 @@ const charactersPerToken = 4
 
 /**
  * `VectorStoreIndex.fromDocuments` with its splitter, its Hugging Face embeddings and its memory store. It embeds one text per pass, with
- * its metadata. Tuned: batches of texts of like length, without.
+ * its metadata if headings are asked for. Tuned: batches of texts of like length, never with metadata.
  */
 export async function createLlamaindex(usage: Usage): Promise<Contender> {
-  const { chunkOverlap, chunkSize, dtype, model, style } = usage
+  const { chunkOverlap, chunkSize, dtype, headings, model, style } = usage
   const { env } = await importPeer<Transformers>(usage, '@huggingface/transformers')
   env.allowRemoteModels = false
   const { Document, SentenceSplitter, Settings, TextNode, VectorStoreIndex } = await importPeer<Main>(
@@ -82,6 +83,8 @@ export async function createLlamaindex(usage: Usage): Promise<Contender> {
   })
   Settings.nodeParser = splitter
   const embed = style === 'tuned' ? await loadModel(usage) : undefined
+  // Its nodes embed their metadata unless they are told not to.
+  const excludedEmbedMetadataKeys = headings ? [] : ['source']
   let index: Index | undefined
 
   /** Puts nodes into the index, their vectors made by a function of ours. */
@@ -102,11 +105,16 @@ export async function createLlamaindex(usage: Usage): Promise<Contender> {
     ingest: async (corpus) => {
       const documents: Node[] = []
       if (corpus.kind === 'text') {
-        for (const { id, text } of corpus.documents) documents.push(new Document({ text, metadata: { source: id } }))
+        for (const { id, text } of corpus.documents)
+          documents.push(new Document({ text, metadata: { source: id }, excludedEmbedMetadataKeys }))
       } else {
         for (const file of corpus.files) {
           const pages = await new PDFReader().loadDataAsContent(await readFile(file))
-          documents.push(...pages.map(({ text }) => new Document({ text, metadata: { source: basename(file) } })))
+          documents.push(
+            ...pages.map(
+              ({ text }) => new Document({ text, metadata: { source: basename(file) }, excludedEmbedMetadataKeys }),
+            ),
+          )
         }
       }
       const nodes = splitter.getNodesFromDocuments(documents)

@@ -1,3 +1,5 @@
+import { rounded, svgText } from '../util/svg.js'
+
 /** A point with an interval, and its name. */
 export interface PicturePoint {
   readonly name: string
@@ -35,32 +37,32 @@ export function pictureOf(points: readonly PicturePoint[], { title, x: xLabel, y
   const lines = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + legend}" viewBox="0 0 ${width} ${height + legend}" font-family="sans-serif" font-size="12">`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    text(title, { x: plot.left, y: 22, more: 'font-size="15" font-weight="bold"' }),
+    svgText(title, { x: plot.left, y: 22, more: 'font-size="15" font-weight="bold"' }),
     ...points.map(({ name }, place) => {
       const y = top + place * 18
-      return `<circle cx="${plot.left + 5}" cy="${y - 4}" r="4" fill="${colourOf(place)}"/>${text(name, { x: plot.left + 16, y })}`
+      return `<circle cx="${plot.left + 5}" cy="${y - 4}" r="4" fill="${colourOf(place)}"/>${svgText(name, { x: plot.left + 16, y })}`
     }),
     ...vertical.ticks.map((value) => {
-      const y = round(toY(value))
-      const label = text(vertical.label(value), { x: plot.left - 8, y: y + 4, more: 'text-anchor="end"' })
+      const y = rounded(toY(value))
+      const label = svgText(vertical.label(value), { x: plot.left - 8, y: y + 4, more: 'text-anchor="end"' })
       return `<line x1="${plot.left}" x2="${plot.right}" y1="${y}" y2="${y}" stroke="#e3e3e3"/>${label}`
     }),
     ...horizontal.ticks.map((value) => {
-      const x = round(toX(value))
-      const label = text(horizontal.label(value), { x, y: plot.bottom + 18, more: 'text-anchor="middle"' })
+      const x = rounded(toX(value))
+      const label = svgText(horizontal.label(value), { x, y: plot.bottom + 18, more: 'text-anchor="middle"' })
       return `<line x1="${x}" x2="${x}" y1="${plot.top}" y2="${plot.bottom}" stroke="#eeeeee"/>${label}`
     }),
     `<path d="M${plot.left} ${plot.top}V${plot.bottom}H${plot.right}" fill="none" stroke="#555555"/>`,
-    text(xLabel, { x: (plot.left + plot.right) / 2, y: plot.bottom + 40, more: 'text-anchor="middle"' }),
-    text(yLabel, {
+    svgText(xLabel, { x: (plot.left + plot.right) / 2, y: plot.bottom + 40, more: 'text-anchor="middle"' }),
+    svgText(yLabel, {
       x: 0,
       y: 0,
       more: `text-anchor="middle" transform="translate(18 ${(plot.top + plot.bottom) / 2}) rotate(-90)"`,
     }),
     ...points.map(({ high, low, x, y }, place) => {
-      const [cx, colour] = [round(toX(x)), colourOf(place)]
-      const bar = `<line x1="${cx}" x2="${cx}" y1="${round(toY(low))}" y2="${round(toY(high))}" stroke="${colour}" stroke-width="2" opacity="0.5"/>`
-      return `${bar}<circle cx="${cx}" cy="${round(toY(y))}" r="5" fill="${colour}"/>`
+      const [cx, colour] = [rounded(toX(x)), colourOf(place)]
+      const bar = `<line x1="${cx}" x2="${cx}" y1="${rounded(toY(low))}" y2="${rounded(toY(high))}" stroke="${colour}" stroke-width="2" opacity="0.5"/>`
+      return `${bar}<circle cx="${cx}" cy="${rounded(toY(y))}" r="5" fill="${colour}"/>`
     }),
     '</svg>',
   ]
@@ -92,21 +94,4 @@ function linear(least: number, most: number): Axis {
   const digits = Math.max(0, -Math.floor(Math.log10(step)))
   const share = (value: number) => (value / step - first) / (last - first)
   return { ticks, share, label: (value) => value.toFixed(digits) }
-}
-
-function text(
-  content: string,
-  { x, y, more = '' }: { readonly x: number; readonly y: number; readonly more?: string },
-): string {
-  return `<text x="${round(x)}" y="${round(y)}" ${more}>${escaped(content)}</text>`
-}
-
-/** Control characters are no XML, even escaped. */
-function escaped(content: string): string {
-  const signs: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-  return content.replace(/[\x00-\x1f\ufffe\uffff]/g, ' ').replace(/[&<>"]/g, (sign) => signs[sign] as string)
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10
 }

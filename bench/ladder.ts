@@ -1,0 +1,25 @@
+import type { Bench } from './lib/bench.js'
+import { type Climbed, climbAll } from './lib/climb.js'
+import { rungs } from './lib/rungs.js'
+
+/**
+ * What is each optimization worth? The same PDFs and texts, the same weights of the shape of all-MiniLM-L6-v2, one optimization more on every rung, each
+ * in a fresh process. A rung may lose, and some do: on a processor a batch as it comes is slower than one text at a time, because all are
+ * padded to the longest. `ladder.…Speedup` compare the first rung with the last, `ladder.memoryRatio` is the last over the first.
+ */
+const bench: Bench = async (context) => {
+  const climbed = await climbAll({ name: 'ladder', title: 'One optimization at a time', rungs }, context)
+  const [first, last] = [climbed[0], climbed.at(-1)] as [Climbed | undefined, Climbed | undefined]
+  if (first === undefined || last === undefined) return {}
+  const [before, after] = [first.result, last.result]
+  return {
+    'ladder.ingestSpeedup': before.ingestMs / after.ingestMs,
+    'ladder.firstQuerySpeedup': before.firstMs / after.firstMs,
+    'ladder.repeatQuerySpeedup': before.repeatMs / after.repeatMs,
+    'ladder.tenSimilarSpeedup': before.similarMs / after.similarMs,
+    'ladder.memoryRatio': after.peakBytes / before.peakBytes,
+    'ladder.loopDelayP99Ms': after.delayP99Ms,
+  }
+}
+
+export default bench
