@@ -11,6 +11,7 @@ import { createMetadataIndex } from '../src/metadata-index/metadata-index.js'
 import { catchUp, type NamespaceIndexes } from '../src/pipelines/catch-up.js'
 import { type RetrieveTools, retrieve } from '../src/pipelines/retrieve.js'
 import { scanDocuments } from '../src/pipelines/steps/allow.js'
+import { StageEstimates } from '../src/pipelines/steps/stage-estimates.js'
 import { createMemoryStore } from '../src/store/memory.js'
 import type { StoreNamespace } from '../src/store/types.js'
 import { createFakeEmbedder } from '../src/testing/fakes.js'
@@ -152,6 +153,7 @@ async function indexed(namespace: StoreNamespace): Promise<IndexTools> {
     turn: () => turns.next(),
     recorder,
     logger: silent,
+    estimates: new StageEstimates({ now: () => performance.now() }),
     now: () => performance.now(),
   }
   return withIndexes(tools, indexes)

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type AnswerEvent, type Llm, UltraFastRAG } from 'ultrafast-rag'
-import type { Bench } from './lib/bench.js'
+import type { QuestionSourcesTask } from './children/question-sources.js'
+import type { Bench, BenchContext } from './lib/bench.js'
 import { quantile } from './lib/measure.js'
 import { measureQuestionsAgainstPeers } from './lib/query-against-peers.js'
 
@@ -8,7 +12,8 @@ const chunksEach = 10
 
 /**
  * What does the pipeline cost beside the embedder, the search and the model? Ten thousand chunks in memory, the hashing embedder, no caches,
- * a model that writes at once. And how long is it from a question to its sources over 100,000 stored vectors, here and elsewhere?
+ * a model that writes at once. And how long is it from a question to its sources, with 100,000 stored vectors on disk and an int8 model of the shape
+ * of all-MiniLM-L6-v2 with random weights, without reranking, and how long elsewhere?
  */
 const bench: Bench = async (context) => {
   const { quick, log, table, child } = context
@@ -39,12 +44,15 @@ const bench: Bench = async (context) => {
 
   const abort = await timeAborts(quick ? 20 : 100)
   const { result: growth } = await child<number>('./children/query-streams.ts', { rounds: quick ? 4 : 10 })
+  const sources = await timeSources(quick ? 200 : 1_000, child)
   const metrics = {
     'overhead.p50Ms': quantile(overhead, 0.5),
     'overhead.p99Ms': quantile(overhead, 0.99),
     'ttft.addedMs': quantile(added, 0.5),
     'abort.maxMs': Math.max(...abort),
     'streams.rssGrowthMb': growth,
+    'sources.p50Ms100k': quantile(sources, 0.5),
+    'sources.p95Ms100k': quantile(sources, 0.95),
   }
   log('overhead: a whole answer less embedding and search; added: the same up to the first token, median')
   log(
@@ -92,6 +100,16 @@ export function writes(parts: readonly string[]): Llm {
       yield* parts
     },
     async close() {},
+  }
+}
+
+async function timeSources(questions: number, child: BenchContext['child']): Promise<readonly number[]> {
+  const storage = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
+  try {
+    const task: QuestionSourcesTask = { storage, passages: 100_000, questions }
+    return (await child<number[]>('./children/question-sources.ts', task)).result
+  } finally {
+    rmSync(storage, { recursive: true, force: true })
   }
 }
 

@@ -23,6 +23,7 @@ export type {
   AnswerMetadata,
   CacheReport,
   Citation,
+  DroppedStage,
   FinishReason,
   Groundedness,
   GroundedSentence,

@@ -29,8 +29,6 @@ export async function measureQuestionsAgainstPeers(context: BenchContext): Promi
     ...runs.map(({ name }) => [name, formatNumber(p50(name)), `${formatNumber(p50(name) / p50('ours'))}x`]),
   ])
   return {
-    'sources.p50Ms100k': p50('ours'),
-    'sources.p95Ms100k': (results.get('ours') as PeerResult).queryP95Ms,
     'speedup.langchain': p50('langchain') / p50('ours'),
     'speedup.llamaindex': p50('llamaindex') / p50('ours'),
   }

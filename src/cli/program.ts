@@ -88,6 +88,7 @@ function describeProgram(environment: CliEnvironment, run: Run): Commander {
     .option('--chat', 'then answer more of them, one a line of standard input, with what was said before')
     .option('--stream', 'print the answer as it is written')
     .option('--top-k <count>', 'passages to consider')
+    .option('--budget-ms <milliseconds>', 'leave out what there is no time for before the first words')
     .action(act(query))
   program
     .command('documents')

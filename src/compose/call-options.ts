@@ -44,12 +44,15 @@ const queryKeys: Record<keyof QueryOptions, true> = {
   maxContextTokens: true,
   understand: true,
   history: true,
+  budgetMs: true,
 }
 
 const maxTopK = 10_000
 /** The least that the options of the same names of the constructor allow. */
 const minContextChars = 100
 const minContextTokens = 25
+/** The most that the option of the same name of the constructor allows. */
+const maxBudgetMs = 600_000
 
 /** Throws `BAD_OPTION` for options of the wrong names or kinds, as do the others. `deadlineMs` is checked where the time begins. */
 export function checkWaitOptions(options: WaitOptions, keys: Readonly<Record<string, true>> = waitKeys): void {
@@ -110,10 +113,11 @@ export function checkTuneOptions(options: TuneOptions): void {
 /** Throws `BAD_OPTION` for values out of range, `BAD_FILTER` and `LIMIT` for what is wrong with the filter. */
 export function checkQueryOptions(options: QueryOptions): void {
   checkWaitOptions(options, queryKeys)
-  const { expand, filter, groupBy, history, maxContextChars, maxContextTokens, perDocument, rerank, topK, understand } =
-    options
+  const { budgetMs, expand, filter, groupBy, history, maxContextChars, maxContextTokens, perDocument } = options
+  const { rerank, topK, understand } = options
   checkCount('topK', topK, 1, maxTopK)
   checkCount('perDocument', perDocument, 1, maxTopK)
+  if (budgetMs !== false) checkCount('budgetMs', budgetMs, 1, maxBudgetMs)
   checkCount('maxContextChars', maxContextChars, minContextChars, Number.MAX_SAFE_INTEGER)
   checkCount('maxContextTokens', maxContextTokens, minContextTokens, Number.MAX_SAFE_INTEGER)
   if (groupBy !== undefined && groupBy !== 'document') {
@@ -128,14 +132,25 @@ export function checkQueryOptions(options: QueryOptions): void {
 
 /** What `precompute()` takes beside the options of a query. */
 export function checkPrecomputeOptions({
+  budgetMs,
   concurrency,
   onProgress,
   ttlMs,
 }: {
+  readonly budgetMs: unknown
   readonly concurrency: number
   readonly onProgress: unknown
   readonly ttlMs: number | undefined
 }): void {
+  if (budgetMs !== undefined) {
+    throw new RagError(
+      'BAD_OPTION',
+      'precompute() has no budgetMs: what is answered ahead of time leaves nothing out.',
+      {
+        data: { option: 'budgetMs' },
+      },
+    )
+  }
   checkCount('concurrency', concurrency, 1, 64)
   checkCount('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER)
   if (onProgress === undefined || typeof onProgress === 'function') return

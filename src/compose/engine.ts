@@ -56,7 +56,7 @@ import { readQuestionFile } from './question-file.js'
 import { type RagStats, readStats } from './rag-stats.js'
 
 /** Options of `precompute()`. */
-export interface PrecomputeOptions extends QueryOptions {
+export interface PrecomputeOptions extends Omit<QueryOptions, 'budgetMs'> {
   /** Called after each question; may be async, it is awaited. What it throws ends the call; what was kept until then stays. */
   readonly onProgress?: (progress: PrecomputeProgress) => void
   /** Questions at a time, 1 to 64. Default 4. */
@@ -191,8 +191,10 @@ export class Engine {
 
   retrieve(name: string, question: Question, options: RetrieveOptions): Promise<Hit[]> {
     const checked = this.#checkRetrieval(question, options)
+    const budget = this.#tools.budget(options, 'hits')
     return this.#call(name, options, async (runtime, signal) => {
-      return (await retrieve(question, { ...checked, signal }, await this.#tools.forRetrieval(runtime, options))).hits
+      const tools = await this.#tools.forRetrieval(runtime, options)
+      return (await retrieve(question, { ...checked, signal }, { ...tools, budget })).hits
     })
   }
 
@@ -205,9 +207,13 @@ export class Engine {
     checkList(questions, 'retrieveBatch')
     const checked = { ...options, topK: options.topK ?? this.#config.topK }
     for (const question of questions) checkQuestion(question, this.#config.limits.maxQueryChars)
-    return this.#call(name, options, async (runtime, signal) =>
-      retrieveMany([...questions], { ...checked, signal }, await this.#tools.forRetrieval(runtime, options)),
-    )
+    return this.#call(name, options, async (runtime, signal) => {
+      const tools = {
+        ...(await this.#tools.forRetrieval(runtime, options)),
+        budget: this.#tools.budget(options, 'hits'),
+      }
+      return retrieveMany([...questions], { ...checked, signal }, tools)
+    })
   }
 
   async queryBatch(name: string, questions: readonly string[], given: BatchOptions): Promise<BatchResult[]> {
@@ -226,6 +232,7 @@ export class Engine {
             { ...this.#answerOptions(options), signal },
             {
               ...tools,
+              budget: this.#tools.budget(options, 'first-token'),
               lanes: concurrency,
               spare: () => this.#gate.tryEnter(signal),
               crowded: () => this.#gate.counts.waiting > 0,
@@ -250,6 +257,7 @@ export class Engine {
   ): AsyncGenerator<AnswerEvent, void, undefined> {
     this.#checkRetrieval(question, options)
     const { signal, abandon, dispose } = this.#calls.begin(options)
+    const budget = this.#tools.budget(options, 'first-token')
     let complete = false
     onRunning({ signal, abandon: () => (complete ? undefined : abandon()) })
     let leave: LeavePlace | undefined
@@ -259,7 +267,8 @@ export class Engine {
       try {
         signal.throwIfAborted()
         const tools = await this.#tools.forAnswers(runtime, options)
-        for await (const event of answerQuestion(question, { ...this.#answerOptions(options), signal }, tools)) {
+        const asked = { ...this.#answerOptions(options), signal }
+        for await (const event of answerQuestion(question, asked, { ...tools, budget })) {
           complete = event.type === 'metadata'
           yield event
         }
@@ -290,7 +299,7 @@ export class Engine {
     { concurrency = 4, onProgress, ttlMs, ...options }: PrecomputeOptions,
   ): Promise<PrecomputeReport> {
     checkQueryOptions(options)
-    checkPrecomputeOptions({ concurrency, onProgress, ttlMs })
+    checkPrecomputeOptions({ concurrency, onProgress, ttlMs, budgetMs: (options as QueryOptions).budgetMs })
     const answerAhead = async (runtime: NamespaceRuntime, signal: AbortSignal) => {
       const { answers, ...tools } = await this.#tools.forAnswers(runtime, options)
       if (answers === undefined) {

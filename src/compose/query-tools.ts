@@ -7,7 +7,9 @@ import { buildPrompt } from '../llm/prompt.js'
 import type { Prompt, PromptFunction, PromptParts } from '../llm/types.js'
 import type { AnswerTools } from '../pipelines/answer.js'
 import type { RetrieveTools } from '../pipelines/retrieve.js'
+import { Budget, type BudgetOptions } from '../pipelines/steps/budget.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
+import { StageEstimates } from '../pipelines/steps/stage-estimates.js'
 import { createAnalyzers } from '../text/analyzers.js'
 import { estimateTokens } from '../util/estimate-tokens.js'
 import type { Parts } from './compose.js'
@@ -34,6 +36,8 @@ export class QueryTools {
   readonly #recall: RecallMonitor | undefined
   /** Shared by all questions: they remember the stems of words, which are most of their work. */
   readonly #analyzerOf = createAnalyzers()
+  /** Of all namespaces: what takes its time is the models. */
+  readonly #estimates = new StageEstimates({ now })
 
   constructor({ config, parts, call }: QueryToolsOptions) {
     this.#config = config
@@ -45,6 +49,14 @@ export class QueryTools {
     this.#recall = recall
   }
 
+  /** The budget of a call that begins now, where it has one. */
+  budget({ budgetMs = this.#config.budgetMs }: RetrieveOptions, until: BudgetOptions['until']): Budget | undefined {
+    if (budgetMs === undefined || budgetMs === false) return undefined
+    const onDrop: BudgetOptions['onDrop'] = (stage) => this.#parts.tracker.count(`budget.dropped.${stage}`)
+    return new Budget({ budgetMs, until, began: now(), estimates: this.#estimates, now, onDrop })
+  }
+
+  /** Without a budget: nothing is left out. */
   async forRetrieval(runtime: NamespaceRuntime, options: RetrieveOptions): Promise<RetrieveTools> {
     const { fuse, reranking, results, tracker, turns, understanding } = this.#parts
     const retrieval = await results.retrieval()
@@ -60,6 +72,7 @@ export class QueryTools {
       understanding: await understanding(options),
       documentWeight: this.#config.lexicalIndex.documentWeight,
       turn: () => turns.next(),
+      estimates: this.#estimates,
       recorder: tracker,
       logger: this.#config.logger,
       watchRecall: this.#recall && ((searched) => this.#measureRecall(name, searched)),

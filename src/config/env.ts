@@ -37,6 +37,7 @@ export const environmentVariables = {
   UFRAG_PER_DOCUMENT: ['perDocument', 'number'],
   UFRAG_MAX_CONTEXT_CHARS: ['maxContextChars', 'number'],
   UFRAG_MAX_CONTEXT_TOKENS: ['maxContextTokens', 'number'],
+  UFRAG_BUDGET_MS: ['budgetMs', 'number'],
   UFRAG_MAX_CONCURRENT_QUERIES: ['maxConcurrentQueries', 'number'],
   UFRAG_MAX_QUEUED_QUERIES: ['maxQueuedQueries', 'number'],
   UFRAG_BATCH_SIZE: ['batchSize', 'number'],

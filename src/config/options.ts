@@ -133,6 +133,11 @@ export interface UltraFastRAGOptions {
   readonly maxContextTokens?: number
 
   /**
+   * Milliseconds from a question to its hits, or to the first words of its answer, that calls keep by leaving out what they can do without, 1 to
+   * 600,000; a call may say otherwise. Default: nothing is left out. See docs/answering.md.
+   */
+  readonly budgetMs?: number
+  /**
    * Questions answered at a time, at least 1: by `query()`, `stream()`, `queryBatch()` and chats of all namespaces together. A stream holds its
    * place until it ends or is left. Default: the profile's, else the preset's (256).
    */

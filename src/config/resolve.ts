@@ -65,6 +65,8 @@ export interface ResolvedConfig {
   /** `Infinity` where tokens alone are counted. */
   readonly maxContextChars: number
   readonly maxContextTokens: number | undefined
+  /** Absent: none. */
+  readonly budgetMs: number | undefined
   readonly maxConcurrentQueries: number
   readonly maxQueuedQueries: number
   readonly batchSize: number
@@ -169,6 +171,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
       (given.maxContextTokens === undefined ? defaults.maxContextChars : Number.POSITIVE_INFINITY),
     maxContextTokens: given.maxContextTokens,
     prompt: given.prompt,
+    budgetMs: given.budgetMs,
     maxConcurrentQueries,
     maxQueuedQueries: given.maxQueuedQueries ?? maxConcurrentQueries * defaults.queuedPerQuery,
     batchSize: batchSize ?? preset.batchSize,

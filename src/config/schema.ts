@@ -263,6 +263,7 @@ function optionShape(names: AdapterNames) {
     maxContextChars: whole(100),
     maxContextTokens: whole(25),
     prompt: z.optional(callable<PromptFunction>('that makes a prompt of its parts')),
+    budgetMs: whole(1, 600_000),
     maxConcurrentQueries: whole(1),
     maxQueuedQueries: whole(0),
     batchSize: whole(1, 4_096),

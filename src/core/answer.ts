@@ -1,5 +1,5 @@
 import type { Hit, RetrieveOptions } from './search.js'
-import type { Understood } from './understanding.js'
+import type { UnderstandStep, Understood } from './understanding.js'
 
 /** Where a statement of the answer comes from. */
 export interface Citation {
@@ -88,6 +88,9 @@ export interface GroundedSentence {
   readonly citations: readonly number[]
 }
 
+/** What a call with a budget may leave out: a step of understanding that asks a model, the reranker, the text around hits. */
+export type DroppedStage = UnderstandStep | 'rerank' | 'expand'
+
 /** What is known of an answer when it is complete. */
 export interface AnswerMetadata {
   readonly outcome: Outcome
@@ -105,6 +108,8 @@ export interface AnswerMetadata {
   readonly inventedCitations: number
   /** What became of the question before it was searched for; absent where that was not asked for. */
   readonly understood?: Understood
+  /** What was left out to keep `budgetMs`, in the order it was decided; there when the call has a budget. */
+  readonly dropped?: readonly DroppedStage[]
 }
 
 /** What `query()` returns. With `outcome` `'no-answer'` the answer is `''`, there are no sources, and `reason` says what was searched. */

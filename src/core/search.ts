@@ -87,6 +87,12 @@ export interface RetrieveOptions extends WaitOptions {
   readonly understand?: false | UnderstandOptions
   /** What was said before, the oldest first: the question is made to stand alone. At most 10,000 turns, of which the last ones are read. */
   readonly history?: readonly Turn[]
+  /**
+   * Milliseconds from the call to the hits, or to the first words of an answer, 1 to 600,000: steps of understanding that ask a model, reranking and
+   * expansion are left out where there is no time for them, by what they took lately. Nothing fails because of it, and nothing else ends
+   * sooner; for that there is `deadlineMs`. In a batch each question has it, from its turn on. Default: the constructor's; `false`: no budget.
+   */
+  readonly budgetMs?: number | false
 }
 
 /** A question as text, as a vector, or both. A vector alone searches the vector leg only. */

@@ -64,7 +64,8 @@ export interface SkippedStep {
   readonly step: UnderstandStep
   /**
    * `failed`: the model threw. `timeout`: it took longer than `timeoutMs`. `resting`: it failed again and again, and is not asked for a
-   * while. `unusable`: it wrote nothing that can be used. `too-long`: the question is longer than a model is asked about.
+   * while. `unusable`: it wrote nothing that can be used. `too-long`: the question is longer than a model is asked about. `budget`: there
+   * was no time for it within `budgetMs`.
    */
-  readonly reason: 'failed' | 'timeout' | 'resting' | 'unusable' | 'too-long'
+  readonly reason: 'failed' | 'timeout' | 'resting' | 'unusable' | 'too-long' | 'budget'
 }

@@ -56,7 +56,11 @@ export async function answerMany(
     const withVector = () => embedded(place)
     try {
       return await collectAnswer(
-        answerQuestion(question, { ...options, signal }, { ...together, embedded: withVector }),
+        answerQuestion(
+          question,
+          { ...options, signal },
+          { ...together, embedded: withVector, budget: tools.budget?.anew() },
+        ),
       )
     } catch (error) {
       signal.throwIfAborted()

@@ -87,6 +87,7 @@ export async function* answerQuestion(
 
   yield clock.begin('pack')
   const sources = await showSources(ranked, options, tools)
+  const isWhole = (tools.budget?.dropped.length ?? 0) === 0
   // The prompt, its key and what is kept must not change with what the reader does to his own.
   yield { type: 'sources', sources: copySources(sources) }
 
@@ -106,9 +107,11 @@ export async function* answerQuestion(
         return model
       },
       now: tools.now,
+      estimates: tools.estimates,
       turn: tools.turn,
       analyzerOf: tools.analyzerOf,
-      ahead,
+      // What was found in less time must not take the place of what others find.
+      ahead: isWhole ? ahead : undefined,
       onLookup: (found) => {
         progress.answer = found === undefined ? 'miss' : 'hit'
         progress.kept = found
@@ -120,10 +123,10 @@ export async function* answerQuestion(
       progress,
     )
   }
-  if (progress.answered) looked?.remember()
+  if (progress.answered && isWhole) looked?.remember()
   const semantic = looked?.twin && shadowOf(looked.twin)
   const { answer } = progress
-  if (recentlyAsked !== undefined && kept !== undefined && progress.kept !== undefined) {
+  if (isWhole && recentlyAsked !== undefined && kept !== undefined && progress.kept !== undefined) {
     const { state } = kept
     recent?.keep(recentlyAsked, { state, sources, hits: ranked.length, ranking: kept, answer: progress.kept }, clears)
   }
@@ -196,6 +199,7 @@ async function lastEvent(
     ...(answered && groundedness !== undefined ? { groundedness } : {}),
     inventedCitations: invented,
     ...(tools.understood && { understood: tools.understood }),
+    ...(tools.budget && { dropped: tools.budget.dropped }),
   }
 }
 

@@ -26,7 +26,8 @@ export async function retrieveMany(
     await inLanes(questions.keys(), { lanes: questionsAtOnce, signal }, async (place, signal) => {
       const withVector = () => embedded(place)
       const question = questions[place] as Question
-      const { hits } = await retrieve(question, { ...options, signal }, { ...together, embedded: withVector })
+      const own = { ...together, embedded: withVector, budget: tools.budget?.anew() }
+      const { hits } = await retrieve(question, { ...options, signal }, own)
       results[place] = hits
     })
   } finally {

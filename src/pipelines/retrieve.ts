@@ -8,17 +8,19 @@ import type { Recorder } from '../performance/types.js'
 import type { StoreNamespace } from '../store/types.js'
 import type { NamespaceIndexes } from './catch-up.js'
 import { allowFor } from './steps/allow.js'
+import { type BudgetTools, measured } from './steps/budget.js'
 import {
   type RankedHits,
   type RankedThroughCache,
   type RetrievalCaching,
   rankThroughCache,
 } from './steps/cached-retrieval.js'
-import { expandHits } from './steps/expand.js'
+import { expandInTime } from './steps/expand.js'
 import { hydrate } from './steps/hydrate.js'
 import { queryVector, textOf } from './steps/question-vector.js'
 import type { VectorSearched } from './steps/recall-monitor.js'
-import { type Reranking, rerankHits } from './steps/rerank.js'
+import type { Reranking } from './steps/rerank.js'
+import { rerankInTime } from './steps/rerank-in-time.js'
 import { type LegSearch, legWeights, searchLegs } from './steps/search-legs.js'
 import { timed } from './steps/timed.js'
 import { keepBest, poolFor, type Wanted, wantedBy } from './steps/wanted.js'
@@ -26,7 +28,7 @@ import { joinSearches, legSearches, type SearchOptions, weighAdded } from './ste
 import { type Understanding, understandQuestion } from './understand.js'
 
 /** What retrieval works with; `compose` provides it. One per namespace. */
-export interface RetrieveTools {
+export interface RetrieveTools extends BudgetTools {
   readonly namespace: StoreNamespace
   /** Gives the indexes there are now, and keeps them open until the task is done. */
   readonly useIndexes: <Result>(task: (indexes: NamespaceIndexes) => Promise<Result>) => Promise<Result>
@@ -55,7 +57,6 @@ export interface RetrieveTools {
   readonly understood?: Understood
   /** Absent: every question is searched. */
   readonly caching: RetrievalCaching | undefined
-  readonly now: () => number
 }
 
 /** What one leg of the search found, best first. */
@@ -104,7 +105,7 @@ export async function retrieve(given: Question, givenOptions: RetrieveOptions, a
   const asked = all.understanding === undefined ? understand() : timed('query.understand', all, understand)
   const { question, options, tools } = await asked
   const { ranked, terms } = await findRanked(question, options, tools)
-  const expand = () => expandHits(ranked, options.expand, tools)
+  const expand = () => expandInTime(ranked, options.expand, tools)
   const hits = options.expand === undefined ? await expand() : await timed('query.expand', tools, expand)
   return { hits, terms }
 }
@@ -126,12 +127,11 @@ export async function findRanked(
       if (options.signal?.aborted !== true || signal?.aborted === true) throw error
       return undefined
     })
-    const found = await findHits(embedded ?? question, own, tools)
-    const rank = () => rankHits(found, question, own, tools)
+    const found = await measured('retrieve', tools, () => findHits(embedded ?? question, own, tools))
+    const rank = () => rankHits(found, question, own, { ...tools, onBegin: onRerank ?? (() => {}) })
     // Whoever is told measures it himself.
     const isTimed = tools.reranking !== undefined && onRerank === undefined
-    if (tools.reranking !== undefined) onRerank?.()
-    return { ranked: await (isTimed ? timed('query.rerank', tools, rank) : rank()), terms: found.terms }
+    return { ...(await (isTimed ? timed('query.rerank', tools, rank) : rank())), terms: found.terms }
   }
   if (tools.caching === undefined) return { ...(await compute(options.signal)), cache: 'off' }
   return rankThroughCache({ question, options }, tools.caching, tools, compute)
@@ -178,23 +178,24 @@ async function search(
   }
 }
 
-/** The second half of {@link retrieve}: reranks what was found and keeps what is wanted. */
+/** The second half of {@link retrieve}: reranks what was found, where there is time for it, and keeps what is wanted. */
 async function rankHits(
   { pool }: FoundHits,
   question: Question,
   options: RetrieveOptions,
-  tools: RetrieveTools,
-): Promise<readonly NumberedHit[]> {
+  tools: RetrieveTools & { readonly onBegin: () => void },
+): Promise<Pick<RankedHits, 'ranked' | 'isPartial'>> {
   const { reranking } = tools
   const wanted = wantedBy(options)
-  if (reranking === undefined) return keepBest(pool, wanted)
+  if (reranking === undefined) return { ranked: keepBest(pool, wanted) }
   const asked = {
     text: textOf(question),
     topK: wanted.topK,
     embedder: await tools.useIndexes(async ({ vector }) => vector?.embedder),
     signal: options.signal,
   }
-  return keepBest(await rerankHits(pool, asked, reranking, tools), wanted)
+  const { hits, isDropped } = await rerankInTime(pool, asked, reranking, tools)
+  return { ranked: keepBest(hits, wanted), ...(isDropped ? { isPartial: true } : {}) }
 }
 
 /** What the legs found for a question, not yet joined. */

@@ -79,6 +79,8 @@ export async function findTwin(
     if (similarity < threshold && (await check?.confirms(question, known.question, signal)) !== true) continue
     const twin = await answerOf(known, similarity, options, tools)
     signal?.throwIfAborted()
+    // There was no time to find out what it would be answered.
+    if (twin === 'unknown') continue
     if (twin === undefined) {
       questions.forget(scope, known)
       continue
@@ -144,14 +146,17 @@ async function answerOf(
   similarity: number,
   options: AnswerOptions,
   tools: AnswerTools,
-): Promise<Twin | undefined> {
-  const { embedded: _own, ...others } = tools
+): Promise<Twin | 'unknown' | undefined> {
+  const { embedded: _own, ...own } = tools
+  const budget = tools.budget?.apart()
+  const others = { ...own, budget }
   const { cache, ranked, terms } = await findRanked(
     question,
     { ...withoutTexts(options), ...(widened && { widened }) },
     others,
   )
-  const sources = await showSources(ranked, options, tools)
+  const sources = await showSources(ranked, options, others)
+  if (budget !== undefined && budget.dropped.length > 0) return 'unknown'
   const asked = { question, sources, terms, namespace: tools.namespace.name }
   const parts = tools.answers && (await findKeptAnswer(asked, tools.answers))
   return parts && { question, similarity, sources, parts, retrieval: cache }

@@ -12,6 +12,7 @@ import type { Breaker } from '../util/breaker.js'
 import { sha256Hex } from '../util/hash.js'
 import type { SingleFlight } from '../util/single-flight.js'
 import { type AskTools, askingVersion, askModel, type ModelTask, shownTurns } from './steps/ask-model.js'
+import type { BudgetTools } from './steps/budget.js'
 import { textOf } from './steps/question-vector.js'
 import type { ResultCache } from './steps/result-cache.js'
 import type { Beside, SearchOptions } from './steps/widen.js'
@@ -49,14 +50,13 @@ export interface UnderstandingModel extends AskTools {
 }
 
 /** What understanding needs of the tools of a search. */
-interface UnderstandTools {
+interface UnderstandTools extends BudgetTools {
   readonly understanding?: Understanding | undefined
   /** What became of the question; there when it was understood. */
   readonly understood?: Understood
   readonly embedded?: () => Promise<Question>
   readonly recorder: Recorder
   readonly logger: Logger
-  readonly now: () => number
 }
 
 /** A question as it is to be searched for and answered. */
@@ -71,8 +71,8 @@ const maxModelCharacters = 8_000
 
 /**
  * Makes a question stand alone, tells its language, and finds what else to search for; what is searched, answered and looked up in caches
- * from here on is the question that stands alone. Steps that ask a model run side by side and end when their time is over. Rejects with
- * the caller's abort only.
+ * from here on is the question that stands alone. Steps that ask a model run side by side and end when their time, or that of the budget, is
+ * over. Rejects with the caller's abort only.
  */
 export async function understandQuestion<Options extends RetrieveOptions, Tools extends UnderstandTools>(
   question: Question,
@@ -82,12 +82,17 @@ export async function understandQuestion<Options extends RetrieveOptions, Tools 
   const { understanding } = tools
   const text = textOf(question)
   if (understanding === undefined || text.trim() === '') return { question, options, tools }
+  const room = tools.budget?.room('condense') ?? Number.POSITIVE_INFINITY
   const deadline = withDeadline({
     ...(options.signal === undefined ? {} : { signal: options.signal }),
-    deadlineMs: understanding.timeoutMs,
+    deadlineMs: Math.min(understanding.timeoutMs, room),
   })
   try {
-    const asker = new Asker(understanding, tools, { outer: options.signal, own: deadline.signal as AbortSignal })
+    const asker = new Asker(understanding, tools, {
+      outer: options.signal,
+      own: deadline.signal as AbortSignal,
+      isOfBudget: room < understanding.timeoutMs,
+    })
     const detected = detectLanguage(text)
     const analyzer = await analyzerOf(detected ?? languageOf(options.history), understanding)
     const standing = await condense(text, options.history ?? [], analyzer, understanding, asker)
@@ -207,20 +212,21 @@ interface AskerSignals {
   readonly outer: AbortSignal | undefined
   /** Fires with the caller's, and when the time for understanding is over. */
   readonly own: AbortSignal
+  /** Whether that time is what the budget leaves. */
+  readonly isOfBudget: boolean
 }
+
+/** What {@link Asker} works with. */
+type AskerTools = Pick<UnderstandTools, 'budget' | 'estimates' | 'recorder' | 'logger' | 'now'>
 
 /** Asks the model about one question, and keeps count of what came to nothing. */
 class Asker {
   readonly skipped: SkippedStep[] = []
   readonly #model: UnderstandingModel | undefined
-  readonly #tools: Pick<UnderstandTools, 'recorder' | 'logger' | 'now'>
+  readonly #tools: AskerTools
   readonly #signals: AskerSignals
 
-  constructor(
-    { model }: Understanding,
-    tools: Pick<UnderstandTools, 'recorder' | 'logger' | 'now'>,
-    signals: AskerSignals,
-  ) {
+  constructor({ model }: Understanding, tools: AskerTools, signals: AskerSignals) {
     this.#model = model
     this.#tools = tools
     this.#signals = signals
@@ -239,10 +245,15 @@ class Asker {
       recorder.stage(`understand.${step}`, now() - began)
       return texts.length > 0 ? texts : this.#skip(step, 'unusable')
     } catch (error) {
-      const { outer, own } = this.#signals
+      const { isOfBudget, outer, own } = this.#signals
       outer?.throwIfAborted()
       if (error === resting) return this.#skip(step, 'resting')
-      if (own.aborted) return this.#skip(step, 'timeout')
+      if (error === outOfTime) return this.#skip(step, 'budget')
+      if (own.aborted) {
+        this.#tools.estimates.note(measuredAs(step), now() - began)
+        if (isOfBudget) this.#tools.budget?.drop(step)
+        return this.#skip(step, isOfBudget ? 'budget' : 'timeout')
+      }
       this.#tools.logger.warn('A model could not be asked about a question, which is asked as it stands.', {
         step,
         // Its message may quote the question.
@@ -261,7 +272,7 @@ class Asker {
   async #throughCache(task: ModelTask, model: UnderstandingModel): Promise<readonly string[]> {
     const { own } = this.#signals
     const { cache } = model
-    if (cache === undefined) return this.#throughBreaker(task, model, own)
+    if (cache === undefined) return this.#inTime(task.step, () => this.#throughBreaker(task, model, own))
     const key = keyOf(task, model)
     const kept = await cache.results.get(key)
     if (kept !== undefined) return kept.value
@@ -271,7 +282,17 @@ class Asker {
       if (texts.length > 0) cache.results.keep(key, texts, { costMs: this.#tools.now() - began })
       return texts
     }
-    return (await cache.flights.run(key, compute, own)).value
+    return this.#inTime(task.step, async () => (await cache.flights.run(key, compute, own)).value)
+  }
+
+  /** Asks only where there is time for it; what is kept needs none. */
+  async #inTime(step: UnderstandStep, ask: () => Promise<readonly string[]>): Promise<readonly string[]> {
+    const { budget, estimates, now } = this.#tools
+    if (budget !== undefined && budget.admit(step, measuredAs(step)) === undefined) throw outOfTime
+    const began = now()
+    const texts = await ask()
+    estimates.note(measuredAs(step), now() - began)
+    return texts
   }
 
   async #throughBreaker(task: ModelTask, model: UnderstandingModel, signal: AbortSignal): Promise<readonly string[]> {
@@ -282,8 +303,9 @@ class Asker {
       breaker.succeeded()
       return texts
     } catch (error) {
-      // A caller who left says nothing of the model; one whose time was over does.
-      if (this.#signals.outer?.aborted === true) breaker.abandoned()
+      const { isOfBudget, outer, own } = this.#signals
+      // A caller who left, or had little time, says nothing of the model; one whose time was over does.
+      if (outer?.aborted === true || (isOfBudget && own.aborted)) breaker.abandoned()
       else breaker.failed()
       throw error
     }
@@ -292,6 +314,12 @@ class Asker {
 
 /** Thrown where the breaker is open. */
 const resting = new Error('The model is not asked for a while.')
+/** Thrown where the budget leaves no time. */
+const outOfTime = new Error('There is no time to ask the model.')
+
+function measuredAs(step: UnderstandStep): string {
+  return `understand.${step}`
+}
 
 /** Of all that a model is shown: what one conversation was told, another one is not. */
 function keyOf({ history, question, step, variants }: ModelTask, { fingerprint }: UnderstandingModel): string {

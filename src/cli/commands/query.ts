@@ -13,21 +13,25 @@ import {
 } from '../context.js'
 
 interface Flags {
+  readonly budgetMs?: string
   readonly chat?: true
   readonly stream?: true
   readonly topK?: string
 }
 
 /** `ufrag query <question>`: answers from the stored documents; 4 when they hold no answer. With `--chat` one question after the other. */
-export const query: Command<Flags> = async (context, [question], { chat, stream, topK }) => {
+export const query: Command<Flags> = async (context, [question], { budgetMs, chat, stream, topK }) => {
   requireStorage(context)
   if (question === undefined && chat !== true) {
     throw new RagError('BAD_OPTION', 'A question is missing.', { hint: 'ufrag query "…", or ufrag query --chat.' })
   }
-  const count = topK === undefined ? {} : { topK: readCount(topK) }
-  const options: QueryOptions = { signal: context.environment.signal, ...count }
+  const wanted = {
+    ...(topK === undefined ? {} : { topK: readCount('--top-k', topK) }),
+    ...(budgetMs === undefined ? {} : { budgetMs: readCount('--budget-ms', budgetMs) }),
+  }
+  const options: QueryOptions = { signal: context.environment.signal, ...wanted }
   return context.withRag((rag) => {
-    if (chat === true) return converse(context, rag.chat(count), question)
+    if (chat === true) return converse(context, rag.chat(wanted), question)
     const asked = question ?? ''
     return stream === true
       ? streamAnswer(context, rag.stream(asked, options))
@@ -60,9 +64,9 @@ async function converse(context: CommandContext, chat: Chat, first: string | und
   return exitCodes.ok
 }
 
-function readCount(text: string): number {
+function readCount(option: string, text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
-  throw new RagError('BAD_OPTION', `--top-k must be a whole number from 1, but is ${JSON.stringify(text)}.`)
+  throw new RagError('BAD_OPTION', `${option} must be a whole number from 1, but is ${JSON.stringify(text)}.`)
 }
 
 async function printAnswer(

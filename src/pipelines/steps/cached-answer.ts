@@ -9,6 +9,7 @@ import type { AskedAhead, DirectAnswers } from './direct-answer.js'
 import type { GroundednessTools } from './groundedness.js'
 import { shownText } from './pack.js'
 import type { Kept, ResultCache } from './result-cache.js'
+import type { StageEstimates } from './stage-estimates.js'
 import { writeAnswer } from './write-answer.js'
 
 /** What answering looks answers up with; `compose` provides it. */
@@ -51,6 +52,7 @@ export interface AnswerAsked extends GroundednessTools {
   /** Gives the model, and waits for its turn. */
   readonly llm: () => Promise<Llm>
   readonly now: () => number
+  readonly estimates: StageEstimates
   /** Absent: it was not asked for before its sources were known. */
   readonly ahead: AskedAhead | undefined
   /** Told before the first part of the answer where it comes from: what was found in the cache, or `undefined`. */

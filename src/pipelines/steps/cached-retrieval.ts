@@ -26,6 +26,8 @@ export interface RetrievalCaching {
 export interface RankedHits {
   readonly ranked: readonly NumberedHit[]
   readonly terms: readonly QueryTerm[]
+  /** There when the reranker was left out for want of time: whoever has more time shall not find this. */
+  readonly isPartial?: true
 }
 
 /** What became of a ranking in the cache. */
@@ -56,7 +58,8 @@ const version = 'retrieval/1'
 /**
  * The ranking of a question from the cache, else from `compute`, which runs once for all who ask the same at the same time. What is kept is
  * of one epoch of the documents and is found in no other; its passages are read from the store again, and one that is not there
- * as it was makes it a miss. `shared`: others computed it meanwhile.
+ * as it was makes it a miss. Whoever has a budget, and may leave the reranker out, computes it alone: what they find is theirs, and
+ * others may take longer than they can wait.
  */
 export async function rankThroughCache(
   asked: RankingAsked,
@@ -83,13 +86,18 @@ export async function rankThroughCache(
   }
 
   let own: RankedHits | undefined
-  const run = async (signal: AbortSignal): Promise<KeptRanking> => {
+  const run = async (signal: AbortSignal | undefined): Promise<KeptRanking> => {
     const began = tools.now()
     own = await compute(signal)
     const ranking = toKept(own)
     const isSame = (await readState(tools)) === state
-    if (isSame && isComplete(own, tools)) caching.results.keep(key, ranking, { costMs: tools.now() - began })
+    if (isSame && own.isPartial !== true && isComplete(own, tools))
+      caching.results.keep(key, ranking, { costMs: tools.now() - began })
     return ranking
+  }
+  if (tools.budget !== undefined && tools.reranking !== undefined) {
+    await run(signal)
+    return { ...(own as unknown as RankedHits), cache: 'miss' }
   }
   const { value } = await caching.flights.run(key, (stop) => caching.alone(run, stop), signal)
   // Whoever waited with others reads the passages anew: hits are their caller's to change.

@@ -2,6 +2,7 @@ import type { Chunk, Span } from '../../core/chunk.js'
 import type { ExpandOptions, Hit, HitContext, RetrieveOptions } from '../../core/search.js'
 import type { StoreNamespace } from '../../store/types.js'
 import type { NumberedHit } from '../retrieve.js'
+import type { BudgetTools } from './budget.js'
 
 export interface ExpandTools {
   readonly namespace: StoreNamespace
@@ -40,6 +41,23 @@ export async function expandHits(
     const context = contexts.get(merged[place] as DocumentSpan) as HitContext
     return { ...hit, context: holds(context, hit.chunk) ? context : ownContext(hit.chunk) }
   })
+}
+
+/** {@link expandHits} where there is time for it; else hits come without. */
+export async function expandInTime(
+  hits: readonly NumberedHit[],
+  expand: RetrieveOptions['expand'],
+  tools: ExpandTools & BudgetTools,
+): Promise<Hit[]> {
+  if (expand === undefined || hits.length === 0) return expandHits(hits, undefined, tools)
+  const { budget, estimates, now } = tools
+  const measuredAs = `expand.${typeof expand === 'string' ? expand : 'passages'}`
+  if (budget !== undefined && budget.admit('expand', measuredAs) === undefined)
+    return expandHits(hits, undefined, tools)
+  const began = now()
+  const expanded = await expandHits(hits, expand, tools)
+  estimates.note(measuredAs, now() - began)
+  return expanded
 }
 
 interface Reach {

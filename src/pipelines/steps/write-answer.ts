@@ -2,12 +2,13 @@ import type { Citation, TokenCounts } from '../../core/answer.js'
 import type { GenerateEnd, Prompt } from '../../llm/types.js'
 import { estimateTokens } from '../../util/estimate-tokens.js'
 import { type AnswerEnd, isCount, isFinishReason } from './answer-end.js'
+import type { NeededStage } from './budget.js'
 import type { AnswerAsked, AnswerPart } from './cached-answer.js'
 import { type CitedPart, createCitationParser } from './cite.js'
 import { measureGroundedness } from './groundedness.js'
 
 /** What an answer is written with. */
-type WriteAsked = Pick<AnswerAsked, 'analyzerOf' | 'buildPrompt' | 'llm' | 'sources' | 'turn'>
+type WriteAsked = Pick<AnswerAsked, 'analyzerOf' | 'buildPrompt' | 'estimates' | 'llm' | 'now' | 'sources' | 'turn'>
 
 /**
  * What the model writes, with its citations, and how it ended. The model is asked for the next part when the reader asks, and stopped when
@@ -17,9 +18,11 @@ export async function* writeAnswer(
   asked: WriteAsked,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<AnswerPart, void, undefined> {
-  const { buildPrompt, llm, sources } = asked
+  const { buildPrompt, estimates, llm, now, sources } = asked
   const parser = createCitationParser(sources)
   const model = await llm()
+  // Behind the opening of the model, which happens once.
+  const began = now()
   const prompt = buildPrompt()
   let told: GenerateEnd = {}
   let written = 0
@@ -37,6 +40,7 @@ export async function* writeAnswer(
   }
   for await (const delta of model.generate(prompt, signal === undefined ? { onEnd } : { onEnd, signal })) {
     signal?.throwIfAborted()
+    if (written === 0) estimates.note('firstToken' satisfies NeededStage, now() - began)
     written += Buffer.byteLength(delta)
     yield* noted(parser.push(delta))
   }

@@ -4,6 +4,7 @@ import { createBm25Index } from '../../../src/lexical-index/bm25.js'
 import { createMetadataIndex } from '../../../src/metadata-index/metadata-index.js'
 import { catchUp, type NamespaceIndexes } from '../../../src/pipelines/catch-up.js'
 import { retrieve } from '../../../src/pipelines/retrieve.js'
+import { StageEstimates } from '../../../src/pipelines/steps/stage-estimates.js'
 import { createFakeEmbedder } from '../../../src/testing/fakes.js'
 import { createTurns } from '../../../src/util/yield.js'
 import { createFlatIndex } from '../../../src/vector-index/flat.js'
@@ -63,6 +64,7 @@ describe('an approximate index', () => {
       turn: async () => {},
       recorder,
       logger: { debug() {}, info() {}, warn() {}, error() {} },
+      estimates: new StageEstimates({ now }),
       now,
     }
     const { vectors } = await embedder.embed(['word7'], { kind: 'query' })
