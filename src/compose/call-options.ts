@@ -143,12 +143,10 @@ export function checkPrecomputeOptions({
 }
 
 /** What `queryBatch()` takes beside the options of a query. */
-export function checkBatchOptions({
-  concurrency,
-  onFailure,
-}: Required<Pick<BatchOptions, 'concurrency' | 'onFailure'>>): void {
-  checkCount('concurrency', concurrency, 1, 64)
-  checkOneOf('onFailure', onFailure, ['report', 'throw'])
+export function checkBatchOptions(options: BatchOptions): void {
+  checkKeys(options, { ...queryKeys, concurrency: true, onFailure: true })
+  checkCount('concurrency', options.concurrency, 1, 64)
+  checkOneOf('onFailure', options.onFailure, ['report', 'throw'])
 }
 
 /** What `chat()` takes beside the options of a query. */

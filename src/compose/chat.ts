@@ -18,7 +18,7 @@ export interface ChatOptions extends Omit<QueryOptions, 'history' | 'signal' | '
 }
 
 /** How a question is asked. */
-type Ask = (question: string, options: QueryOptions) => AsyncIterable<AnswerEvent>
+type Ask = (question: string, options: QueryOptions) => AsyncGenerator<AnswerEvent, void, undefined>
 
 /**
  * A conversation: each question is asked with what was said before, and remembered with its answer when that is complete. What fails, and
@@ -60,13 +60,29 @@ export class Chat {
    * Asks a question, as `stream()` does: the same events and failures. `BAD_INPUT` while another one is under way, which ends with its last
    * event, or when its iterator is ended (`break`).
    */
-  async *send(question: string, options: ChatQuestionOptions = {}): AsyncGenerator<AnswerEvent, void, undefined> {
+  send(question: string, options: ChatQuestionOptions = {}): AsyncGenerator<AnswerEvent, void, undefined> {
+    let answer: AsyncGenerator<AnswerEvent, void, undefined> | undefined
+    const ask = () => this.#ask(question, { ...this.#options, ...options, history: this.history })
+    const events = this.#events(question, () => (answer = ask()))
+    const end = events.return.bind(events)
+    // By itself it would wait behind a `next()` that waits for the model.
+    events.return = async (value) => {
+      await answer?.return()
+      return end(value)
+    }
+    return events
+  }
+
+  async *#events(
+    question: string,
+    ask: () => AsyncIterable<AnswerEvent>,
+  ): AsyncGenerator<AnswerEvent, void, undefined> {
     if (this.#running !== undefined) throw busy()
     const own = Symbol('question')
     this.#running = own
     try {
       let answer = ''
-      for await (const event of this.#ask(question, { ...this.#options, ...options, history: this.history })) {
+      for await (const event of ask()) {
         if (event.type === 'answer-delta') answer += event.text
         // Before it is handed on: whoever stops reading at the last event has read everything.
         if (event.type === 'metadata' && this.#running === own) {

@@ -15,7 +15,7 @@ import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.j
 import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
 import type { Store } from '../store/types.js'
 import { memoizeAsync } from '../util/memoize-async.js'
-import { createMemoryBudget } from '../util/memory-budget.js'
+import { createMemoryBudget, type MemoryBudget } from '../util/memory-budget.js'
 import { createTurns, type Turns } from '../util/yield.js'
 import { type Caches, cachesEmbeddings, createCaches, withCache } from './caching.js'
 import { catalogue } from './catalogue.js'
@@ -104,7 +104,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     limits,
     maintain: pLimit(1),
     store,
-    preparation: part(() => openPreparation(config, tracker)),
+    preparation: part(() => openPreparation(config, { memory, recorder: tracker })),
     urls: config.allowUrls === false ? undefined : openUrls(config.allowUrls, config, part),
     embedder: openChecked,
     fitter,
@@ -152,7 +152,10 @@ async function openStore({ storage, logger }: ResolvedConfig): Promise<Store> {
   }
 }
 
-async function openPreparation(config: ResolvedConfig, recorder: Recorder): Promise<Preparation> {
+async function openPreparation(
+  config: ResolvedConfig,
+  shared: { readonly memory: MemoryBudget; readonly recorder: Recorder },
+): Promise<Preparation> {
   const { chunker, enrichment, extractor, language, limits, maxChunksPerPage, maxWorkers } = config
   const { headings, keywords } = enrichment
   const { csv, json, layout, pdf } = extractor
@@ -168,8 +171,7 @@ async function openPreparation(config: ResolvedConfig, recorder: Recorder): Prom
   }
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
-  const maxMemoryBytes = config.maxMemoryMb * 2 ** 20
-  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes, recorder })
+  return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, ...shared })
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */

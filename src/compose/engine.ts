@@ -210,13 +210,10 @@ export class Engine {
     )
   }
 
-  async queryBatch(
-    name: string,
-    questions: readonly string[],
-    { concurrency = 8, onFailure = 'report', ...options }: BatchOptions,
-  ): Promise<BatchResult[]> {
+  async queryBatch(name: string, questions: readonly string[], given: BatchOptions): Promise<BatchResult[]> {
+    checkBatchOptions(given)
+    const { concurrency = 8, onFailure = 'report', ...options } = given
     checkQueryOptions(options)
-    checkBatchOptions({ concurrency, onFailure })
     checkList(questions, 'queryBatch')
     const { maxQueryChars } = this.#config.limits
     return this.#calls.run(options, (signal) =>
@@ -231,6 +228,7 @@ export class Engine {
               ...tools,
               lanes: concurrency,
               spare: () => this.#gate.tryEnter(signal),
+              crowded: () => this.#gate.counts.waiting > 0,
               check: (question) => checkQuestion(question, maxQueryChars),
               onFailure,
             },

@@ -104,10 +104,13 @@ function describe(llm: ResolvedLlm, ofFunction: (run: (...values: never[]) => un
     case 'function':
       return ['function', ofFunction(llm.generate)]
     case 'ai-sdk': {
-      const { model } = llm
+      const { identity, model } = llm
+      if (identity !== undefined) return { ...shaping, model: null }
       return { ...shaping, model: typeof model === 'string' ? model : [model.provider, model.modelId] }
     }
     case 'openai-compatible':
+      // An identity stands for model and address: it stays when these change.
+      if (llm.identity !== undefined) return { ...shaping, model: null, baseURL: null }
       return { ...shaping, baseURL: llm.baseURL ?? llm.client?.baseURL ?? null }
     case 'fallback':
     case 'balance':

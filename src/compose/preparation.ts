@@ -15,6 +15,7 @@ import {
 } from '../pipelines/steps/prepare.js'
 import { sha256Hex } from '../util/hash.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import type { MemoryBudget } from '../util/memory-budget.js'
 import { WorkerPool } from '../util/worker-pool.js'
 import { type Catalogue, catalogue } from './catalogue.js'
 import { prepareTogether } from './prepare-together.js'
@@ -60,16 +61,16 @@ export async function pooledPreparation(
   options: {
     readonly threads: number
     readonly timeoutMs: number
-    readonly maxMemoryBytes: number
+    readonly memory: MemoryBudget
     readonly recorder: Recorder
   },
 ): Promise<Preparation> {
-  const maxHeldBytes = Math.min(mostHeldBytes, options.maxMemoryBytes / 8)
-  const { maxMemoryBytes, recorder, timeoutMs } = options
+  const { memory, recorder, timeoutMs } = options
+  const maxHeldBytes = Math.min(mostHeldBytes, memory.maxBytes / 8)
   const pool = new WorkerPool({ worker: 'prepare', size: options.threads, maxHeldBytes, workerData: config })
   return {
     fingerprint: await fingerprintOf(config, await makeChunker(config)),
-    prepare: (request, signal) => prepareTogether(request, { pool, signal, timeoutMs, maxMemoryBytes, recorder }),
+    prepare: (request, signal) => prepareTogether(request, { pool, signal, timeoutMs, memory, recorder }),
     close: () => pool.close(),
   }
 }

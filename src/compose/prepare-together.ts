@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { MessageChannel } from 'node:worker_threads'
+import { pagesPerStretch } from '../extract/pdf-pages.js'
 import type { Recorder } from '../performance/types.js'
 import type {
   PreparedDocument,
@@ -9,6 +10,7 @@ import type {
   PrepareRequest,
 } from '../pipelines/steps/prepare.js'
 import { followSignal } from '../util/abort.js'
+import type { MemoryBudget } from '../util/memory-budget.js'
 import { sendThrough } from '../util/port-stream.js'
 import type { TaskOptions, WorkerPool } from '../util/worker-pool.js'
 import type { LaneRequest } from './prepare.worker.js'
@@ -17,8 +19,8 @@ export interface PrepareTogetherOptions {
   readonly pool: WorkerPool
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
-  /** A document is read by so many threads that each may hold it in a quarter of this together. */
-  readonly maxMemoryBytes: number
+  /** A document is read by so many threads that they hold it in a quarter of this together; by one while memory is short. */
+  readonly memory: MemoryBudget
   readonly recorder: Recorder
 }
 
@@ -70,6 +72,8 @@ export async function* prepareTogether(request: PrepareRequest, options: Prepare
   } finally {
     next.catch(() => {}) // Thrown above, or the reader has left.
     run.abort('The document is through.')
+    // A document that was not begun reads no port, and closes none.
+    for (const { port1 } of channels) port1.close()
     await Promise.all(lanes)
     run.dispose()
   }
@@ -78,14 +82,15 @@ export async function* prepareTogether(request: PrepareRequest, options: Prepare
 /** How many threads should read a document: 1 unless it is large, can be split, and there are threads and memory for more. */
 async function countReaders(
   request: PrepareRequest,
-  { maxMemoryBytes, pool, signal, timeoutMs }: PrepareTogetherOptions,
+  { memory, pool, signal, timeoutMs }: PrepareTogetherOptions,
 ): Promise<number> {
   const { source } = request
-  if (source.kind !== 'file' || pool.idle < 2) return 1
+  if (source.kind !== 'file' || pool.idle < 2 || memory.share() < 1) return 1
   // Whatever is wrong with it is told when it is read.
   const { size } = await stat(source.path).catch(() => ({ size: 0 }))
-  const affordable = Math.floor(maxMemoryBytes / 4 / size)
+  const affordable = Math.floor(memory.maxBytes / 4 / size)
   if (size < leastSplitBytes || affordable < 2 || pool.idle < 2) return 1
   const pages = await pool.run<number>({ type: 'pages', payload: request }, { signal, timeoutMs }).catch(() => 0) // As above.
-  return pages < leastSplitPages ? 1 : Math.min(pool.idle, affordable)
+  if (pages < leastSplitPages) return 1
+  return Math.min(pool.idle, affordable, Math.ceil(pages / pagesPerStretch))
 }

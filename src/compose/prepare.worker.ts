@@ -1,6 +1,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
 import { pdfHeldBytes } from '../extract/pdfium.js'
+import type { LanePart } from '../extract/types.js'
 import { enrichPrepared } from '../pipelines/steps/enrich-pieces.js'
 import { findExtractor, type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
 import { memoizeAsync } from '../util/memoize-async.js'
@@ -24,9 +25,8 @@ export interface LaneRequest {
   readonly lanes: number
 }
 
-/** Pages that go in one message, and what a full one takes. */
-const valuesPerMessage = 8
-const bytesPerValue = 16 << 10
+/** What goes in one message, about. */
+const messageBytes = 128 << 10
 
 const config = workerData as PreparationConfig
 const tools = memoizeAsync(async () => prepareTools(config, await makeChunker(config)))
@@ -63,13 +63,16 @@ serveTasks(
     lane: async ({ lane, lanes, request }: LaneRequest, { emit, signal }) => {
       const { options, opened, split } = await openSplit(request, signal)
       let packed: unknown[] = []
+      let bytes = 0
       const send = async (): Promise<void> => {
-        await emit(packed, { bytes: packed.length * bytesPerValue })
+        await emit(packed, { bytes })
         packed = []
+        bytes = 0
       }
       for await (const value of split?.read(opened, { ...options, lane, lanes }) ?? []) {
         packed.push(value)
-        if (packed.length === valuesPerMessage) await send()
+        bytes += value.bytes
+        if (bytes >= messageBytes) await send()
       }
       if (packed.length > 0) await send()
     },
@@ -84,6 +87,6 @@ async function openSplit({ source }: PrepareRequest, signal: AbortSignal) {
   return { split: extractor.split, opened, options: { maxFileBytes, signal } }
 }
 
-async function* unpack(messages: AsyncIterable<unknown>): AsyncGenerator<unknown> {
-  for await (const values of messages) yield* values as readonly unknown[]
+async function* unpack(messages: AsyncIterable<unknown>): AsyncGenerator<LanePart> {
+  for await (const parts of messages) yield* parts as readonly LanePart[]
 }

@@ -68,7 +68,8 @@ export function createResultCaching(
           // Of a function nobody knows what else it looks at.
           config.prompt === undefined ? buildPrompt(samplePrompt).text : randomUUID(),
         ),
-        textOnly: readsTextOnly(llm),
+        // A prompt of the caller's may look at scores.
+        textOnly: config.prompt === undefined && readsTextOnly(llm),
         ...(isRemote(config) && isFar
           ? { direct: { recorder, results: createResultCache({ ...common, cache, decode: decodeDirectAnswer }) } }
           : {}),

@@ -2,7 +2,7 @@ import { cleanPageText } from './pdf-common.js'
 import { commonSize, countSizes, toPassages } from './pdf-layout.js'
 import { mendPageText } from './pdf-mend.js'
 import { orderRows } from './pdf-order.js'
-import type { LaidPage, ReadPage, RecentPages, Stretch } from './pdf-pages.js'
+import { bytesOf, type LaidPage, type ReadPage, type RecentPages, type Stretch } from './pdf-pages.js'
 import { edgesOf, type PageEdges, pagesAround, runningFragments } from './pdf-running.js'
 
 /**
@@ -51,5 +51,5 @@ function layOutPage(
     ...passage,
     text: cleanPageText(mendPageText(passage.text)),
   }))
-  return { page: number, readable, drawn, units, passages }
+  return { page: number, readable, drawn, units, passages, bytes: bytesOf(passages) }
 }

@@ -36,6 +36,15 @@ export function corruptPdf(
   })
 }
 
+/** Those who read it together do not see the same document. */
+export function changedPdf(name: string): RagError {
+  return new RagError('CORRUPT', `"${name}" changed while it was read.`, {
+    data: { name },
+    hint: 'Ingest it again when it is no longer written to.',
+    retryable: true,
+  })
+}
+
 /** Every page was read and there is no text, but something is drawn. */
 export function noTextInPdf(name: string, pages: number): RagError {
   return new RagError('NO_TEXT', `"${name}" shows something on its pages, but holds no text.`, {

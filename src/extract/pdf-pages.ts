@@ -1,14 +1,14 @@
 import { emptyError, toBlocks } from './blocks.js'
 import { layOut } from './pdf-clean.js'
-import { cleanPageText, corruptPdf, noTextInPdf, tooMuchText } from './pdf-common.js'
+import { changedPdf, cleanPageText, corruptPdf, noTextInPdf, tooMuchText } from './pdf-common.js'
 import type { Page, PdfDocument } from './pdf-document.js'
 import { HeadingPath, type Passage } from './pdf-layout.js'
 import { mendPageText } from './pdf-mend.js'
 import { pagesAround } from './pdf-running.js'
-import type { Block } from './types.js'
+import type { Block, LanePart } from './types.js'
 
 /** A page that was read and laid out; it can cross a thread. */
-export interface LaidPage {
+export interface LaidPage extends LanePart {
   /** 1-based. */
   readonly page: number
   /** Whether it could be opened. */
@@ -56,14 +56,14 @@ export async function* ownPages(
 /** The pages of a document in their order, of the lanes that read them. */
 export async function* joinLanes(
   lanes: readonly AsyncIterable<LaidPage>[],
-  pages: number,
+  { name, pages }: { readonly name: string; readonly pages: number },
 ): AsyncGenerator<LaidPage, void, undefined> {
   const readers = lanes.map((lane) => lane[Symbol.asyncIterator]())
   try {
     for (let page = 1; page <= pages; page++) {
       const reader = readers[Math.floor((page - 1) / pagesPerStretch) % readers.length]
       const next = await reader?.next()
-      if (next === undefined || next.done === true) break
+      if (next?.done !== false || next.value.page !== page) throw changedPdf(name)
       yield next.value
     }
   } finally {
@@ -162,6 +162,11 @@ export class RecentPages {
   }
 }
 
+/** What passages take in memory, about. */
+export function bytesOf(passages: readonly Passage[]): number {
+  return passages.reduce((sum, { text }) => sum + 2 * text.length + 200, 200)
+}
+
 const nothing: Page = { text: '', fragments: [], objects: 0 }
 
 function* readRaw(recent: RecentPages, { first, last }: Stretch): Generator<LaidPage, void, undefined> {
@@ -169,6 +174,6 @@ function* readRaw(recent: RecentPages, { first, last }: Stretch): Generator<Laid
     const { drawn, page, readable } = recent.read(number)
     const text = cleanPageText(mendPageText(page.text))
     const passages: readonly Passage[] = text === '' ? [] : [{ kind: 'text', text, size: 0, bold: false }]
-    yield { page: number, readable, drawn, units: text.length, passages }
+    yield { page: number, readable, drawn, units: text.length, passages, bytes: bytesOf(passages) }
   }
 }

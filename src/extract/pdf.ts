@@ -81,7 +81,7 @@ async function* readDocument(
     yield title === undefined ? { pages } : { pages, title }
     const others = (options.otherLanes ?? []) as readonly AsyncIterable<LaidPage>[]
     const own = ownPages(document, { pages, lane: 0, lanes: others.length + 1 }, options.signal)
-    yield* toDocumentBlocks(joinLanes([own, ...others], pages), document)
+    yield* toDocumentBlocks(joinLanes([own, ...others], { name: source.name, pages }), document)
   } finally {
     close()
   }

@@ -25,7 +25,13 @@ export interface SplitReading {
   read(
     source: ExtractSource,
     options: ExtractOptions & { readonly lane: number; readonly lanes: number },
-  ): AsyncIterable<unknown>
+  ): AsyncIterable<LanePart>
+}
+
+/** What one reader gives to another; it can cross a thread. */
+export interface LanePart {
+  /** What it takes in memory, about. */
+  readonly bytes: number
 }
 
 /** The document to read. */
@@ -47,7 +53,7 @@ export interface ExtractOptions {
   /** Bytes of one file that must be held whole (PDF). */
   readonly maxFileBytes: number
   /** What others read of the same document, from lane 1 on; see {@link SplitReading}. Default: nobody else reads it. */
-  readonly otherLanes?: readonly AsyncIterable<unknown>[]
+  readonly otherLanes?: readonly AsyncIterable<LanePart>[]
 }
 
 /** An opened document. */

@@ -1,6 +1,6 @@
 import { abortableValues } from '../util/abort.js'
 import { aiSdkProvider, checkAiSdkModel } from '../util/ai-sdk-model.js'
-import { CallFailure, type Fault } from '../util/fault.js'
+import { CallFailure, modelFailed } from '../util/fault.js'
 import { countOf } from './remote/counts.js'
 import type { ChatEndpoint, ChatPart } from './remote/endpoint.js'
 import { createRemoteLlm, type RemoteLlmTools } from './remote/remote-llm.js'
@@ -105,6 +105,8 @@ class AiSdkChat implements ChatEndpoint {
         case 'finish':
           // What failed is told in a part before, by most providers.
           if (reasonIn(part.finishReason) === 'error') throw new CallFailure(modelFailed)
+          // Providers end their stream in this way too when that of the service broke off.
+          if (isUntold(part)) return
           yield { type: 'end', end: { finishReason: reasonOf(part.finishReason), ...known, ...usageOf(part.usage) } }
           return
         default:
@@ -113,8 +115,6 @@ class AiSdkChat implements ChatEndpoint {
     }
   }
 }
-
-const modelFailed: Fault = { kind: 'unavailable', again: true, reason: 'model_error', afterMs: 0 }
 
 /** A part of a stream, of whichever version. */
 interface StreamPart {
@@ -143,6 +143,14 @@ function reasonIn(reason: unknown): unknown {
 function reasonOf(reason: unknown): NonNullable<GenerateEnd['finishReason']> {
   const word = reasonIn(reason)
   return word === 'stop' || word === 'length' || word === 'content-filter' ? word : 'other'
+}
+
+/** Whether the service never said why it stopped, nor what it used: its answer was cut off. */
+function isUntold({ finishReason, usage }: StreamPart): boolean {
+  const reason = finishReason as { readonly unified?: unknown; readonly raw?: unknown } | string | undefined
+  const isUnknown =
+    typeof reason === 'object' ? reason.unified === 'other' && reason.raw === undefined : reason === 'unknown'
+  return isUnknown && Object.keys(usageOf(usage)).length === 0
 }
 
 /** Version 2 counts in a number, version 3 in parts and a total. */

@@ -58,11 +58,12 @@ export function createBalancedLlm(
       // One that asks to be left alone is asked once more, when others are no better.
       const waitedFor = new Set<Member>()
       const left = new Set(members)
+      const until = clock.now() + maxWaitMs
       for (;;) {
         const member = choose(left)
         if (member === undefined) {
           const waitMs = Math.min(...[...left].map(({ restMs }) => restMs))
-          if (waitMs > maxWaitMs) throw failures.length > 0 ? noneAnswered(failures) : overloaded(waitMs)
+          if (clock.now() + waitMs > until) throw failures.length > 0 ? noneAnswered(failures) : overloaded(waitMs)
           await clock.sleep(Math.max(1, waitMs), signal)
           continue
         }

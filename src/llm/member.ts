@@ -88,7 +88,8 @@ export class Member {
       }
     } catch (error) {
       verdict = signal?.aborted === true ? 'unknown' : isOfPrompt(error) ? 'works' : 'fails'
-      this.#restsUntil = this.#clock.now() + retryAfterMs(error)
+      // Another answer may have been told to wait for longer, or this one was only ended.
+      this.#restsUntil = Math.max(this.#restsUntil, this.#clock.now() + retryAfterMs(error))
       throw error
     } finally {
       this.#running--

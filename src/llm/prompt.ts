@@ -67,11 +67,11 @@ const fenceLike = /[<\uff1c](?=[\s/\uff0f\\]{0,8}(?:source|question|system|user|
 /** `[3]`, `[1, 2]`, `[4-6]`, and the role marks `[INST]`, `[/INST]`. Lengths are bounded, so matching is linear. */
 const bracketed = /\[(\/?(?:INST|SYS)|[\d\s,;\u2013\u2014-]{1,64})\]/giu
 /**
- * Control characters except tab and line ends, zero-width and direction marks, and the tag characters (invisible
- * ASCII). Joiners stay: some scripts need them.
+ * Control characters except tab and line ends, zero-width and direction marks, the tag characters (invisible ASCII) and the further
+ * variation selectors (a byte each), and runs of the usual ones. Joiners stay: some scripts need them; so does one selector, of emoji.
  */
 const invisible =
-  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e0fff}]|[\ufe00-\ufe0f]{2,}/gu
 
 function defuse(text: string): string {
   return text.replace(invisible, '').replace(fenceLike, '\u2039').replace(bracketed, '($1)')

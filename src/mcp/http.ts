@@ -62,10 +62,11 @@ async function answer(
   const { server } = await openServer(rag, options)
   // Done or broken off: aborts what still runs for it.
   response.once('close', () => void server.close())
-  // Without a generator there are no sessions.
-  const transport = new StreamableHTTPServerTransport()
+  // Without a generator there are no sessions. Older versions of the SDK want to be told so.
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined } as object)
   await server.connect(transport as Transport)
-  await transport.handleRequest(request, response)
+  // Express and others have read the body by now, and keep it there.
+  await transport.handleRequest(request, response, (request as { readonly body?: unknown }).body)
 }
 
 /** `''` for what is no URL. */

@@ -41,7 +41,7 @@ export async function serveMcpStdio(rag: McpRag, options: StdioOptions = {}): Pr
     stop()
   }
   // The transport of the SDK does not notice that its client is gone.
-  finished(input, { writable: false }, () => void stopGently())
+  const forgetInput = finished(input, { writable: false }, () => void stopGently())
   // An error event that nobody listens to would end the process.
   output.on('error', stop)
   output.on('close', stop)
@@ -50,4 +50,7 @@ export async function serveMcpStdio(rag: McpRag, options: StdioOptions = {}): Pr
   if (signal?.aborted) stop()
   await ended
   signal?.removeEventListener('abort', stop)
+  forgetInput()
+  // What was still being written may break a turn later.
+  setImmediate(() => output.off('error', stop).off('close', stop))
 }

@@ -13,6 +13,8 @@ interface BatchTools extends AnswerTools {
   readonly lanes: number
   /** Gives a place for one question more than there are under way, and what gives it back; `undefined` while there is none. */
   readonly spare: () => (() => void) | undefined
+  /** Whether others wait for a place. */
+  readonly crowded: () => boolean
   /** Throws for what is no question. */
   readonly check: (question: string) => void
   readonly onFailure: 'report' | 'throw'
@@ -33,7 +35,7 @@ export function failsAll(error: unknown): boolean {
 export async function answerMany(
   questions: readonly string[],
   options: AnswerOptions & { readonly signal: AbortSignal },
-  { check, lanes, onFailure, spare, ...tools }: BatchTools,
+  { check, crowded, lanes, onFailure, spare, ...tools }: BatchTools,
 ): Promise<BatchResult[]> {
   const problems = questions.map((question) => problemOf(question, check))
   const wrong = problems.find((problem) => problem !== undefined)
@@ -63,7 +65,7 @@ export async function answerMany(
     }
   }
   try {
-    return await inGrowingLanes(questions.length, { lanes, signal, spare, onFailure: own.abort }, answer)
+    return await inGrowingLanes(questions.length, { lanes, signal, spare, crowded, onFailure: own.abort }, answer)
   } finally {
     // What is embedded ahead of time is not wanted any more after a failure.
     own.abort(undefined)
@@ -124,34 +126,39 @@ interface GrowingLanes {
   readonly lanes: number
   readonly signal: AbortSignal
   readonly spare: BatchTools['spare']
+  readonly crowded: BatchTools['crowded']
   /** Told of failures; it fires the signal, with whose reason the call rejects. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** One lane at first, which needs no place of its own; another one whenever there is an item, and a place for it. */
+/**
+ * One lane at first, which needs no place of its own; another one whenever there is an item, and a place for it, which it gives up again when
+ * others wait.
+ */
 async function inGrowingLanes<Result>(
   count: number,
-  { lanes, onFailure, signal, spare }: GrowingLanes,
+  { crowded, lanes, onFailure, signal, spare }: GrowingLanes,
   work: (place: number) => Promise<Result>,
 ): Promise<Result[]> {
   const results = new Array<Result>(count)
   const running: Promise<void>[] = []
   let next = 0
   let atWork = 0
-  const open = (leave: () => void): void => {
+  const open = (leave?: () => void): void => {
     atWork++
     const lane = async (): Promise<void> => {
       while (next < count && !signal.aborted) {
         const place = next++
         grow()
         results[place] = await work(place)
+        if (leave !== undefined && crowded()) return
       }
     }
     const ended = lane()
       .catch(onFailure)
       .finally(() => {
         atWork--
-        leave()
+        leave?.()
       })
     running.push(ended)
   }
@@ -162,7 +169,7 @@ async function inGrowingLanes<Result>(
       open(leave)
     }
   }
-  open(() => {})
+  open()
   // Lanes open lanes: the list grows while it is read.
   for (const lane of running) await lane
   signal.throwIfAborted()

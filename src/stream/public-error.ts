@@ -10,17 +10,28 @@ export interface PublicError {
 }
 
 /**
- * A failure as a client may see it. Messages of a `RagError` hold no document text and no credentials; what others throw may, so nothing of
- * it is passed on. `message` replaces the text.
+ * A failure as a client may see it. What is wrong with the question is told; other messages name files, services and settings of the server, and
+ * what others throw may hold anything: of these only the code, or that there was one, is passed on. `message` replaces the text.
  */
 export function toPublicError(error: unknown, message: string | undefined): PublicError {
   const told = describe(error)
   return message === undefined ? told : { ...told, message }
 }
 
+/** Codes of what the client can mend, or wait for. */
+const aboutTheQuestion: ReadonlySet<RagErrorCode> = new Set([
+  'BAD_FILTER',
+  'BAD_INPUT',
+  'DEADLINE',
+  'LIMIT',
+  'OVERLOADED',
+  'TIMEOUT',
+])
+
 function describe(error: unknown): PublicError {
   if (RagError.isInstance(error)) {
-    return { code: error.code, message: error.message, retryable: error.retryable }
+    const message = aboutTheQuestion.has(error.code) ? error.message : 'The answer could not be completed.'
+    return { code: error.code, message, retryable: error.retryable }
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return { code: 'ABORTED', message: 'The answer was aborted.', retryable: false }

@@ -36,7 +36,8 @@ const comparisons: readonly RegExp[] = [
  * one before. Empty for a question that asks one thing, as far as this can tell; four at most.
  */
 export function subQuestions(question: string, analyzer: Analyzer): string[] {
-  const text = question.slice(0, maxCharacters)
+  // Runs of blanks would be tried at every place by every pattern.
+  const text = question.slice(0, maxCharacters).replace(/\s+/g, ' ')
   const parts: string[] = []
   for (const one of questionsIn(text)) {
     const compared = comparedIn(one, analyzer)

@@ -133,7 +133,7 @@ function kindOfError(chain: readonly Cause[]): FaultKind {
   if (codes.some((code) => badCertificate.test(code))) return 'denied'
   if (codes.some((code) => brokenConnection.test(code))) return 'unavailable'
   if (chain.some(({ message }) => brokenConnectionWords.test(String(message)))) return 'unavailable'
-  if (codes.some((code) => code === 'SyntaxError' || code === 'AI_JSONParseError')) return 'answer'
+  if (codes.some((code) => unreadable.has(code))) return 'answer'
   // In the middle of a stream there is no status any more: the package openai throws what an event says.
   if (chain.some(({ error }) => typeof error === 'object' && error !== null)) return 'unavailable'
   // The AI SDK says it in one word, errors of our own in another.
@@ -141,6 +141,18 @@ function kindOfError(chain: readonly Cause[]): FaultKind {
     ? 'unavailable'
     : 'broken'
 }
+
+/** A service that says of itself that it failed. */
+export const modelFailed: Fault = { kind: 'unavailable', again: true, reason: 'model_error', afterMs: 0 }
+
+/** Names of errors about what came back: no JSON, or of another form, or broken off. */
+const unreadable: ReadonlySet<unknown> = new Set([
+  'SyntaxError',
+  'AI_JSONParseError',
+  'AI_InvalidResponseDataError',
+  'AI_TypeValidationError',
+  'AI_EmptyResponseBodyError',
+])
 
 type Cause = Readonly<Record<string, unknown>>
 

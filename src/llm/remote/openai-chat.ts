@@ -1,3 +1,4 @@
+import { CallFailure, modelFailed } from '../../util/fault.js'
 import { type OpenAiRequestOptions, openAiTimeoutMs } from '../../util/openai-client.js'
 import type { GenerateEnd, PromptMessage } from '../types.js'
 import { countOf } from './counts.js'
@@ -71,6 +72,7 @@ export class OpenAiChat implements ChatEndpoint {
       if (isObject(usage)) Object.assign(known, usageOf(usage))
       const choice = Array.isArray(choices) ? (choices[0] as Choice | undefined) : undefined
       finish = choice?.finish_reason ?? finish
+      if (finish === 'error') throw new CallFailure(modelFailed)
       isRefused ||= isFilled(choice?.delta?.refusal)
       yield partOf(choice?.delta ?? {})
     }
@@ -178,6 +180,7 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   stop: 'stop',
   eos: 'stop',
   length: 'length',
+  model_length: 'length',
   content_filter: 'content-filter',
 }
 

@@ -139,7 +139,7 @@ async function* attempt({
         bounds.think(part.text.length - text.length)
         if (text !== '') yield text
         if (bounds.isMet) return { finishReason: 'length' }
-      } else bounds.think(part.characters)
+      } else bounds.think(Math.max(1, part.characters))
       watchdog.wait()
     }
     // Without an end nobody knows whether there was more.

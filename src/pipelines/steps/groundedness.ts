@@ -45,6 +45,7 @@ export async function measureGroundedness(
     }
     const terms = known.contentOf(words)
     if (terms.size === 0) continue
+    await known.read(markers, turn)
     const held = known.mostHeld(terms, markers)
     supported += held
     all += terms.size
@@ -94,6 +95,9 @@ function withoutMarkers(text: string, citations: WrittenAnswer['citations']): st
   return bare + text.slice(from)
 }
 
+/** Stretches of a text that end between words, if they can. */
+const parts = /[\s\S]{1,4000}(?=\s|$)|[\s\S]{1,4000}/g
+
 /** The words of the sources, each read when it is first asked about. */
 class KnownWords {
   readonly #sources: ReadonlyMap<number, Source>
@@ -107,6 +111,20 @@ class KnownWords {
 
   contentOf(words: string): Set<string> {
     return new Set(this.#analyzer.terms(words).filter((term) => !this.#analyzer.isStopWord(term)))
+  }
+
+  /** Reads the sources of these markers, or all; others have their turn in between. */
+  async read(markers: readonly number[], turn: () => Promise<void>): Promise<void> {
+    for (const marker of markers.length > 0 ? markers : this.#sources.keys()) {
+      const source = this.#sources.get(marker)
+      if (source === undefined || this.#words.has(marker)) continue
+      const words = new Set<string>()
+      for (const [part] of allText(source).matchAll(parts)) {
+        for (const term of this.#analyzer.terms(part)) words.add(term)
+        await turn()
+      }
+      this.#words.set(marker, words)
+    }
   }
 
   /** How many of the terms the sources of these markers hold together; without markers, the one source that holds most. */
@@ -125,13 +143,7 @@ class KnownWords {
   }
 
   #wordsOf(marker: number): ReadonlySet<string> {
-    let words = this.#words.get(marker)
-    if (words === undefined) {
-      const source = this.#sources.get(marker)
-      words = new Set(source === undefined ? [] : this.#analyzer.terms(allText(source)))
-      this.#words.set(marker, words)
-    }
-    return words
+    return this.#words.get(marker) ?? new Set()
   }
 }
 

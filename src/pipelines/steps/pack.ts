@@ -52,6 +52,8 @@ interface Block extends HitContext {
   readonly hits: readonly Hit[]
   /** Its text without what copies of a document differ in; `''` where it is too long to be compared. */
   readonly comparable: string
+  /** See {@link placeOf}. */
+  readonly place: string
   readonly cost: Cost
 }
 
@@ -118,9 +120,11 @@ class Packing {
     })
   }
 
-  #isShown({ comparable }: Block): boolean {
+  #isShown({ comparable, place }: Block): boolean {
     if (comparable === '') return false
-    return this.#blocks.slice(0, maxCompared).some((block) => block.comparable.includes(comparable))
+    return this.#blocks
+      .slice(0, maxCompared)
+      .some((block) => block.place === place && holdsWords(block.comparable, comparable))
   }
 
   /** What blocks of a document and a hit make together; `undefined` when the document has another version by now. */
@@ -184,7 +188,7 @@ class Packing {
   #measured(hits: readonly Hit[], { span, text }: HitContext): Block {
     const tokens = this.#options.maxContextTokens === undefined ? 0 : this.#tools.countTokens(text)
     const comparable = text.length > maxComparable ? '' : normalised(text)
-    return { hits, text, span, comparable, cost: { characters: text.length, tokens } }
+    return { hits, text, span, comparable, place: placeOf(hits), cost: { characters: text.length, tokens } }
   }
 
   #cutOptions(): CutOptions {
@@ -236,6 +240,20 @@ function pageAt(place: number, hits: readonly Hit[], span: Span): Pick<Span, 'pa
 
 function inDocumentOrder(hits: readonly Hit[]): Hit[] {
   return [...hits].sort((one, other) => one.chunk.span.start - other.chunk.span.start)
+}
+
+/** What a text stands under: the same words under another title say another thing. */
+function placeOf([best]: readonly Hit[]): string {
+  return best === undefined ? '' : JSON.stringify([best.chunk.title, best.chunk.headings])
+}
+
+/** Whether a text holds another one, from word to word. */
+function holdsWords(text: string, words: string): boolean {
+  for (let at = text.indexOf(words); at >= 0; at = text.indexOf(words, at + 1)) {
+    const around = `${text[at - 1] ?? ' '}${text[at + words.length] ?? ' '}`
+    if (!/[\p{L}\p{N}]/u.test(around)) return true
+  }
+  return false
 }
 
 function normalised(text: string): string {

@@ -5,7 +5,7 @@ import type { Chunker, Section, SectionSpan } from '../../chunk/types.js'
 import type { Metadata } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import { encodePiece, indexedText, type PieceChunk } from '../../core/piece.js'
-import type { Block, Extractor, ExtractSource } from '../../extract/types.js'
+import type { Block, Extractor, ExtractSource, LanePart } from '../../extract/types.js'
 import { abortable } from '../../util/abort.js'
 import { createContentHash, sha256Hex } from '../../util/hash.js'
 
@@ -83,7 +83,7 @@ export interface PrepareTools {
   /** Chunks kept of one page; 0 keeps all. */
   readonly maxChunksPerPage: number
   /** What other threads read of this document. Default: nothing. */
-  readonly otherLanes?: readonly AsyncIterable<unknown>[]
+  readonly otherLanes?: readonly AsyncIterable<LanePart>[]
 }
 
 /** What tells the media type of a document. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Preparation, pooledPreparation } from '../../../src/compose/preparation.js'
 import type { PreparedOpening, PreparedPiece } from '../../../src/pipelines/steps/prepare.js'
+import { createMemoryBudget } from '../../../src/util/memory-budget.js'
 import { makePdf } from '../extract/helpers.js'
 
 const pages = 300
@@ -35,8 +36,8 @@ afterEach(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function prepare(options: { threads: number; maxMemoryBytes?: number; path?: string }) {
-  const { threads, maxMemoryBytes = 2 ** 32, path = file } = options
+async function prepare(options: { threads: number; maxMemoryBytes?: number; usedBytes?: number; path?: string }) {
+  const { threads, maxMemoryBytes = 2 ** 32, usedBytes = 0, path = file } = options
   let together = 0
   const preparation = await pooledPreparation(
     {
@@ -50,7 +51,12 @@ async function prepare(options: { threads: number; maxMemoryBytes?: number; path
       maxFileBytes: 2 ** 28,
       chunker: { kind: 'sentence', chunkSize: 400, chunkOverlap: 0, minChunkSize: 0 },
     },
-    { threads, timeoutMs: 30_000, maxMemoryBytes, recorder: { stage() {}, count: () => void together++ } },
+    {
+      threads,
+      timeoutMs: 30_000,
+      memory: createMemoryBudget({ maxBytes: maxMemoryBytes, usedBytes: () => usedBytes }),
+      recorder: { stage() {}, count: () => void together++ },
+    },
   )
   open.push(preparation)
   const request = { documentId: 'large', source: { kind: 'file', path, name: 'large.pdf' } } as const
@@ -84,6 +90,9 @@ describe('a large PDF', () => {
     const little = await prepare({ threads: 3, maxMemoryBytes: 4 << 20 })
     expect((await readWhole(little)).summary).toMatchObject({ pages })
     expect(little.wasReadTogether()).toBe(false)
+    const short = await prepare({ threads: 3, usedBytes: 2 ** 32 })
+    expect((await readWhole(short)).summary).toMatchObject({ pages })
+    expect(short.wasReadTogether()).toBe(false)
   })
 
   it('is let go by all when its reader leaves or aborts', async () => {

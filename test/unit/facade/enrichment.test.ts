@@ -159,7 +159,9 @@ describe('enrichment', () => {
         })
         const progress: number[] = []
         const documents = [markdown('a', ['tower', 'granary'])]
-        const report = await rag.ingest(documents, { onProgress: ({ unenriched }) => progress.push(unenriched) })
+        const report = await rag.ingest(documents, {
+          onProgress: ({ stage, unenriched }) => void (stage === 'committed' && progress.push(unenriched)),
+        })
         expect(report).toMatchObject({ documents: 1, chunks: 2, unembedded: 0, unenriched: 1 })
         expect(progress).toEqual([1])
         const [failure] = report.enrichmentFailures

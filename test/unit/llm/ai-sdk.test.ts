@@ -127,6 +127,14 @@ describe('any model of the AI SDK', () => {
     })
   })
 
+  it.each([
+    ['v3', { unified: 'other', raw: undefined }],
+    ['v2', 'unknown'],
+  ])('whose service broke off is no answer, though its stream ends (%s)', async (version, finishReason) => {
+    const given = model([text('half an'), { type: 'finish', finishReason, usage: {} }], version)
+    expect(await failure(await open({ model: given }))).toMatchObject({ code: 'PROVIDER', data: { reason: 'cut_off' } })
+  })
+
   it('may be named, and is looked up where the application looks up its models', async () => {
     const given = model([text('Yes'), { type: 'finish', finishReason: 'stop' }])
     vi.stubGlobal('AI_SDK_DEFAULT_PROVIDER', { languageModel: (name: string) => (name === 'a/b' ? given : undefined) })

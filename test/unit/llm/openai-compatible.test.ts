@@ -248,6 +248,35 @@ describe('an answer', () => {
     await api.whenAbandoned(1)
   })
 
+  it('that the service gives up is a failure', async () => {
+    replies((response) => {
+      beginStream(response)
+      response.write(sse(delta('half an')))
+      endStream(response, { finish: 'error' })
+    })
+    expect(await failure(await open())).toMatchObject({ code: 'PROVIDER', data: { reason: 'model_error' } })
+  })
+
+  it('that met the limit of the model is cut', async () => {
+    replies((response) => {
+      beginStream(response)
+      response.write(sse(delta('half an')))
+      endStream(response, { finish: 'model_length' })
+    })
+    expect(await ask(await open())).toMatchObject({ end: { finishReason: 'length' } })
+  })
+
+  it('of one event without end is cut off, also when its lines end', async () => {
+    replies(async (response) => {
+      beginStream(response)
+      while (response.writable) {
+        response.write(`data: ${'x'.repeat(4_000)}\n`)
+        await new Promise(setImmediate)
+      }
+    })
+    expect(await failure(await open())).toMatchObject({ data: { reason: 'endless_line' } })
+  })
+
   it('is not waited for when a model only thinks', async () => {
     replies(async (response) => {
       beginStream(response)

@@ -196,6 +196,21 @@ describe('a fallback chain', () => {
     expect((await ask(llm)).text).toBe('first')
   })
 
+  it('remembers how long a model asked to be left alone, whatever becomes of its other answers', async () => {
+    const clock = createFakeClock()
+    const first = player('first', (place) => (place === 0 ? ['hang'] : [tooMany(60_000)]))
+    const llm = chain([first, says('second')], {}, { clock })
+    const controller = new AbortController()
+    const hanging = ask(llm, controller.signal)
+    hanging.catch(() => {})
+    await new Promise(setImmediate)
+    expect((await ask(llm)).text).toBe('second!')
+    controller.abort(new Error('enough'))
+    await expect(hanging).rejects.toThrow('enough')
+    expect((await ask(llm)).text).toBe('second!')
+    expect(first.asked).toBe(2)
+  })
+
   it('does not hold a prompt that a model refuses against it', async () => {
     const refusing = fails('a', new RagError('PROVIDER', 'Too long.', { data: { status: 400 } }))
     const llm = chain([refusing, says('b')], { maxFailures: 1 })

@@ -22,7 +22,11 @@ function corpusOf(texts: Readonly<Record<string, string>>) {
     countTokens,
     turn: async () => {},
   }
-  const hit = (documentId: string, part: { start: number; end: number; ordinal: number; page?: number }): Hit => {
+  const hit = (
+    documentId: string,
+    part: { start: number; end: number; ordinal: number; page?: number },
+    title = 'A title',
+  ): Hit => {
     const { ordinal, ...span } = part
     const text = (texts[documentId] ?? '').slice(span.start, span.end)
     return {
@@ -34,7 +38,7 @@ function corpusOf(texts: Readonly<Record<string, string>>) {
         ordinal,
         text,
         span,
-        title: documentId,
+        title,
         headings: [],
         language: 'english',
         metadata: {},
@@ -118,6 +122,17 @@ describe('packing', () => {
     expect(shown(await pack(hits))).toEqual([text.slice(0, 28), text.slice(30, 61)])
     Object.assign(texts, { a: '' })
     expect(await pack(hits)).toHaveLength(2)
+  })
+
+  it('shows the same words again under another title, and what only begins a longer word', async () => {
+    const { hit, pack } = corpusOf({ one: 'It costs 50 EUR.', other: 'It costs 50 EUR.', less: 'It costs 5' })
+    const whole = { start: 0, end: 16, ordinal: 0 }
+    const hits = [
+      hit('one', whole, 'Berlin'),
+      hit('other', whole, 'Paris'),
+      hit('less', { ...whole, end: 10 }, 'Berlin'),
+    ]
+    expect(await pack(hits)).toHaveLength(3)
   })
 
   it('shows copies once, also where they are parts of a longer text or set otherwise', async () => {

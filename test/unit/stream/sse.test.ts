@@ -19,7 +19,7 @@ describe('server-sent events', () => {
   })
 
   it('tell a failure by code and message, without data, cause, hint and stack', async () => {
-    const failure = new RagError('PROVIDER', 'The service answered 500.', {
+    const failure = new RagError('OVERLOADED', 'Ask again later.', {
       data: { key: secret },
       cause: new Error(secret),
       hint: secret,
@@ -30,7 +30,7 @@ describe('server-sent events', () => {
       name: 'error',
       data: JSON.stringify({
         type: 'error',
-        error: { code: 'PROVIDER', message: 'The service answered 500.', retryable: true },
+        error: { code: 'OVERLOADED', message: 'Ask again later.', retryable: true },
       }),
     })
     expect(text).not.toContain(secret)
@@ -38,6 +38,7 @@ describe('server-sent events', () => {
 
   it.each([
     ['an error of somebody else', new Error(secret), 'INTERNAL'],
+    ['what fails behind the server', new RagError('NOT_FOUND', secret), 'NOT_FOUND'],
     ['a text', secret, 'INTERNAL'],
     ['an abort', new DOMException(secret, 'AbortError'), 'ABORTED'],
     ['a signal whose time was over', new DOMException(secret, 'TimeoutError'), 'TIMEOUT'],
