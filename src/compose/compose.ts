@@ -159,7 +159,7 @@ async function openPreparation(config: ResolvedConfig, recorder: Recorder): Prom
   const common = {
     pdf,
     layout,
-    formats: { csv, json },
+    formats: { csv, json, archives: archiveLimits(limits) },
     maxChunksPerPage,
     maxFileBytes: limits.maxFileBytes,
     bare: !headings,
@@ -170,6 +170,10 @@ async function openPreparation(config: ResolvedConfig, recorder: Recorder): Prom
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   const maxMemoryBytes = config.maxMemoryMb * 2 ** 20
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, maxMemoryBytes, recorder })
+}
+
+function archiveLimits({ maxArchiveBytes, maxArchiveEntries, maxArchiveRatio }: ResolvedConfig['limits']) {
+  return { maxUnpackedBytes: maxArchiveBytes, maxEntries: maxArchiveEntries, maxRatio: maxArchiveRatio }
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */
