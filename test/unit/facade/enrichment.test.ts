@@ -161,7 +161,7 @@ describe('enrichment', () => {
         const documents = [markdown('a', ['tower', 'granary'])]
         const report = await rag.ingest(documents, { onProgress: ({ unenriched }) => progress.push(unenriched) })
         expect(report).toMatchObject({ documents: 1, chunks: 2, unembedded: 0, unenriched: 1 })
-        expect(progress).toEqual([1])
+        expect(progress.at(-1)).toBe(1)
         const [failure] = report.enrichmentFailures
         expect(failure).toMatchObject({ source: 'memory:a', chunks: 1 })
         expect(RagError.isInstance(failure?.error, 'PROVIDER')).toBe(true)
