@@ -4,9 +4,11 @@ import { split } from 'sentence-splitter'
 import { createSentenceChunker } from '../src/chunk/sentence.js'
 import { sentenceSpans } from '../src/text/sentences.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
+import { measureChunkers } from './lib/chunkers.js'
 
 /**
- * How fast text is cut into chunks, and how far our sentences are those of the package `sentence-splitter`.
+ * How fast text is cut into chunks, what each chunker is worth to search, and how far our sentences are those of the package
+ * `sentence-splitter`.
  *
  * - `throughput.mbPerSecond`: UTF-8 megabytes of English prose per second through the sentence chunker (400 characters), one
  *   thread, best of the rounds; `throughput.sentencesMbPerSecond` for the sentences alone, `throughput.sentenceSplitterMbPerSecond`
@@ -14,6 +16,10 @@ import type { Bench, BenchContext, Metrics } from './lib/bench.js'
  * - `agreement.sentenceSplitter`: F1 of the places where the two end a sentence within a paragraph, over all sources together. A
  *   place is the number of letters and digits before it, so that white space and quotes do not count. Places inside quotations
  *   and brackets, where the package never ends a sentence by design, are left out; `agreement.withQuotations` counts them, too.
+ * - `chunksPerSecond.CHUNKER`: chunks that each chunker makes of the labelled sets, one thread, best of the rounds.
+ * - `spanHit5.CHUNKER.SEARCHED.SET`: share of questions of which one of the first five chunks overlaps a labelled answer, searched by
+ *   the words alone (`words`) or as the library does by default (`default`); `wholeSpan5` where one holds an answer whole. Longer
+ *   chunks do better in both, so sizes are told beside.
  */
 const bench: Bench = async (context) => {
   const sources = context.data === undefined ? [] : readSources(context.data)
@@ -21,7 +27,11 @@ const bench: Bench = async (context) => {
     context.log(`skipped: the measuring data is missing (${context.data ?? 'neither ../shared/data nor UFRAG_DATA'})`)
     return {}
   }
-  return { ...measureThroughput(context, sources), ...measureAgreement(context, sources) }
+  return {
+    ...measureThroughput(context, sources),
+    ...measureAgreement(context, sources),
+    ...(await measureChunkers(context)),
+  }
 }
 export default bench
 

@@ -135,7 +135,7 @@ export function sentencePassages(): Cut {
 }
 
 /** A section holds 64 Ki code units at most; these end with a line where there is one. */
-function sections(text: string): { start: number; end: number }[] {
+export function sections(text: string): { start: number; end: number }[] {
   const limit = 60_000
   const found: { start: number; end: number }[] = []
   for (let start = 0; start < text.length; ) {

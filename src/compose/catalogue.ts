@@ -21,6 +21,7 @@ import type { CsvExtractorOptions } from '../extract/csv.js'
 import type { JsonExtractorOptions } from '../extract/json.js'
 import type { PdfExtractorOptions } from '../extract/pdf.js'
 import type { Extractor } from '../extract/types.js'
+import type { ZipLimits } from '../extract/zip.js'
 import type { FusionLeg } from '../fusion/types.js'
 import type { Bm25Options } from '../lexical-index/bm25.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
@@ -66,10 +67,14 @@ export const catalogue = {
     code: async (): Promise<Extractor> => (await import('../extract/code.js')).createCodeExtractor(),
     csv: async ({ csv }: FormatOptions): Promise<Extractor> =>
       (await import('../extract/csv.js')).createCsvExtractor(csv),
-    docx: async (): Promise<Extractor> => (await import('../extract/docx.js')).createDocxExtractor(),
-    xlsx: async (): Promise<Extractor> => (await import('../extract/xlsx.js')).createXlsxExtractor(),
-    pptx: async (): Promise<Extractor> => (await import('../extract/pptx.js')).createPptxExtractor(),
-    epub: async (): Promise<Extractor> => (await import('../extract/epub.js')).createEpubExtractor(),
+    docx: async ({ archives }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/docx.js')).createDocxExtractor(archives),
+    xlsx: async ({ archives }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/xlsx.js')).createXlsxExtractor(archives),
+    pptx: async ({ archives }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/pptx.js')).createPptxExtractor(archives),
+    epub: async ({ archives }: FormatOptions): Promise<Extractor> =>
+      (await import('../extract/epub.js')).createEpubExtractor(archives),
     email: async (): Promise<Extractor> => (await import('../extract/email.js')).createEmailExtractor(),
     json: async ({ json }: FormatOptions): Promise<Extractor> =>
       (await import('../extract/json.js')).createJsonExtractor(json),
@@ -201,6 +206,7 @@ export type Catalogue = typeof catalogue
 interface FormatOptions {
   readonly csv?: CsvExtractorOptions | undefined
   readonly json?: JsonExtractorOptions | undefined
+  readonly archives?: ZipLimits | undefined
 }
 
 /** The least a leg can say of a match. */

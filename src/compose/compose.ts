@@ -162,7 +162,7 @@ async function openPreparation(
   const common = {
     pdf,
     layout,
-    formats: { csv, json },
+    formats: { csv, json, archives: archiveLimits(limits) },
     maxChunksPerPage,
     maxFileBytes: limits.maxFileBytes,
     bare: !headings,
@@ -172,6 +172,10 @@ async function openPreparation(
   if (chunker.kind === 'instance') return inlinePreparation(common, chunker.instance)
   const plain: PreparationConfig = { ...common, chunker: await openChunker(chunker, config) }
   return pooledPreparation(plain, { threads: maxWorkers, timeoutMs: limits.pageTimeoutMs, ...shared })
+}
+
+function archiveLimits({ maxArchiveBytes, maxArchiveEntries, maxArchiveRatio }: ResolvedConfig['limits']) {
+  return { maxUnpackedBytes: maxArchiveBytes, maxEntries: maxArchiveEntries, maxRatio: maxArchiveRatio }
 }
 
 /** Bytes of a document of the web, unless the option says otherwise. */

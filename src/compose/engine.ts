@@ -135,7 +135,7 @@ export class Engine {
             prepare,
             preparation: enrichment === undefined ? fingerprint : `${fingerprint}/${enrichment.fingerprint}`,
             enrichment: enrichment?.tools,
-            readingLimits: `${callLimits.maxFileBytes}/${callLimits.pageTimeoutMs}`,
+            readingLimits: readingLimits(callLimits),
             urls,
             passages: await passages(),
             maxTextLength,
@@ -510,6 +510,12 @@ export class Engine {
 
 function checkList(questions: unknown, method: string): void {
   if (!Array.isArray(questions)) throw new RagError('BAD_INPUT', `${method}() takes a list of questions.`)
+}
+
+/** The limits that decide whether a document can be read. */
+function readingLimits(limits: ResolvedConfig['limits']): string {
+  const { maxArchiveBytes, maxArchiveEntries, maxArchiveRatio, maxFileBytes, pageTimeoutMs } = limits
+  return [maxFileBytes, pageTimeoutMs, maxArchiveEntries, maxArchiveBytes, maxArchiveRatio].join('/')
 }
 
 function now(): number {

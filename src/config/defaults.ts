@@ -29,6 +29,9 @@ export const defaults = {
   limits: {
     maxFileBytes: 256 * 2 ** 20,
     pageTimeoutMs: 30_000,
+    maxArchiveEntries: 20_000,
+    maxArchiveBytes: 2 ** 30,
+    maxArchiveRatio: 100,
     maxQueryChars: 100_000,
     maxOpenNamespaces: 64,
   },

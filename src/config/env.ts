@@ -52,6 +52,9 @@ export const environmentVariables = {
   UFRAG_MAX_MEMORY_MB: ['maxMemoryMb', 'number'],
   UFRAG_MAX_FILE_BYTES: ['limits.maxFileBytes', 'number'],
   UFRAG_PAGE_TIMEOUT_MS: ['limits.pageTimeoutMs', 'number'],
+  UFRAG_MAX_ARCHIVE_ENTRIES: ['limits.maxArchiveEntries', 'number'],
+  UFRAG_MAX_ARCHIVE_BYTES: ['limits.maxArchiveBytes', 'number'],
+  UFRAG_MAX_ARCHIVE_RATIO: ['limits.maxArchiveRatio', 'number'],
   UFRAG_MAX_QUERY_CHARS: ['limits.maxQueryChars', 'number'],
   UFRAG_MAX_OPEN_NAMESPACES: ['limits.maxOpenNamespaces', 'number'],
 } as const satisfies Record<string, readonly [path: string, reader: keyof typeof readers]>

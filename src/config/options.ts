@@ -278,7 +278,10 @@ export interface TokenChunkerOptions extends ChunkSizes {
 export type EnricherName = 'headings' | Exclude<AdapterName<'enrichers'>, 'function'>
 
 /** One enricher. */
-export type EnricherChoice = EnricherName | EnricherOptions | EnrichFunction | Enricher
+export type EnricherChoice = EnricherName | EnricherOptions | EnrichFunction | ReadyMadeEnricher
+
+/** Told apart from the options by what it has not: else TypeScript takes their `enrich` for either of the two, and knows no parameters. */
+type ReadyMadeEnricher = Enricher & { readonly kind?: never }
 
 export type EnricherOptions =
   | HeadingsEnricherOptions
@@ -617,6 +620,12 @@ export interface LimitOptions {
   readonly maxFileBytes?: number
   /** Milliseconds a reader may spend on one page without a result; then its thread is ended. Default 30,000. */
   readonly pageTimeoutMs?: number
+  /** Entries of an archive: a file of Word, Excel or PowerPoint, or an EPUB. Default 20,000. */
+  readonly maxArchiveEntries?: number
+  /** Bytes that all that is read of an archive may unpack to, at least 1. Default 1 GiB. Costs time rather than memory: parts are unpacked as they are read. */
+  readonly maxArchiveBytes?: number
+  /** Bytes that a byte of an entry of an archive may unpack to, once it has unpacked to more than 1 MiB. Default 100; office programs stay below 30. */
+  readonly maxArchiveRatio?: number
   /** Characters of a question. Default 100,000. */
   readonly maxQueryChars?: number
   /** Namespaces whose indexes are kept in memory; the least recently used idle one is closed. Default 64. */

@@ -284,6 +284,9 @@ function optionShape(names: AdapterNames) {
       z.strictObject({
         maxFileBytes: whole(1),
         pageTimeoutMs: whole(1, 2 ** 31 - 1),
+        maxArchiveEntries: whole(1),
+        maxArchiveBytes: whole(1),
+        maxArchiveRatio: whole(1),
         maxQueryChars: whole(1),
         maxOpenNamespaces: whole(1),
       }),

@@ -1,7 +1,8 @@
 import { RagError } from '../core/errors.js'
 import { refuseEmpty, toHeading } from './blocks.js'
 import { type Book, type Chapter, readBook } from './epub-book.js'
-import { decodeHtml, readHtml } from './html.js'
+import { readHtml } from './html.js'
+import { decodeHtml } from './html-charset.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 import { ZipArchive, type ZipLimits } from './zip.js'
 

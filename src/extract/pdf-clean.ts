@@ -2,7 +2,7 @@ import { cleanPageText } from './pdf-common.js'
 import { commonSize, countSizes, toPassages } from './pdf-layout.js'
 import { mendPageText } from './pdf-mend.js'
 import { orderRows } from './pdf-order.js'
-import { bytesOf, type LaidPage, type ReadPage, type RecentPages, type Stretch } from './pdf-pages.js'
+import { bytesOf, type LaidPage, type ReadPage, type RecentPages, type Stretch } from './pdf-recent.js'
 import { edgesOf, type PageEdges, pagesAround, runningFragments } from './pdf-running.js'
 
 /**

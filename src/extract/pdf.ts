@@ -1,7 +1,8 @@
 import { emptyError } from './blocks.js'
 import { checkLimits } from './pdf-common.js'
 import { PdfDocument, type PdfLimits } from './pdf-document.js'
-import { joinLanes, type LaidPage, ownPages, toDocumentBlocks } from './pdf-pages.js'
+import { joinLanes, ownPages, toDocumentBlocks } from './pdf-pages.js'
+import type { LaidPage } from './pdf-recent.js'
 import { borrowPdfium, returnPdfium } from './pdfium.js'
 import type { Block, Extraction, ExtractOptions, Extractor, ExtractSource } from './types.js'
 

@@ -18,7 +18,7 @@ export interface ZipLimits {
   readonly maxRatio?: number
 }
 
-const defaults: Required<ZipLimits> = { maxEntries: 20_000, maxUnpackedBytes: 1 << 30, maxRatio: 100 }
+const defaults: Required<ZipLimits> = { maxEntries: 20_000, maxUnpackedBytes: 2 ** 30, maxRatio: 100 }
 /** So much may be unpacked of an entry before its ratio counts: short runs of the same compress well. */
 const ratioGraceBytes = 1 << 20
 
@@ -117,8 +117,9 @@ export class ZipArchive {
 
   #refuseBomb(unpacked: number, { compressedSize }: Entry): void {
     const { maxRatio, maxUnpackedBytes } = this.#limits
-    if (this.#unpacked > maxUnpackedBytes) throw bomb(this.#source, { maxUnpackedBytes })
-    if (unpacked > ratioGraceBytes && unpacked > maxRatio * compressedSize) throw bomb(this.#source, { maxRatio })
+    if (this.#unpacked > maxUnpackedBytes) throw bomb(this.#source, { maxUnpackedBytes }, 'maxArchiveBytes')
+    if (unpacked > ratioGraceBytes && unpacked > maxRatio * compressedSize)
+      throw bomb(this.#source, { maxRatio }, 'maxArchiveRatio')
   }
 }
 
@@ -161,13 +162,13 @@ export function encryptedArchive(name: string): RagError {
 function tooManyEntries(name: string, entries: number, maxEntries: number): RagError {
   return new RagError('LIMIT', `"${name}" is an archive of ${entries} entries; the limit is ${maxEntries}.`, {
     data: { name, entries, maxEntries },
-    hint: 'Documents have far fewer. Split it if it is one.',
+    hint: 'Documents have far fewer. If it is one, raise limits.maxArchiveEntries, or split it.',
   })
 }
 
-function bomb(name: string, limit: Readonly<Record<string, number>>): RagError {
+function bomb(name: string, limit: Readonly<Record<string, number>>, option: string): RagError {
   return new RagError('LIMIT', `"${name}" unpacks to more than is allowed.`, {
     data: { name, ...limit },
-    hint: 'It may be a decompression bomb. If you trust it, split it into smaller documents.',
+    hint: `It may be a decompression bomb. If you trust it, raise limits.${option}, or split it into smaller documents.`,
   })
 }

@@ -134,7 +134,7 @@ const packages: Readonly<Record<string, { readonly in: RegExp; readonly optional
   zod: { in: /^src\/config\// },
   commander: { in: /^src\/cli\// },
   'cli-progress': { in: /^src\/cli\// },
-  htmlparser2: { in: /^src\/extract\/(?:html|xml)\.ts$/ },
+  htmlparser2: { in: /^src\/extract\/(?:html-reader|xml)\.ts$/ },
   yauzl: { in: /^src\/extract\/zip\.ts$/ },
   'csv-parse': { in: /^src\/extract\/csv\.ts$/ },
   '@streamparser/json': { in: /^src\/extract\/json\.ts$/ },

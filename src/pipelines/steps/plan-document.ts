@@ -5,7 +5,8 @@ import type { Embedder } from '../../embed/types.js'
 import type { FileStamp } from '../../store/types.js'
 import { stableJson } from '../../util/stable-json.js'
 import type { Discovered } from './discover.js'
-import type { PrepareRequest, PrepareSource } from './prepare.js'
+import type { PrepareRequest } from './prepare.js'
+import type { PrepareSource } from './read-source.js'
 
 /** What is to be done for one document, decided before anything is read. */
 export interface DocumentPlan {

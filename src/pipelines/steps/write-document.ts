@@ -13,14 +13,8 @@ import { pipelineAfter, pipelineEnriched } from './incomplete.js'
 import { countUnwritten, type Unwritten, type WriteLimits } from './limits.js'
 import type { PassageEmbedder } from './passage-embedder.js'
 import type { DocumentPlan } from './plan-document.js'
-import type {
-  PreparedDocument,
-  PreparedOpening,
-  PreparedPiece,
-  PreparedSummary,
-  PrepareRequest,
-  PrepareSource,
-} from './prepare.js'
+import type { PreparedDocument, PreparedOpening, PreparedPiece, PreparedSummary, PrepareRequest } from './prepare.js'
+import type { PrepareSource } from './read-source.js'
 import { type WrittenPieces, type WrittenStep, writePieces } from './write-pieces.js'
 
 /** What became of one input. */

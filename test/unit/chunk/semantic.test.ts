@@ -14,13 +14,18 @@ const taxes = 'The tax office wants letters. Taxes are due in May. Who pays no t
 
 describe('createSemanticChunker', () => {
   it('cuts where the subject changes, though more would fit', () => {
-    expect(textsOf(`${cats} ${taxes}`, { chunkSize: 165 })).toEqual([cats, taxes])
+    expect(textsOf(`${cats} ${taxes}`, { chunkSize: 140 })).toEqual([cats, taxes])
   })
 
   it('does the same in Chinese', () => {
     const weather = '今天天气很好。天气预报说明天天气也好。好天气适合散步。'
     const tax = '税务局寄来信件。税款五月到期。不交税款会收到税务局信件。'
-    expect(textsOf(weather + tax, { chunkSize: 100 })).toEqual([weather, tax])
+    expect(textsOf(weather + tax, { chunkSize: 50 })).toEqual([weather, tax])
+  })
+
+  it('leaves together what fits, whatever it is about', () => {
+    const text = `${cats} ${taxes}`
+    expect(textsOf(text, { chunkSize: text.length })).toEqual([text])
   })
 
   it('finds the cuts that cost least of all', () => {
@@ -35,7 +40,7 @@ describe('createSemanticChunker', () => {
         (all, size) => {
           const text = all.join(' ')
           const units = sentenceSpans(text)
-          const costs = costsOf(text, units)
+          const costs = plainSimilarities(text, units).map((similarity) => 1 + similarity)
           const starts = spansOf(createSemanticChunker({ ...defaults, chunkSize: size }), { text, whole: [] }).map(
             ({ start }) => units.indexOf(start) / 2,
           )
@@ -68,15 +73,6 @@ describe('createSemanticChunker', () => {
     }
   })
 })
-
-function costsOf(text: string, units: readonly number[]): number[] {
-  const similarities = plainSimilarities(text, units)
-  const borders = similarities.slice(1)
-  if (borders.length === 0) return similarities
-  const mean = borders.reduce((sum, value) => sum + value, 0) / borders.length
-  const deviation = Math.sqrt(borders.reduce((sum, value) => sum + (value - mean) ** 2, 0) / borders.length)
-  return similarities.map((value) => value - (mean - deviation))
-}
 
 /** The least sum over all ways to cut. */
 function leastCost(units: readonly number[], costs: readonly number[], size: number): number {

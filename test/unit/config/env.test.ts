@@ -27,6 +27,9 @@ describe('configFromEnv', () => {
         UFRAG_ALLOW_URLS: '0',
         UFRAG_MAX_QUERY_CHARS: '5000',
         UFRAG_MAX_FILE_BYTES: '1024',
+        UFRAG_MAX_ARCHIVE_ENTRIES: '50',
+        UFRAG_MAX_ARCHIVE_BYTES: '2048',
+        UFRAG_MAX_ARCHIVE_RATIO: '30',
         UFRAG_MODELS: '/models',
       }),
     ).toEqual({
@@ -35,7 +38,13 @@ describe('configFromEnv', () => {
       chunkSize: 300,
       readOnly: true,
       allowUrls: false,
-      limits: { maxQueryChars: 5000, maxFileBytes: 1024 },
+      limits: {
+        maxQueryChars: 5000,
+        maxFileBytes: 1024,
+        maxArchiveEntries: 50,
+        maxArchiveBytes: 2048,
+        maxArchiveRatio: 30,
+      },
       modelsDir: '/models',
     })
   })

@@ -89,7 +89,15 @@ describe('resolveConfig', () => {
       maxTextLength: 0,
       quantization: 'fp32',
       modelsDir: undefined,
-      limits: { maxFileBytes: 268_435_456, pageTimeoutMs: 30_000, maxQueryChars: 100_000, maxOpenNamespaces: 64 },
+      limits: {
+        maxFileBytes: 268_435_456,
+        pageTimeoutMs: 30_000,
+        maxArchiveEntries: 20_000,
+        maxArchiveBytes: 1_073_741_824,
+        maxArchiveRatio: 100,
+        maxQueryChars: 100_000,
+        maxOpenNamespaces: 64,
+      },
       logger: expect.anything(),
     })
   })
@@ -696,7 +704,7 @@ describe('BAD_OPTION', () => {
 
   it('lists what is valid when nothing is near', () => {
     expect(failure({ limits: { zzz: 1 } }).hint).toBe(
-      'Valid are: maxFileBytes, pageTimeoutMs, maxQueryChars, maxOpenNamespaces.',
+      'Valid are: maxFileBytes, pageTimeoutMs, maxArchiveEntries, maxArchiveBytes, maxArchiveRatio, maxQueryChars, maxOpenNamespaces.',
     )
   })
 

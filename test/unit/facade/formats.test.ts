@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { UltraFastRAG } from '../../../src/index.js'
+import { UltraFastRAG, type UltraFastRAGOptions } from '../../../src/index.js'
 import { makeDocx, makeEpub, makePptx, makeXlsx, paragraph, shape, textRow } from '../../lib/office-files.js'
 import { makeZip } from '../../lib/zip.js'
 
@@ -30,6 +30,37 @@ const files: Readonly<Record<string, string | Buffer>> = {
   'broken.xlsx': 'no workbook',
 }
 for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+
+describe('an archive beyond the limits that were set', () => {
+  const file = join(root, 'long.docx')
+  writeFileSync(file, makeDocx(paragraph('The walrus sings. '.repeat(80_000))))
+  const limits: readonly (readonly [keyof NonNullable<UltraFastRAGOptions['limits']>, number])[] = [
+    ['maxArchiveEntries', 3],
+    ['maxArchiveBytes', 1_000_000],
+    ['maxArchiveRatio', 20],
+  ]
+
+  it.each(limits)('is LIMIT, says that %s may be raised, and is read again when it was', async (limit, least) => {
+    const open = (most: number) =>
+      new UltraFastRAG({
+        root,
+        storage: join(root, limit),
+        embedder: false,
+        maxWorkers: 1,
+        limits: { maxArchiveRatio: 9_999, [limit]: most },
+      })
+    const strict = open(least)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const [failure] = (await strict.ingest(file)).failed
+      expect(failure?.error).toMatchObject({ code: 'LIMIT', hint: expect.stringContaining(`limits.${limit}`) })
+    }
+    expect(await strict.ingest(file)).toMatchObject({ quarantined: [{ code: 'LIMIT' }] })
+    await strict.close()
+    const lenient = open(limit === 'maxArchiveBytes' ? 10_000_000 : 9_999)
+    expect(await lenient.ingest(file)).toMatchObject({ failed: [], documents: 1 })
+    await lenient.close()
+  })
+})
 
 describe('a folder of every format', () => {
   it('is read, found again with page and heading, and what cannot be read is told by its code', async () => {
