@@ -225,7 +225,10 @@ describe('callbacks and inputs of the caller', () => {
       await never()
     }
     const stop = new AbortController()
-    const ingesting = rag.ingest(source(), { signal: stop.signal, onProgress: () => stop.abort(new Error('stop')) })
+    const ingesting = rag.ingest(source(), {
+      signal: stop.signal,
+      onProgress: ({ stage }) => void (stage === 'committed' && stop.abort(new Error('stop'))),
+    })
     await expect(inTime(ingesting)).rejects.toThrow('stop')
     expect((await rag.retrieve('fox')).length).toBe(1)
     await expect(inTime(rag.ingest(source(), { deadlineMs: 100 }))).rejects.toEqual(failing('DEADLINE'))
