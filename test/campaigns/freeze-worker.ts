@@ -11,7 +11,7 @@ import { campaignQueue, type QueueWorkerOptions } from './queue-worker.child.js'
 /**
  * Freezes the process that works on a document, at a random moment of its work, for longer than its lock lasts. Another does the job, and the
  * next one with the document's newer version; then the first wakes up. The newer version stays, and no job is completed twice. Resolves with
- * the jobs that were taken over, or `undefined` where there is no Redis.
+ * the jobs that were taken over and the times that the store was held up, or `undefined` where there is no Redis.
  */
 export async function freezeWorkers({
   rounds,
@@ -19,7 +19,7 @@ export async function freezeWorkers({
 }: {
   readonly rounds: number
   readonly seed: number
-}): Promise<{ readonly takenOver: number } | undefined> {
+}): Promise<{ readonly takenOver: number; readonly heldUp: number } | undefined> {
   const redis = await startRedis()
   if (redis === undefined) return undefined
   const random = createRandom(seed)
@@ -31,6 +31,7 @@ export async function freezeWorkers({
   const completed: string[] = []
   const begun = new Set<string>()
   let takenOver = 0
+  let heldUp = 0
   queue.subscribe(({ type, id }) => {
     if (type === 'completed') completed.push(id)
     if (type === 'stalled') takenOver++
@@ -50,7 +51,13 @@ export async function freezeWorkers({
       while (!begun.has(older)) await pause(2)
       await pause(random() * 250)
       frozen.process.kill('SIGSTOP')
-      await start()
+      const ready = start()
+      // Who is frozen in the middle of a transaction of LMDB keeps all others from writing until it wakes up or is killed.
+      if (!(await Promise.race([ready.then(() => true), pause(longestStartMs).then(() => false)]))) {
+        heldUp++
+        frozen.process.kill('SIGCONT')
+        await ready
+      }
       expect((await queue.finished(older, { deadlineMs: 30_000 })).state).toBe('completed')
       const newer = await queue.enqueue(versionOf(2 * round))
       expect((await queue.finished(newer, { deadlineMs: 30_000 })).state).toBe('completed')
@@ -65,7 +72,7 @@ export async function freezeWorkers({
     }
     expect([...completed].sort()).toEqual([...ids].sort())
     expect(await queue.counts()).toMatchObject({ waiting: 0, active: 0, failed: 0 })
-    return { takenOver }
+    return { takenOver, heldUp }
   } finally {
     for (const { process } of workers) process.kill('SIGKILL')
     await queue.close()
@@ -73,6 +80,9 @@ export async function freezeWorkers({
     rmSync(folder, { recursive: true, force: true })
   }
 }
+
+/** A worker is ready in a second or two, on a busy machine in some more. */
+const longestStartMs = 20_000
 
 /** So long that a worker is in the middle of it when it is frozen. */
 function versionOf(version: number): { readonly id: string; readonly text: string } {
