@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { errorCode, isDiskFull, isMissingFile } from '../util/system-error.js'
 
 const fileName = 'fit'
 /** Only what is named like this is ever deleted. */
@@ -41,7 +42,7 @@ export class FitFile {
     try {
       return await readFile(this.#path)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      if (isMissingFile(error)) return undefined
       throw this.#failure(error)
     }
   }
@@ -80,11 +81,10 @@ export class FitFile {
   }
 
   #failure(cause: unknown): RagError {
-    const { code } = cause as NodeJS.ErrnoException
-    const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+    const isFull = isDiskFull(cause)
     return new RagError(isFull ? 'STORAGE_FULL' : 'STORAGE', 'What was fitted could not be read or written.', {
       cause,
-      data: { directory: this.#directory, code: code ?? null },
+      data: { directory: this.#directory, code: errorCode(cause) ?? null },
       hint: isFull ? 'Free some space.' : 'Check the permissions of the folder.',
     })
   }

@@ -37,7 +37,7 @@ function checkedCapabilities(given: Partial<Enricher['capabilities']> | undefine
 }
 
 function checked(result: Enrichments, passages: number, id: string): Enrichments {
-  const { lines, failed = [] } = result ?? {}
+  const { lines, failed = [], passing = [] } = result ?? {}
   if (!Array.isArray(lines) || lines.length !== passages || !lines.every(isLines)) {
     throw new RagError('BAD_INPUT', `The enricher "${id}" did not return lines for ${passages} passages.`, {
       data: { enricher: id, passages, lines: Array.isArray(lines) ? lines.length : null },
@@ -46,7 +46,16 @@ function checked(result: Enrichments, passages: number, id: string): Enrichments
   }
   const failures = failed.filter(({ index }) => Number.isInteger(index) && index >= 0 && index < passages)
   const without = new Set(failures.map(({ index }) => index))
-  return { lines: lines.map((some, place) => (without.has(place) ? [] : toLines(some))), failed: failures }
+  return {
+    lines: lines.map((some, place) => (without.has(place) ? [] : toLines(some))),
+    failed: failures,
+    ...passingOf(passing),
+  }
+}
+
+function passingOf(given: unknown): Pick<Enrichments, 'passing'> {
+  const passing = Array.isArray(given) ? given.filter(Number.isInteger) : []
+  return passing.length === 0 ? {} : { passing }
 }
 
 function isLines(value: unknown): value is readonly string[] {

@@ -3,6 +3,7 @@ import { shortened, withoutThoughts } from '../text/model-text.js'
 import { abortable } from '../util/abort.js'
 import { CallFailure } from '../util/fault.js'
 import { sha256Hex } from '../util/hash.js'
+import { readAnswer } from '../util/read-answer.js'
 import type { EnrichContext, Enricher, EnrichPassage } from './types.js'
 
 /** What every enricher that asks a model is given. */
@@ -48,11 +49,14 @@ export function createLlmEnricher(task: LlmTask, { buildPrompt, llm, model }: Ll
     async enrich(passages, { signal }) {
       const opened = await abortable(llm(), signal)
       const lines: (readonly string[])[] = []
-      for (const passage of passages) {
+      const passing: number[] = []
+      for (const [place, passage] of passages.entries()) {
         const prompt = buildPrompt({ question, sources: sourcesOf(passage, task), terms: [], system })
-        lines.push(linesIn(await answerOf(opened, prompt, signal), task))
+        const answer = await readAnswer(opened, prompt, { signal, maxCharacters: maxAnswerCharacters })
+        lines.push(linesIn(answer.text, task))
+        if (answer.isSubstitute) passing.push(place)
       }
-      return { lines, failed: [] }
+      return { lines, failed: [], ...(passing.length === 0 ? {} : { passing }) }
     },
     async close() {},
   }
@@ -72,16 +76,6 @@ function sourcesOf(passage: EnrichPassage, { reads, sources }: LlmTask): PromptS
       score: 1 / (place + 1),
       text: shortened(text, maxSourceCharacters),
     }))
-}
-
-async function answerOf(llm: Llm, prompt: ReturnType<BuildPrompt>, signal: AbortSignal | undefined): Promise<string> {
-  let answer = ''
-  for await (const part of llm.generate(prompt, signal === undefined ? {} : { signal })) {
-    signal?.throwIfAborted()
-    answer += part
-    if (answer.length > maxAnswerCharacters) break
-  }
-  return answer
 }
 
 function linesIn(answer: string, { lines }: LlmTask): readonly string[] {

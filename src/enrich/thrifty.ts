@@ -21,8 +21,8 @@ export interface ThriftyOptions {
 /**
  * Asks an enricher about nothing twice: what it made is kept by content (its fingerprint and all that it reads of a passage), passages
  * that are the same share an answer, also while it is under way, and the rest is asked for in calls of `batchSize`. What a call has
- * made is kept before anything else is done with it, so that whoever stops, or dies, finds it again. A call that fails is the failure of
- * its passages alone.
+ * made is kept before anything else is done with it, so that whoever stops, or dies, finds it again; what a stand-in made is used and
+ * not kept. A call that fails is the failure of its passages alone.
  */
 export function createThriftyEnricher(
   enricher: Enricher,
@@ -106,8 +106,8 @@ export function createThriftyEnricher(
     return value
   }
 
-  async function keep(batch: readonly Keyed[], { failed, lines }: Enrichments): Promise<void> {
-    const without = new Set(failed.map(({ index }) => index))
+  async function keep(batch: readonly Keyed[], { failed, lines, passing = [] }: Enrichments): Promise<void> {
+    const without = new Set([...failed.map(({ index }) => index), ...passing])
     const entries = batch.flatMap(([key], place) =>
       without.has(place) ? [] : [{ key, value: encoder.encode(JSON.stringify(lines[place])) }],
     )

@@ -61,6 +61,8 @@ export interface Enrichments {
   /** A list of lines for each passage; those of failed ones are empty. Empty lines are dropped, line ends become spaces. */
   readonly lines: readonly (readonly string[])[]
   readonly failed: readonly { readonly index: number; readonly error: unknown }[]
+  /** Places of lines that are good for now and are not kept for later, such as those of a model that stood in for another one. Default: none. */
+  readonly passing?: readonly number[]
 }
 
 /**

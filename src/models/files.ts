@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { isMissingFile, systemErrorCode } from '../util/system-error.js'
 
 /** Folders within a model's that matter: ONNX files, and the steps of sentence-transformers (`1_Pooling`). */
 const innerFolder = /^(?:onnx|\d+_\w+)$/
@@ -19,7 +20,7 @@ export async function listModelFiles(directory: string): Promise<readonly string
 
 async function readFolder(directory: string): Promise<readonly string[]> {
   return readdir(directory).catch((error) => {
-    if (isAbsent(error)) return []
+    if (isMissingFile(error)) return []
     throw error
   })
 }
@@ -29,13 +30,9 @@ export async function isFile(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFile()
   } catch (error) {
-    if (isAbsent(error)) return false
+    if (isMissingFile(error)) return false
     throw error
   }
-}
-
-export function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }
 
 /** Whether a file holds weights of a kind that somebody might have meant. */
@@ -45,11 +42,12 @@ export function isWeightsFile(path: string): boolean {
 
 /** What the operating system says of a file, in our words; other errors stay as they are. */
 export function asStorageError(error: unknown, what: string): unknown {
-  if (!(error instanceof Error) || RagError.isInstance(error) || !('code' in error && 'syscall' in error)) return error
-  const path = 'path' in error ? error.path : undefined
-  return new RagError('STORAGE', `The files of ${what} cannot be read (${String(error.code)}).`, {
+  const code = systemErrorCode(error)
+  if (code === undefined) return error
+  const { path } = error as NodeJS.ErrnoException
+  return new RagError('STORAGE', `The files of ${what} cannot be read (${code}).`, {
     cause: error,
-    data: { code: error.code, ...(path === undefined ? {} : { path }) },
+    data: { code, ...(path === undefined ? {} : { path }) },
     hint: 'Give this user the right to read the folder and its files; links must not lead in a circle.',
   })
 }

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { isAbsent, isFile } from './files.js'
+import { isMissingFile } from '../util/system-error.js'
+import { isFile } from './files.js'
 
 /**
  * The layout of the hub cache, which Python's tools share: `models--OWNER--NAME/` holds `blobs/` (files by their hash),
@@ -75,6 +76,6 @@ async function readOptional(path: string): Promise<string | undefined> {
 }
 
 function ignoreAbsent(error: unknown): undefined {
-  if (isAbsent(error)) return undefined
+  if (isMissingFile(error)) return undefined
   throw error
 }

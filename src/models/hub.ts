@@ -3,7 +3,7 @@ import { copyFile, link, mkdir, realpath, rename, rm, stat, symlink } from 'node
 import { dirname, join, relative } from 'node:path'
 import { RagError } from '../core/errors.js'
 import { importOptional } from '../util/import-optional.js'
-import { isAbsent } from './files.js'
+import { isDiskFull, isMissingFile, systemErrorCode } from '../util/system-error.js'
 import { blobPath, type CachedRepository, cachedRepository, snapshotDirectory, writeRef } from './hub-cache.js'
 import type { HubClient } from './hub-client.js'
 import { type Transfer, transfer } from './transfer.js'
@@ -173,7 +173,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
     const file = await stat(path)
     return file.isFile() ? file.size : undefined
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (isMissingFile(error)) return undefined
     throw error
   }
 }
@@ -199,9 +199,9 @@ async function guardDisk<Value>(directory: string, work: () => Promise<Value>): 
   try {
     return await work()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error && 'syscall' in error ? String(error.code) : undefined
-    if (code === undefined || RagError.isInstance(error)) throw error
-    const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+    const code = systemErrorCode(error)
+    if (code === undefined) throw error
+    const isFull = isDiskFull(error)
     throw new RagError(
       isFull ? 'STORAGE_FULL' : 'STORAGE',
       `The model cache "${directory}" cannot be written (${code}).`,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { RagError } from '../core/errors.js'
-import { isAbsent } from './files.js'
+import { isMissingFile } from '../util/system-error.js'
 
 /** An object of a model's JSON files: nothing is known of its members. */
 export type Json = Readonly<Record<string, unknown>>
@@ -12,7 +12,7 @@ export async function readJson(path: string): Promise<unknown> {
     // Given an encoding, readFile would decode piece by piece.
     bytes = await readFile(path)
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (isMissingFile(error)) return undefined
     throw error
   }
   try {

@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { RagError } from '../core/errors.js'
-import { isAbsent, isWeightsFile, listModelFiles } from './files.js'
+import { isMissingFile } from '../util/system-error.js'
+import { isWeightsFile, listModelFiles } from './files.js'
 import type { ModelRequest } from './locate.js'
 
 /** The folder that is meant by the name of a model, or `undefined` when an id is. Rejects with `NOT_FOUND` for a path without a folder. */
@@ -26,7 +27,7 @@ async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
   try {
     return (await stat(path)).isDirectory() ? 'folder' : 'other'
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (isMissingFile(error)) return undefined
     throw error
   }
 }

@@ -14,7 +14,14 @@ export interface OnnxNeedsOptions {
 }
 
 /** What a tokenizer is read from. */
-export const tokenizerFiles: readonly string[] = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']
+/** Where newer exports keep the template of a chat, which then stands before one in `tokenizer_config.json`. */
+export const chatTemplateFile = 'chat_template.jinja'
+export const tokenizerFiles: readonly string[] = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  chatTemplateFile,
+]
 
 /** A transformer: an ONNX file of one precision, what it refers to, tokenizer and configuration. */
 export function onnxNeeds({ quantization, processor }: OnnxNeedsOptions): ModelNeeds<WeightsChoice> {

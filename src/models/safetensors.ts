@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { RagError } from '../core/errors.js'
+import { isMissingFile } from '../util/system-error.js'
 
 /** A tensor of a safetensors file, checked against the file when it was opened. */
 export interface Tensor {
@@ -116,7 +117,7 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     return await open(path)
   } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')
+    const missing = isMissingFile(cause)
     throw new RagError(missing ? 'NOT_FOUND' : 'STORAGE', `The file "${path}" cannot be opened.`, {
       cause,
       data: { path },

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { RagError } from '../core/errors.js'
-import { isAbsent } from './files.js'
+import { errorCode, isDiskFull, isMissingFile } from '../util/system-error.js'
 import type { HubClient } from './hub-client.js'
 import { HttpFailure } from './hub-client.js'
 
@@ -53,7 +53,7 @@ export async function transfer(client: HubClient, request: Transfer): Promise<vo
         if (++damaged === 2) throw wrongBytes(request)
       }
     } catch (error) {
-      throw isFull(error) ? diskFull(request, error) : error
+      throw isDiskFull(error) ? diskFull(request, error) : error
     } finally {
       await part.handle.close()
       busy.delete(request.path)
@@ -102,9 +102,9 @@ async function claim(client: HubClient, request: Transfer): Promise<Part | 'take
     await part.handle.close()
     await rm(part.path, { force: true })
   } catch (error) {
-    if (!isAbsent(error)) {
+    if (!isMissingFile(error)) {
       busy.delete(request.path)
-      throw isFull(error) ? diskFull(request, error) : error
+      throw isDiskFull(error) ? diskFull(request, error) : error
     }
   }
   busy.delete(request.path)
@@ -169,7 +169,7 @@ function mayLive(target: string, [, machine, pid, thread]: RegExpExecArray): boo
     return true
   } catch (error) {
     // It lives, but belongs to another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return errorCode(error) === 'EPERM'
   }
 }
 
@@ -264,7 +264,7 @@ async function publish({ path, handle }: Part, target: string): Promise<boolean>
     await rename(path, target)
   } catch (error) {
     // Somebody who took this process for dead has the part now, and will finish it.
-    if (isAbsent(error)) return false
+    if (isMissingFile(error)) return false
     throw error
   }
   for (const { path: other } of await partsOf(target, 0)) {
@@ -279,10 +279,6 @@ async function requireRoom(request: Transfer, present: number): Promise<void> {
   const { bavail, blocks, bsize } = await statfs(dirname(request.path))
   // Some network file systems do not tell.
   if (blocks > 0 && bavail * bsize < request.size - present) throw diskFull(request)
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code))
 }
 
 function diskFull({ name, size, path }: Transfer, cause?: unknown): RagError {
@@ -302,6 +298,6 @@ function wrongBytes({ name, size, hash, url }: Transfer): RagError {
 }
 
 function ignoreAbsent(error: unknown): undefined {
-  if (isAbsent(error)) return undefined
+  if (isMissingFile(error)) return undefined
   throw error
 }

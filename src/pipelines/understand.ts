@@ -11,7 +11,14 @@ import { withDeadline } from '../util/abort.js'
 import type { Breaker } from '../util/breaker.js'
 import { sha256Hex } from '../util/hash.js'
 import type { SingleFlight } from '../util/single-flight.js'
-import { type AskTools, askingVersion, askModel, type ModelTask, shownTurns } from './steps/ask-model.js'
+import {
+  type AskTools,
+  askingVersion,
+  askModel,
+  type ModelTask,
+  type ModelTexts,
+  shownTurns,
+} from './steps/ask-model.js'
 import type { BudgetTools } from './steps/budget.js'
 import { textOf } from './steps/question-vector.js'
 import type { ResultCache } from './steps/result-cache.js'
@@ -272,14 +279,15 @@ class Asker {
   async #throughCache(task: ModelTask, model: UnderstandingModel): Promise<readonly string[]> {
     const { own } = this.#signals
     const { cache } = model
-    if (cache === undefined) return this.#inTime(task.step, () => this.#throughBreaker(task, model, own))
+    if (cache === undefined)
+      return this.#inTime(task.step, async () => (await this.#throughBreaker(task, model, own)).texts)
     const key = keyOf(task, model)
     const kept = await cache.results.get(key)
     if (kept !== undefined) return kept.value
     const compute = async (stop: AbortSignal): Promise<readonly string[]> => {
       const began = this.#tools.now()
-      const texts = await this.#throughBreaker(task, model, stop)
-      if (texts.length > 0) cache.results.keep(key, texts, { costMs: this.#tools.now() - began })
+      const { isSubstitute, texts } = await this.#throughBreaker(task, model, stop)
+      if (texts.length > 0 && !isSubstitute) cache.results.keep(key, texts, { costMs: this.#tools.now() - began })
       return texts
     }
     return this.#inTime(task.step, async () => (await cache.flights.run(key, compute, own)).value)
@@ -295,13 +303,13 @@ class Asker {
     return texts
   }
 
-  async #throughBreaker(task: ModelTask, model: UnderstandingModel, signal: AbortSignal): Promise<readonly string[]> {
+  async #throughBreaker(task: ModelTask, model: UnderstandingModel, signal: AbortSignal): Promise<ModelTexts> {
     const { breaker } = model
     if (!breaker.admit()) throw resting
     try {
-      const texts = await askModel(task, model, signal)
+      const written = await askModel(task, model, signal)
       breaker.succeeded()
-      return texts
+      return written
     } catch (error) {
       const { isOfBudget, outer, own } = this.#signals
       // A caller who left, or had little time, says nothing of the model; one whose time was over does.

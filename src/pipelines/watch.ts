@@ -5,6 +5,7 @@ import type { IngestProgress } from '../core/events.js'
 import type { Logger } from '../core/lifecycle.js'
 import { abortable, type FollowingAbort, followSignal } from '../util/abort.js'
 import type { Clock } from '../util/clock.js'
+import { errorCode } from '../util/system-error.js'
 import type { GonePaths, IngestReport } from './ingest.js'
 import { asRagError } from './steps/as-rag-error.js'
 import { liesInDocument } from './steps/attempts.js'
@@ -328,7 +329,7 @@ function outermost(paths: readonly string[]): string[] {
 }
 
 function observingFailed(folder: string, cause: unknown): RagError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const code = errorCode(cause)
   const tooMany = code === 'ENOSPC' || code === 'EMFILE' || code === 'ENFILE'
   return new RagError(tooMany ? 'LIMIT' : 'STORAGE', `"${folder}" cannot be observed as a whole.`, {
     data: { folder, code },

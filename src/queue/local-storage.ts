@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { RagError } from '../core/errors.js'
-import { isMissingFile } from '../util/safe-files.js'
+import { isMissingFile } from '../util/system-error.js'
 
 /**
  * File systems of other machines, by the type that Linux gives them (`man 2 statfs`, and `linux/magic.h`). Not FUSE, which most often is

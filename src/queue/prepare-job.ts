@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { RagError } from '../core/errors.js'
 import { fileId } from '../util/file-id.js'
 import { createContentHash, sha256Hex } from '../util/hash.js'
-import { isMissingFile } from '../util/safe-files.js'
 import { stableJson } from '../util/stable-json.js'
+import { isMissingFile } from '../util/system-error.js'
 import type { EnqueueOptions, JobInput, JobPriority } from './types.js'
 
 /** A job as it is enqueued, before it has waited anywhere. */

@@ -3,6 +3,7 @@ import type { BuildPrompt, Llm, PromptSource } from '../llm/types.js'
 import { shortened, withoutThoughts } from '../text/model-text.js'
 import { abortable } from '../util/abort.js'
 import { inLanes } from '../util/in-lanes.js'
+import { readAnswer } from '../util/read-answer.js'
 import { inOrder } from './in-order.js'
 import type { RerankCandidate, RerankedMatch, Reranker, RerankRequest } from './types.js'
 
@@ -92,14 +93,7 @@ class Asker {
       return { marker: place + 1, title: '', headings: [], language, score, text: shortened(text, maxPassageChars) }
     })
     const prompt = buildPrompt({ question, sources, terms: [], system })
-    const signal = this.#signal
-    let answer = ''
-    for await (const part of this.#llm.generate(prompt, signal === undefined ? {} : { signal })) {
-      signal?.throwIfAborted()
-      answer += part
-      if (answer.length > maxAnswerCharacters) break
-    }
-    return answer
+    return (await readAnswer(this.#llm, prompt, { signal: this.#signal, maxCharacters: maxAnswerCharacters })).text
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCode } from '../util/system-error.js'
 import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.js'
 
 /** A file without an owner this long after it was made is one whose maker died before it could sign it. */
@@ -22,7 +23,7 @@ export async function acquireMaintenanceLock(directory: string): Promise<(() => 
   try {
     await writeFile(file, JSON.stringify(ownIdentity()), { flag: 'wx' })
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return undefined
+    if (errorCode(error) === 'EEXIST') return undefined
     // A full disk lets the file be made but not signed: left behind, it would look held.
     await rm(file, { force: true })
     throw error
@@ -51,7 +52,7 @@ async function isHeld(file: string): Promise<boolean> {
     return owner === undefined ? Date.now() - (await stat(file)).mtimeMs < signMs : isAlive(owner)
   } catch (error) {
     // The owner of a higher lock has just deleted it.
-    if (hasCode(error, 'ENOENT')) return true
+    if (errorCode(error) === 'ENOENT') return true
     throw error
   }
 }
@@ -79,8 +80,4 @@ async function lockNumbers(directory: string): Promise<number[]> {
 
 function lockFile(directory: string, number: number): string {
   return join(directory, `maintainer-${number}.lock`)
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

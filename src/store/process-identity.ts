@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { errorCode } from '../util/system-error.js'
 
 /**
  * A process as others of the same machine can recognise it: the pid alone is not enough, because pids are used again.
@@ -23,7 +24,7 @@ export function isAlive({ pid, processStart }: ProcessIdentity): boolean {
     return true
   } catch (error) {
     // EPERM: it runs, as somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return errorCode(error) === 'EPERM'
   }
 }
 

@@ -3,6 +3,7 @@ import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { RagError } from '../core/errors.js'
+import { isDiskFull } from './system-error.js'
 
 /** Temporary file, fsync, rename, fsync of the folder: after a crash the old file or the new one is there, whole. */
 export async function replaceFile(directory: string, name: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -49,16 +50,10 @@ export function unsealJson(bytes: Buffer): unknown {
   return JSON.parse(json.toString('utf8'))
 }
 
-/** Whether an error of the file system says that there is no such file. */
-export function isMissingFile(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-}
-
 /** An error of the file system as `STORAGE_FULL` or `STORAGE`; a `RagError` as it is. `what` is half a sentence: "The lexical index". */
 export function asStorageError(error: unknown, what: string, directory: string): RagError {
   if (RagError.isInstance(error)) return error
-  const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-  return full
+  return isDiskFull(error)
     ? new RagError('STORAGE_FULL', `The disk is full. ${what} was not written.`, {
         cause: error,
         data: { directory },

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { RagError } from '../../core/errors.js'
 import type { DistillProgress } from '../../index.js'
+import { isMissingFile } from '../../util/system-error.js'
 import { type Command, exitCodes } from '../context.js'
 import { type ProgressView, showProgress } from '../progress.js'
 
@@ -66,7 +67,7 @@ async function* readLines(path: string): AsyncGenerator<string> {
 }
 
 function unreadable(path: string, cause: unknown): RagError {
-  const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+  const missing = isMissingFile(cause)
   return new RagError(missing ? 'NOT_FOUND' : 'STORAGE', `The file "${path}" cannot be read.`, {
     cause,
     data: { path },

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { isOffline, modelPlaces } from '../../models/places.js'
+import { errorCode } from '../../util/system-error.js'
 import { workerUrl } from '../../util/worker-url.js'
 import { type Command, type CommandContext, describeError, exitCodes } from '../context.js'
 
@@ -79,7 +80,7 @@ async function checkPackage({ name, required, use, install }: (typeof packages)[
     await import(name)
     return { name, state: 'ok', detail: use }
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+    const missing = errorCode(error) === 'ERR_MODULE_NOT_FOUND'
     if (missing && !required)
       return { name, state: 'absent', detail: `optional, for ${use}`, ...(install && { fix: install }) }
     const fix = install ?? `npm i ultrafast-rag --force (reinstalls ${name} for this platform)`

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { lstat, mkdir, open, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RagError } from '../../core/errors.js'
-import { isAbsent } from '../../models/files.js'
+import { isDiskFull, isMissingFile, systemErrorCode } from '../../util/system-error.js'
 
 /** Makes a folder that nobody looks into, on the same disk as `out`, so that it can be renamed. Throws `BAD_OPTION` when `out` exists. */
 export async function makeFolderBeside(out: string): Promise<string> {
@@ -32,7 +32,7 @@ async function exists(path: string): Promise<boolean> {
     await lstat(path)
     return true
   } catch (error) {
-    if (isAbsent(error)) return false
+    if (isMissingFile(error)) return false
     throw error
   }
 }
@@ -49,11 +49,12 @@ export async function storing<Result>(out: string, work: () => Promise<Result>):
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error
-    const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code))
+    const code = systemErrorCode(error)
+    if (code === undefined) throw error
+    const full = isDiskFull(error)
     throw new RagError(full ? 'STORAGE_FULL' : 'STORAGE', `The static model cannot be written to "${out}".`, {
       cause: error,
-      data: { out, code: error.code },
+      data: { out, code },
       hint: full ? 'Free some space, or name a folder on another disk.' : 'Check that the folder can be written to.',
     })
   }

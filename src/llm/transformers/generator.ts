@@ -1,7 +1,10 @@
-import { relative } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { RagError } from '../../core/errors.js'
+import { chatTemplateFile } from '../../models/needs.js'
 import type { TextModel } from '../../models/types.js'
 import { importOptional } from '../../util/import-optional.js'
+import { isMissingFile } from '../../util/system-error.js'
 import type { GenerateEnd, PromptMessage } from '../types.js'
 import { withoutSpecialTokens } from './special-tokens.js'
 import { createTokenText } from './token-text.js'
@@ -59,6 +62,8 @@ export async function openGenerator(
   let model: Model
   try {
     tokenizer = await AutoTokenizer.from_pretrained(directory, { local_files_only: true })
+    const template = await chatTemplateIn(directory)
+    if (template !== undefined) tokenizer.chat_template = template
     model = await critical(() => AutoModelForCausalLM.from_pretrained(directory, placeOf(writing)))
   } catch (cause) {
     throw new RagError('INTEGRITY', `The model "${name}" cannot be loaded.`, {
@@ -96,6 +101,16 @@ export async function openGenerator(
       const isCut = streamer.count >= Math.min(maxTokens, room) && !endTokens(model).includes(streamer.last)
       return { finishReason: isCut ? 'length' : 'stop', inputTokens, outputTokens: streamer.count }
     },
+  }
+}
+
+/** The template of a chat that stands in a file of its own, which the package does not read. */
+async function chatTemplateIn(directory: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(directory, chatTemplateFile), 'utf8')
+  } catch (error) {
+    if (isMissingFile(error)) return undefined
+    throw error
   }
 }
 

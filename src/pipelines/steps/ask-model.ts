@@ -2,6 +2,7 @@ import type { Turn, UnderstandStep } from '../../core/understanding.js'
 import type { BuildPrompt, Llm, PromptSource } from '../../llm/types.js'
 import { linesIn, shortened, withoutThoughts } from '../../text/model-text.js'
 import { abortable } from '../../util/abort.js'
+import { readAnswer } from '../../util/read-answer.js'
 
 /** What a model is asked about a question. */
 export interface ModelTask {
@@ -67,28 +68,28 @@ const instructions: Readonly<Record<UnderstandStep, (task: ModelTask) => string>
     ].join('\n'),
 }
 
-/** Asks a model, and gives the texts it wrote; none where nothing of it can be used. Rejects with what the model throws. */
+/** What a model wrote about a question. */
+export interface ModelTexts {
+  /** None where nothing of it can be used. */
+  readonly texts: readonly string[]
+  /** A model stood in for another one: good for this question, and not to be kept. */
+  readonly isSubstitute: boolean
+}
+
+/** Asks a model. Rejects with what the model throws. */
 export async function askModel(
   task: ModelTask,
   { buildPrompt, llm }: AskTools,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<ModelTexts> {
   const { question, step } = task
   const system = instructions[step](task)
   const sources = step === 'condense' ? turnsAsSources(task.history) : []
   const model = await abortable(llm(), signal)
-  const answer = await abortable(read(model, buildPrompt({ question, sources, terms: [], system }), signal), signal)
-  return textsIn(withoutThoughts(answer), task)
-}
-
-async function read(llm: Llm, prompt: ReturnType<BuildPrompt>, signal: AbortSignal): Promise<string> {
-  let answer = ''
-  for await (const part of llm.generate(prompt, { signal })) {
-    signal.throwIfAborted()
-    answer += part
-    if (answer.length > maxAnswerCharacters) break
-  }
-  return answer.slice(0, maxAnswerCharacters)
+  const prompt = buildPrompt({ question, sources, terms: [], system })
+  const reading = readAnswer(model, prompt, { signal, maxCharacters: maxAnswerCharacters })
+  const { isSubstitute, text } = await abortable(reading, signal)
+  return { texts: textsIn(withoutThoughts(text), task), isSubstitute }
 }
 
 /** The last turns that a model is shown, the oldest first. */

@@ -6,6 +6,7 @@ import { RagError } from '../../core/errors.js'
 import type { FileStamp } from '../../store/types.js'
 import { abortableValues } from '../../util/abort.js'
 import { fileId } from '../../util/file-id.js'
+import { errorCode, isMissingFile } from '../../util/system-error.js'
 import { problemWith } from './check-input.js'
 
 /** One document to ingest, or the reason why an input is none. */
@@ -103,7 +104,7 @@ async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovere
     for await (const entry of await opendir(folder)) names.push(entry.name)
   } catch (error) {
     // A folder within that was deleted meanwhile is no failure; the one that was named is.
-    if (folder === scope.start || !isVanished(error))
+    if (folder === scope.start || !isMissingFile(error))
       yield { kind: 'failed', source: fileId(folder, scope.root), error: unreadable(folder, error) }
     return
   }
@@ -120,7 +121,7 @@ async function* walk(folder: string, scope: WalkScope): AsyncGenerator<Discovere
         yield* walkEntry(path, link.value, scope)
       } catch (error) {
         // What was deleted while its folder was listed is no failure.
-        if (isVanished(error)) continue
+        if (isMissingFile(error)) continue
         yield { kind: 'failed', source: fileId(path, scope.root), error: unreadable(path, error) }
       }
     }
@@ -180,11 +181,6 @@ export function fileStamp(found: Stats): FileStamp {
   return { size: found.size, mtimeMs: found.mtimeMs, inode: found.ino, seenAt: Date.now() }
 }
 
-/** Whether an error says that a file, or a folder above it, is not there (any more). */
-export function isVanished(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-}
-
 async function staysWithin(path: string, within: string): Promise<boolean> {
   const target = await realpath(path)
   return target === within || target.startsWith(within + sep)
@@ -216,7 +212,7 @@ function notFound(input: string, root: string): RagError {
 }
 
 function unreadable(path: string, cause: unknown): RagError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const code = errorCode(cause)
   return new RagError('STORAGE', `"${path}" could not be read.`, {
     data: { path, code },
     cause,

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { RagError } from '../../core/errors.js'
+import { errorCode } from '../../util/system-error.js'
 
 /** A file in parts. */
 export async function* fileStream(path: string, highWaterMark: number): AsyncGenerator<Uint8Array> {
@@ -37,12 +38,12 @@ export async function openFile(path: string): Promise<FileHandle> {
 
 /** A file system error in our words. */
 export function fileError(path: string, cause: unknown): unknown {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const code = errorCode(cause)
   if (code === undefined) return cause
   const data = { path, code }
   if (code === 'ENOENT') return new RagError('NOT_FOUND', `"${path}" does not exist.`, { data, cause })
   if (code === 'EACCES' || code === 'EPERM') {
     return new RagError('STORAGE', `"${path}" may not be read.`, { data, cause, hint: 'Check its permissions.' })
   }
-  return new RagError('STORAGE', `"${path}" could not be read (${String(code)}).`, { data, cause, retryable: true })
+  return new RagError('STORAGE', `"${path}" could not be read (${code}).`, { data, cause, retryable: true })
 }

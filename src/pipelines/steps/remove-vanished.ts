@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
 import type { StoreNamespace } from '../../store/types.js'
 import { fileId } from '../../util/file-id.js'
+import { isMissingFile } from '../../util/system-error.js'
 import { createPause, createTurns } from '../../util/yield.js'
-import { isVanished } from './discover.js'
 
 export interface RemoveVanishedOptions {
   readonly namespace: StoreNamespace
@@ -114,7 +114,7 @@ async function isGone(path: string): Promise<boolean> {
   try {
     return !(await stat(path)).isFile()
   } catch (error) {
-    return isVanished(error)
+    return isMissingFile(error)
   }
 }
 

@@ -43,6 +43,21 @@ describe('a thrifty enricher', () => {
     expect(textsOf(inner)).toEqual(['a+b', 'c'])
   })
 
+  it('uses what a stand-in made and does not keep it', async () => {
+    const inner = counting({ batchSize: 2 })
+    const passing: Enricher = {
+      ...inner,
+      enrich: async (...call) => ({ ...(await inner.enrich(...call)), passing: [1] }),
+    }
+    const enricher = createThriftyEnricher(passing, { cache: createMemoryCache() })
+    for (let time = 0; time < 2; time++) {
+      const { lines } = await enricher.enrich(passages('a', 'b'), {})
+      expect(lines.flat()).toEqual(['about a', 'about b'])
+    }
+    expect(inner.calls).toHaveLength(2)
+    expect(textsOf(inner)).toEqual(['a+b', 'b'])
+  })
+
   it('shares an answer that is under way, and finds it afterwards', async () => {
     const inner = counting({ answer: () => new Promise((resolve) => setTimeout(resolve, 5)) })
     const enricher = createThriftyEnricher(inner, { cache: createMemoryCache() })

@@ -614,6 +614,25 @@ describe('caches', () => {
     expect((await rag.retrieve('tap')).map(({ chunk }) => chunk.documentId)).toEqual(['valve'])
   })
 
+  it('do not keep what a model wrote that stood in for another', async () => {
+    const { asked, model } = createModel({ multiQuery: ['penetrating oil'] })
+    let down = true
+    const { asked: askedFirst, model: first } = createModel({
+      multiQuery: () => (down ? [new Error('down')] : ['priming']),
+    })
+    // Removing a document makes kept rankings old, not what models wrote.
+    const rag = await open({ llm: [first, model], understand: { multiQuery: 1 } })
+    const found = async (question: string) => (await rag.retrieve(question)).map(({ chunk }) => chunk.documentId)
+    expect(await found('tap')).toEqual(['valve'])
+    await rag.remove({ documentId: 'refund' })
+    down = false
+    expect(await found('tap')).toEqual(['pump'])
+    await rag.remove({ documentId: 'ben' })
+    expect(await found('tap')).toEqual(['pump'])
+    expect(asked()).toHaveLength(1)
+    expect(askedFirst()).toHaveLength(2)
+  })
+
   it('are not asked where they are off', async () => {
     const { asked, model } = createModel({ multiQuery: ['oil'] })
     const rag = await open({ llm: model, cacheQueries: false, understand: { multiQuery: 1 } })

@@ -114,6 +114,15 @@ describe('a local model', () => {
     expect(new Set([llm.fingerprint, ...fingerprints]).size).toBe(5)
   })
 
+  it('finds a template in a file of its own, which changes its fingerprint', async () => {
+    const chatTemplate = 'bread {% for message in messages %}{{ message.content }}{% endfor %}'
+    const model = writingModelFolder({ chatTemplate, templateFile: true })
+    const llm = await open({ model })
+    expect((await ask(llm, 'nothing?')).parts.join('')).toContain('flour')
+    const bare = await open({ model: writingModelFolder({ chatTemplate: null }) })
+    expect(bare.fingerprint).not.toBe(llm.fingerprint)
+  })
+
   it('knows a thought that the template has begun', async () => {
     const chatTemplate = '{% for message in messages %}{{ message.content }}{% endfor %}<think>\n'
     const answers = { tower: ['What is', ' asked?</think>', '\n\nIt is tall.'] }
