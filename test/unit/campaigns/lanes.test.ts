@@ -4,7 +4,7 @@ import { laneMemory } from '../../campaigns/lane-memory.js'
 
 it(
   'ends processes and threads while the runtime is at work in them, never aborting',
-  () => endLanes({ processes: 1, rounds: 3, seed: 1 }),
+  () => endLanes({ processes: 1, rounds: 2, seed: 1 }),
   120_000,
 )
 

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Preparation, pooledPreparation } from '../../../src/compose/preparation.js'
 import type { PreparedOpening, PreparedPiece } from '../../../src/pipelines/steps/prepare.js'
 import { createMemoryBudget } from '../../../src/util/memory-budget.js'
+import { inSoak } from '../../lib/soak.js'
 import { makePdf } from '../extract/helpers.js'
 
 const pages = 300
@@ -86,7 +87,7 @@ describe('a large PDF', () => {
     expect(three).toEqual(one)
   })
 
-  it('is read by one thread where several would hold too much', async () => {
+  inSoak('is read by one thread where several would hold too much', async () => {
     const little = await prepare({ threads: 3, maxMemoryBytes: 4 << 20 })
     expect((await readWhole(little)).summary).toMatchObject({ pages })
     expect(little.wasReadTogether()).toBe(false)
