@@ -18,14 +18,23 @@ export interface KeyvCacheOptions {
   readonly keyv: KeyvLike
 }
 
+/** Those whose errors are heard already: a Keyv may serve many caches, and live longer. */
+const heard = new WeakSet<KeyvLike>()
+
+/** A Keyv tells of failures by an event as well, and an event "error" that nobody hears is thrown. */
+function hearErrors(keyv: KeyvLike): void {
+  if (heard.has(keyv)) return
+  heard.add(keyv)
+  keyv.on?.('error', () => {})
+}
+
 /**
  * A cache in whatever a Keyv speaks to. Values are sealed (see `envelope.ts`) and travel as base64, so that every store takes them as
  * they are. It waits as long as the Keyv does: put `createSafeCache` around it.
  */
 export function createKeyvCache(options: KeyvCacheOptions, clock: Clock = systemClock): Cache {
   const { keyv } = options
-  // A Keyv tells of failures by an event as well, and an event "error" that nobody hears is thrown.
-  keyv.on?.('error', () => {})
+  hearErrors(keyv)
   let closed = false
   const open = (): KeyvLike => {
     if (closed) throw new RagError('CLOSED', 'The cache was closed.')

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit'
 import type { ResolvedConfig } from '../config/resolve.js'
+import { RagError } from '../core/errors.js'
 import type { Closable } from '../core/lifecycle.js'
 import { createCheckedEmbedder } from '../embed/checked.js'
 import { createCountedEmbedder } from '../embed/counted.js'
@@ -22,6 +23,7 @@ import { catalogue } from './catalogue.js'
 import { reportEmbedder, toGauges } from './embedder-report.js'
 import { type Enrichment, openEnrichment } from './enrichment.js'
 import { createLlms } from './llms.js'
+import { createOwnedParts } from './owned-parts.js'
 import { inlinePreparation, type Preparation, type PreparationConfig, pooledPreparation } from './preparation.js'
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
@@ -59,13 +61,8 @@ export interface Parts {
 
 /** The one place that knows which adapter stands behind which port. */
 export function composeParts(config: ResolvedConfig): Parts {
-  const closers: (() => Promise<unknown>)[] = []
-  const part = <Part extends Closable>(open: () => Promise<Part>): (() => Promise<Part>) =>
-    memoizeAsync(async () => {
-      const made = await open()
-      closers.push(() => made.close())
-      return made
-    })
+  const owned = createOwnedParts(() => new RagError('CLOSED', 'It was closed while one of its parts was opened.'))
+  const { part } = owned
   const { batchTimeoutMs: timeoutMs, embedder: chosen } = config
   const embedder =
     chosen === false || chosen.kind === 'latent-semantic'
@@ -119,12 +116,7 @@ export function composeParts(config: ResolvedConfig): Parts {
     caches,
     results: createResultCaching(config, { caches, store, recorder: tracker, reranking }),
     understanding: createUnderstanding(config, { caches, openLlm, recorder: tracker }),
-    close: async () => {
-      const failures: unknown[] = []
-      // One that fails must not keep the others, the store above all, open.
-      for (const close of closers.splice(0).reverse()) await close().catch((error) => failures.push(error))
-      if (failures.length > 0) throw failures[0]
-    },
+    close: owned.close,
   }
 }
 

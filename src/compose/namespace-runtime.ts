@@ -194,10 +194,13 @@ export class NamespaceRuntime {
     await fitted?.stop()
     await this.#following?.catch(this.#options.onBackgroundError)
     await this.persist().catch(this.#options.onBackgroundError)
-    await lexical.close()
-    await this.#vector?.index.close()
-    await fitted?.close()
-    await metadata.close()
+    const closed = await Promise.allSettled([
+      lexical.close(),
+      this.#vector?.index.close(),
+      fitted?.close(),
+      metadata.close(),
+    ])
+    for (const one of closed) if (one.status === 'rejected') throw one.reason
   }
 
   async #reach(epoch: number): Promise<void> {

@@ -96,6 +96,8 @@ export class Namespaces {
     const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
     const readOnly = store.capabilities.readOnly
     const warn = (problem: RagError): void => logger.warn(problem.message, { namespace: name, ...problem.data })
+    // What may fail comes before what would stay open then.
+    const fitter = await openFitter?.()
     const { kind, documentWeight: _searchTime, ...parameters } = lexicalIndex
     const lexical = await catalogue.lexicalIndexes[kind]({
       ...parameters,
@@ -120,7 +122,6 @@ export class Namespaces {
         return { index: await openIndex(embedder, folder && join(folder, 'vectors')), embedder }
       })
     const namespace = store.namespace(name)
-    const fitter = await openFitter?.()
     const fitted =
       fitter &&
       new FittedLeg({
@@ -134,7 +135,12 @@ export class Namespaces {
         now,
         warn,
       })
-    await fitted?.open()
+    try {
+      await fitted?.open()
+    } catch (error) {
+      await lexical.close()
+      throw error
+    }
     return new NamespaceRuntime({
       store,
       namespace,

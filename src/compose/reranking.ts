@@ -44,9 +44,12 @@ export function createReranking(config: ResolvedConfig, { openLlm, part }: Reran
     byKind.set(kind, known)
     return known
   }
+  /** Its options, checked once: a weight of its own comes with each call. */
+  let mmr: ResolvedReranker | undefined
   /** Not a part: it holds nothing to close, and a value that a call asked for once need not be remembered. */
   const withLambda = (lambda: number): Reranking => {
-    const options = completeReranker({ kind: 'mmr', lambda }, config, catalogue)
+    mmr ??= completeReranker({ kind: 'mmr' }, config, catalogue)
+    const options = { ...mmr, lambda } as ResolvedReranker
     return { ...ofKind('mmr'), fingerprint: fingerprintOf(options), open: () => openReranker(options, config, openLlm) }
   }
   return (choice) => {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { ResolvedConfig } from '../config/resolve.js'
-import { RagError } from '../core/errors.js'
 import { buildPrompt } from '../llm/prompt.js'
 import type { Recorder } from '../performance/types.js'
 import type { SemanticCaching, SemanticCheck } from '../pipelines/semantic.js'
@@ -9,6 +8,7 @@ import { decodeRanking, type KeptRanking, type RetrievalCaching } from '../pipel
 import { decodeDirectAnswer } from '../pipelines/steps/direct-answer.js'
 import { QuestionMemory } from '../pipelines/steps/question-memory.js'
 import { RecentAnswers } from '../pipelines/steps/recent-answers.js'
+import { canNeverWork } from '../pipelines/steps/rerank.js'
 import { createResultCache } from '../pipelines/steps/result-cache.js'
 import type { Store } from '../store/types.js'
 import { sha256Hex } from '../util/hash.js'
@@ -137,7 +137,7 @@ function createCheck(least: number, reranking: ChooseReranking, recorder: Record
     } catch (error) {
       signal?.throwIfAborted()
       // A model that is missing will be missing next time, too: whoever asked for the check must learn of it.
-      if (RagError.isInstance(error) && ['MISSING_PEER', 'NOT_FOUND', 'BAD_OPTION'].includes(error.code)) throw error
+      if (canNeverWork(error)) throw error
       restsUntil = performance.now() + restMs
       recorder.count('cache.semantic.checkFailed')
       return false

@@ -23,6 +23,7 @@ export interface PairedDifference {
 }
 
 const limits = { samples: [100, 1_000_000] } as const
+const usual = { samples: 10_000, confidence: 0.95, seed: 1 }
 
 /**
  * Paired bootstrap over questions: both systems answered the same ones, value `i` is of question `i`. The interval is that of the
@@ -33,9 +34,9 @@ const limits = { samples: [100, 1_000_000] } as const
 export function pairedBootstrap(
   baseline: readonly number[],
   candidate: readonly number[],
-  { samples = 10_000, confidence = 0.95, seed = 1 }: BootstrapOptions = {},
+  { samples = usual.samples, confidence = usual.confidence, seed = usual.seed }: BootstrapOptions = {},
 ): PairedDifference {
-  checkOptions(samples, confidence)
+  checkBootstrapOptions({ samples, confidence })
   const differences = differencesOf(baseline, candidate)
   const difference = mean(differences)
   const means = resampledMeans(differences, samples, randomNumbers(seed))
@@ -51,7 +52,11 @@ export function pairedBootstrap(
   }
 }
 
-function checkOptions(samples: number, confidence: number): void {
+/** Throws `BAD_OPTION` for values out of range. */
+export function checkBootstrapOptions({
+  samples = usual.samples,
+  confidence = usual.confidence,
+}: BootstrapOptions): void {
   const [least, most] = limits.samples
   if (!Number.isInteger(samples) || samples < least || samples > most) {
     throw new RagError('BAD_OPTION', `samples is a whole number from ${least} to ${most}.`, { data: { samples } })

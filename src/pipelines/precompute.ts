@@ -60,7 +60,7 @@ export async function precompute(
   return { ...done, failed, durationMs: tools.now() - began }
 }
 
-/** Questions by their places; blank ones do not count. */
+/** Questions by their places in the input; blank ones are passed over. */
 async function* numbered(
   questions: Iterable<string> | AsyncIterable<string>,
   signal: AbortSignal | undefined,
@@ -68,7 +68,8 @@ async function* numbered(
   let place = 0
   for await (const value of abortableValues(questions, signal)) {
     if (typeof value !== 'string') throw new RagError('BAD_INPUT', 'precompute() takes questions as texts.')
+    const own = place++
     const question = value.trim()
-    if (question !== '') yield { question, place: place++ }
+    if (question !== '') yield { question, place: own }
   }
 }

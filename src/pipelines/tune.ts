@@ -1,6 +1,11 @@
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
-import { type BootstrapOptions, type PairedDifference, pairedBootstrap } from '../eval/bootstrap.js'
+import {
+  type BootstrapOptions,
+  checkBootstrapOptions,
+  type PairedDifference,
+  pairedBootstrap,
+} from '../eval/bootstrap.js'
 import { type Judgements, mean, ndcg } from '../eval/metrics.js'
 import { type FoundLegs, type Fuse, findLegs, type RankedList, type RetrieveTools } from './retrieve.js'
 import { joinLegs } from './steps/search-legs.js'
@@ -67,6 +72,7 @@ export async function tune(
 ): Promise<Tuned> {
   const { k = 10 } = options
   check(labelled, k)
+  checkBootstrapOptions(options)
   await requireTwoLegs(tools)
   const weights = Array.from({ length: weightSteps + 1 }, (_, step) => step / weightSteps)
   const fuses: Fuse[] = []

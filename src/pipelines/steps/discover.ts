@@ -62,6 +62,8 @@ export async function* discover(
   }
 }
 
+const wildcards = /[*?[\]{}!()]/
+
 async function* discoverPath(input: string, options: DiscoverOptions): AsyncGenerator<Discovered> {
   const { root } = options
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(input)) {
@@ -79,7 +81,7 @@ async function* discoverPath(input: string, options: DiscoverOptions): AsyncGene
     options.onFolder?.(path)
     yield* walk(path, { ...options, start: path, within: await realpath(path).catch(() => path) })
   } else if (found !== undefined) yield toFile(path, found, root)
-  else if (/[*?[\]{}!()]/.test(input)) yield* expandGlob(input, options)
+  else if (wildcards.test(input)) yield* expandGlob(input, options)
   else yield { kind: 'failed', source: input, error: notFound(input, root) }
 }
 
@@ -91,6 +93,7 @@ async function* discoverFileObject(
   const found = await stat(path).catch(() => undefined) // NOT_FOUND below tells it.
   const id = fileId(path, root)
   if (found === undefined) yield { kind: 'failed', source: input.path, error: notFound(input.path, root) }
+  else if (await leadsOut(path, root)) yield { kind: 'failed', source: id, error: leadsOutOfRoot(input.path, root) }
   else if (!found.isFile()) yield { kind: 'failed', source: id, error: noFile(id) }
   else yield { kind: 'object', source: id, input: { ...input, path }, file: fileStamp(found) }
 }
@@ -137,6 +140,10 @@ async function* walkEntry(path: string, link: Stats, scope: WalkScope): AsyncGen
 }
 
 async function* expandGlob(pattern: string, { root, exclude, signal }: DiscoverOptions): AsyncGenerator<Discovered> {
+  if (await leadsOut(resolve(root, fixedPart(pattern)), root)) {
+    yield { kind: 'failed', source: pattern, error: leadsOutOfRoot(pattern, root) }
+    return
+  }
   const { glob } = await import('tinyglobby')
   const paths = await glob(pattern, {
     cwd: root,
@@ -151,9 +158,21 @@ async function* expandGlob(pattern: string, { root, exclude, signal }: DiscoverO
   }
   for (const path of paths.sort()) {
     if (exclude !== undefined && path.startsWith(exclude + sep)) continue
-    const found = await stat(path).catch(() => undefined) // Vanished since the listing.
+    const link = await lstat(path).catch(() => undefined) // Vanished since the listing.
+    if (link?.isSymbolicLink() && (await leadsOut(path, root))) {
+      yield { kind: 'failed', source: fileId(path, root), error: leadsOutOfRoot(path, root) }
+      continue
+    }
+    const found = link?.isSymbolicLink() ? await stat(path).catch(() => undefined) : link
     if (found?.isFile()) yield toFile(path, found, root)
   }
+}
+
+/** The folders that a pattern names before its first wildcard: behind that no link is followed. */
+function fixedPart(pattern: string): string {
+  const parts = pattern.split(/[\\/]/)
+  const wild = parts.findIndex((part) => wildcards.test(part))
+  return parts.slice(0, wild).join('/')
 }
 
 function toFile(path: string, found: Stats, root: string): Discovered {

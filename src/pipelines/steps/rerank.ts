@@ -40,7 +40,6 @@ export interface RerankQuestion {
 /** Hits beyond so many keep the order of the search: a reranker's time grows with what it is given. */
 export const maxReranked = 1_000
 
-/** These say that a reranker can never work as it was set up: somebody must mend it, so nobody must miss it. */
 const final: ReadonlySet<RagErrorCode> = new Set([
   'BAD_OPTION',
   'MISSING_PEER',
@@ -49,6 +48,11 @@ const final: ReadonlySet<RagErrorCode> = new Set([
   'UNSUPPORTED',
   'CLOSED',
 ])
+
+/** Whether an error says that a reranker can never work as it was set up: somebody must mend it, so nobody must miss it. */
+export function canNeverWork(error: unknown): boolean {
+  return RagError.isInstance(error) && final.has(error.code)
+}
 
 /**
  * Has the first hits put into a better order. Hits that the reranker leaves out come behind the others, with the lowest score it
@@ -77,7 +81,7 @@ export async function rerankHits(
     return reordered(hits, matches)
   } catch (error) {
     signal?.throwIfAborted()
-    if (RagError.isInstance(error) && final.has(error.code)) throw error
+    if (canNeverWork(error)) throw error
     tools.recorder.count('rerank.failed')
     tools.logger.warn('A reranker failed: hits keep the order of the search.', {
       reranker: id,

@@ -113,6 +113,7 @@ describe('tune', () => {
     expect(await code([...labelled, null])).toBe('BAD_INPUT')
     expect(await code(labelled, { k: 0 })).toBe('BAD_OPTION')
     expect(await code(labelled, { kk: 1 })).toBe('BAD_OPTION')
+    expect(await code(labelled, { confidence: 95 })).toBe('BAD_OPTION')
     const lexical = await open(false)
     await expect(lexical.tune(labelled)).rejects.toMatchObject({ code: 'BAD_OPTION' })
     await lexical.close()
