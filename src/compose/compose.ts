@@ -15,6 +15,7 @@ import type { Fuse } from '../pipelines/retrieve.js'
 import { createWriteLimits, type WriteLimits } from '../pipelines/steps/limits.js'
 import { createPassageEmbedder, type PassageEmbedder } from '../pipelines/steps/passage-embedder.js'
 import type { Store } from '../store/types.js'
+import { systemClock } from '../util/clock.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { createMemoryBudget, type MemoryBudget } from '../util/memory-budget.js'
 import { createTurns, type Turns } from '../util/yield.js'
@@ -28,6 +29,8 @@ import { inlinePreparation, type Preparation, type PreparationConfig, pooledPrep
 import { type ChooseReranking, createReranking } from './reranking.js'
 import { createResultCaching, type ResultCaching } from './result-caching.js'
 import { type ChooseUnderstanding, createUnderstanding } from './understanding.js'
+
+const { now } = systemClock
 
 /** Every part of one `UltraFastRAG`, each opened by the first call that needs it. */
 export interface Parts {
@@ -237,8 +240,4 @@ async function openFusion({ fusion }: ResolvedConfig): Promise<Fuse> {
     default:
       return fusion satisfies never
   }
-}
-
-function now(): number {
-  return performance.now()
 }

@@ -55,6 +55,8 @@ import { QueryTools } from './query-tools.js'
 import { readQuestionFile } from './question-file.js'
 import { type RagStats, readStats } from './rag-stats.js'
 
+const { now } = systemClock
+
 /** Options of `precompute()`. */
 export interface PrecomputeOptions extends Omit<QueryOptions, 'budgetMs'> {
   /** Called after each question; may be async, it is awaited. What it throws ends the call; what was kept until then stays. */
@@ -516,10 +518,6 @@ function checkList(questions: unknown, method: string): void {
 function readingLimits(limits: ResolvedConfig['limits']): string {
   const { maxArchiveBytes, maxArchiveEntries, maxArchiveRatio, maxFileBytes, pageTimeoutMs } = limits
   return [maxFileBytes, pageTimeoutMs, maxArchiveEntries, maxArchiveBytes, maxArchiveRatio].join('/')
-}
-
-function now(): number {
-  return performance.now()
 }
 
 /** What callers see of a document. */

@@ -5,6 +5,7 @@ import { RagError } from '../core/errors.js'
 import type { Embedder } from '../embed/types.js'
 import { createMetadataIndex } from '../metadata-index/metadata-index.js'
 import type { Store } from '../store/types.js'
+import { systemClock } from '../util/clock.js'
 import { sha256Hex } from '../util/hash.js'
 import type { VectorIndex, VectorIndexOptions } from '../vector-index/types.js'
 import { catalogue } from './catalogue.js'
@@ -12,6 +13,8 @@ import type { Parts } from './compose.js'
 import { FitFile } from './fit-file.js'
 import { FittedLeg } from './fitted-leg.js'
 import { NamespaceRuntime } from './namespace-runtime.js'
+
+const { now } = systemClock
 
 interface Entry {
   readonly opening: Promise<NamespaceRuntime>
@@ -237,10 +240,6 @@ const plainName = /^[a-z0-9_-](?:[a-z0-9._-]{0,62}[a-z0-9_-])?$/
 function folderOf(name: string): string {
   if (name === '') return '@root'
   return plainName.test(name) ? name : `@${sha256Hex(name).slice(0, 32)}`
-}
-
-function now(): number {
-  return performance.now()
 }
 
 export function closedError(): RagError {

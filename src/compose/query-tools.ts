@@ -11,9 +11,12 @@ import { Budget, type BudgetOptions } from '../pipelines/steps/budget.js'
 import { RecallMonitor, type VectorSearched } from '../pipelines/steps/recall-monitor.js'
 import { StageEstimates } from '../pipelines/steps/stage-estimates.js'
 import { createAnalyzers } from '../text/analyzers.js'
+import { systemClock } from '../util/clock.js'
 import { estimateTokens } from '../util/estimate-tokens.js'
 import type { Parts } from './compose.js'
 import type { NamespaceRuntime } from './namespace-runtime.js'
+
+const { now } = systemClock
 
 /** Runs a task in a namespace, which stays open meanwhile. */
 export type CallNamespace = <Result>(
@@ -117,10 +120,6 @@ export class QueryTools {
       })
     })
   }
-}
-
-function now(): number {
-  return performance.now()
 }
 
 function countTokens(text: string): number {

@@ -85,5 +85,8 @@ function* inTurn(members: readonly Member[]): Generator<Member> {
 
 /** For models that are used together there must be some. */
 export function noModels(): RagError {
-  return new RagError('BAD_OPTION', 'There must be at least one model.', { data: { option: 'models' } })
+  return new RagError('BAD_OPTION', 'There must be at least one model.', {
+    data: { option: 'models' },
+    hint: 'Name the models in the list.',
+  })
 }

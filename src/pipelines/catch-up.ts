@@ -238,11 +238,14 @@ function changesSince(namespace: StoreNamespace, epoch: number): ChangeSet {
   const latest = namespace.epoch()
   const some = epoch === 0 ? undefined : namespace.changes(epoch)
   const changes = some ?? namespace.changes(0)
-  if (changes === undefined) throw new RagError('STORAGE', 'The store could not list its documents.')
+  if (changes === undefined)
+    throw new RagError('STORAGE', 'The store could not list its documents.', {
+      hint: 'changes(0) of a store lists everything that it holds.',
+    })
   return { changes: { ...changes, epoch: Math.max(changes.epoch, latest) }, fromNothing: some === undefined }
 }
 
-/** Groups pieces into batches of about a megabyte. */
+/** Groups pieces into batches of {@link batchBytes}, or one larger piece. */
 function* batches(pieces: Iterable<Uint8Array>): Generator<Uint8Array[]> {
   let batch: Uint8Array[] = []
   let bytes = 0

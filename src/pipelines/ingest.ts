@@ -110,7 +110,7 @@ export interface GonePaths {
 
 /** What the pipeline works with; `compose` provides it. Concurrent ingests share its limits. */
 export interface IngestTools extends WriteDocumentTools {
-  /** Fingerprint of extractors and chunker. */
+  /** Fingerprint of all that decides what the same bytes become: extractors, chunker, enrichers. */
   readonly preparation: string
   /** Absent: passages are found by their words alone. */
   readonly passages: PassageEmbedder | undefined

@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Filter } from '../core/filter.js'
 import type { StoreNamespace } from '../store/types.js'
 import { compileFilter, metadataReader } from '../util/filter.js'
+import { inBatches } from '../util/in-batches.js'
 import { createPause, createTurns } from '../util/yield.js'
 
 /** Ids removed in one transaction. */
@@ -24,9 +25,8 @@ export async function removeDocuments(
     })
   }
   let removed = 0
-  for await (const ids of inBatches(
-    'filter' in target ? matchingIds(target.filter, namespace) : givenIds(target.documentId),
-  )) {
+  const wanted = 'filter' in target ? matchingIds(target.filter, namespace) : givenIds(target.documentId)
+  for await (const ids of inBatches(wanted, batchSize)) {
     signal?.throwIfAborted()
     removed += await namespace.remove(ids)
   }
@@ -46,15 +46,4 @@ async function* matchingIds(filter: Filter, namespace: StoreNamespace): AsyncGen
     await pause()
     if (matches(metadataReader(document, document.metadata))) yield document.id
   }
-}
-
-async function* inBatches(ids: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {
-  let batch: string[] = []
-  for await (const id of ids) {
-    batch.push(id)
-    if (batch.length < batchSize) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
 }

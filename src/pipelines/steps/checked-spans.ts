@@ -14,6 +14,7 @@ export async function checkedSpans(
     throw new RagError('BAD_INPUT', `The chunker "${chunker.id}" failed.`, {
       data: { chunker: chunker.id },
       cause: error,
+      hint: 'See the cause: your chunker has thrown it.',
     })
   })
   if (Array.isArray(spans) && areSpansOf(section.text, spans)) return spans

@@ -113,7 +113,10 @@ function ownVector(
   let squares = 0
   for (let i = 0; i < dimensions; i++) squares += (vector[i] as number) ** 2
   if (!(squares > 0) || !Number.isFinite(squares)) {
-    throw new RagError('BAD_INPUT', `The vector of chunk ${ordinal} is zero or not finite.`, { data: { ordinal } })
+    throw new RagError('BAD_INPUT', `The vector of chunk ${ordinal} is zero or not finite.`, {
+      data: { ordinal },
+      hint: 'Leave the vector out to have the chunk embedded.',
+    })
   }
   const scale = 1 / Math.sqrt(squares)
   return Float32Array.from(vector, (value) => value * scale)

@@ -21,7 +21,7 @@ export interface DocumentPlan {
 }
 
 export interface PlanOptions {
-  /** Fingerprint of extractors and chunker. */
+  /** Fingerprint of all that decides what the same bytes become: extractors, chunker, enrichers. */
   readonly preparation: string
   /** Language of documents that do not tell theirs. */
   readonly language: string

@@ -100,7 +100,10 @@ export async function* prepareDocument(
     if (builder.isFull) yield builder.take()
   }
   if (builder.chunks === 0) {
-    throw new RagError('EMPTY', `"${source.name}" holds no text.`, { data: { source: source.name, mediaType } })
+    throw new RagError('EMPTY', `"${source.name}" holds no text.`, {
+      data: { source: source.name, mediaType },
+      hint: 'A scan needs text recognition first. Leave the file out, or pass its text as { id, text }.',
+    })
   }
   if (!builder.isEmpty) yield builder.take()
   return { characters: builder.characters, pages, chunks: builder.chunks }
@@ -133,7 +136,12 @@ async function* prepareOwnChunks(
     builder.add(part, [{ start: 0, end: section.text.length }], metadata)
     if (builder.isFull) yield builder.take()
   }
-  if (builder.chunks === 0) throw new RagError('EMPTY', `"${request.source.name}" holds no chunks.`)
+  if (builder.chunks === 0) {
+    throw new RagError('EMPTY', `"${request.source.name}" holds no chunks.`, {
+      data: { source: request.source.name },
+      hint: 'Its list of chunks is empty, or their texts are blank.',
+    })
+  }
   if (!builder.isEmpty) yield builder.take()
   return { characters: builder.characters, pages, chunks: builder.chunks }
 }

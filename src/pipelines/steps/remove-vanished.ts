@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
 import type { StoreNamespace } from '../../store/types.js'
 import { fileId } from '../../util/file-id.js'
+import { inBatches } from '../../util/in-batches.js'
 import { isMissingFile } from '../../util/system-error.js'
 import { createPause, createTurns } from '../../util/yield.js'
 
@@ -30,7 +31,7 @@ export async function* removeVanished(
 ): AsyncGenerator<string[], void, undefined> {
   const before = await stat(folder).catch(() => undefined) // Gone, or unreadable: nothing is known of what is in it.
   if (before?.isDirectory() !== true) return
-  for await (const batch of inBatches(vanishedIds(paths, { namespace, root, signal }))) {
+  for await (const batch of inBatches(vanishedIds(paths, { namespace, root, signal }), removedAtOnce)) {
     signal?.throwIfAborted()
     // A walk over many documents takes its time: what was gone then may be back.
     const ids: string[] = []
@@ -116,15 +117,4 @@ async function isGone(path: string): Promise<boolean> {
   } catch (error) {
     return isMissingFile(error)
   }
-}
-
-async function* inBatches(ids: AsyncIterable<string>): AsyncGenerator<string[]> {
-  let batch: string[] = []
-  for await (const id of ids) {
-    batch.push(id)
-    if (batch.length < removedAtOnce) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
 }
