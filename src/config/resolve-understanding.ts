@@ -1,5 +1,5 @@
 import { RagError } from '../core/errors.js'
-import type { Turn, UnderstandOptions } from '../core/understanding.js'
+import type { Turn, UnderstandingSteps, UnderstandOptions } from '../core/understanding.js'
 import { defaults } from './defaults.js'
 import { type InstructedLlm, instructed, type LlmContext, toResolvedLlm } from './resolve-llm.js'
 import type { GivenOptions } from './schema.js'
@@ -8,18 +8,6 @@ import type { GivenOptions } from './schema.js'
 export interface ResolvedUnderstanding extends UnderstandingSteps {
   /** The model that is asked; absent without one, as the extractive one follows no instructions. */
   readonly model: InstructedLlm | undefined
-}
-
-/** The steps, complete. */
-export interface UnderstandingSteps {
-  /** 0: none. */
-  readonly multiQuery: number
-  readonly hyde: boolean
-  readonly decompose: false | 'model' | 'conjunctions'
-  /** Of a question with a history. */
-  readonly condense: false | 'model' | 'terms'
-  readonly language: boolean
-  readonly timeoutMs: number
 }
 
 /** Throws `BAD_OPTION` where a step needs a model and there is none. */

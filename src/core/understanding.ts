@@ -69,3 +69,15 @@ export interface SkippedStep {
    */
   readonly reason: 'failed' | 'timeout' | 'resting' | 'unusable' | 'too-long' | 'budget'
 }
+
+/** What is done to a question, complete: {@link UnderstandOptions} with their defaults. */
+export interface UnderstandingSteps {
+  /** 0: none. */
+  readonly multiQuery: number
+  readonly hyde: boolean
+  readonly decompose: false | 'model' | 'conjunctions'
+  /** Of a question with a history. */
+  readonly condense: false | 'model' | 'terms'
+  readonly language: boolean
+  readonly timeoutMs: number
+}

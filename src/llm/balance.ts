@@ -2,10 +2,10 @@ import { RagError } from '../core/errors.js'
 import { type Clock, systemClock } from '../util/clock.js'
 import { noModels } from './fallback.js'
 import {
+  begunBy,
   Member,
   type MemberFailure,
   type MemberOptions,
-  mayFareBetter,
   noneAnswered,
   relayed,
   retryAfterMs,
@@ -67,19 +67,13 @@ export function createBalancedLlm(
           await clock.sleep(Math.max(1, waitMs), signal)
           continue
         }
-        const answer = member.answer(prompt, signal)
-        let first: Awaited<ReturnType<typeof answer.next>>
-        try {
-          first = await answer.next()
-        } catch (error) {
-          signal?.throwIfAborted()
-          if (!mayFareBetter(error)) throw error
-          failures.push({ model: member.name, error })
-          if (retryAfterMs(error) === 0 || waitedFor.has(member)) left.delete(member)
+        const begun = await begunBy(member, prompt, { failures, signal })
+        if (begun === undefined) {
+          if (retryAfterMs(failures.at(-1)?.error) === 0 || waitedFor.has(member)) left.delete(member)
           waitedFor.add(member)
           continue
         }
-        yield* relayed(answer, first, options)
+        yield* relayed(begun, options)
         return
       }
     },

@@ -1,15 +1,7 @@
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import { type Clock, systemClock } from '../util/clock.js'
-import {
-  factsOf,
-  Member,
-  type MemberFailure,
-  type MemberOptions,
-  mayFareBetter,
-  noneAnswered,
-  relayed,
-} from './member.js'
+import { begunBy, factsOf, Member, type MemberFailure, type MemberOptions, noneAnswered, relayed } from './member.js'
 import type { Llm } from './types.js'
 
 /** Options of {@link createFallbackLlm}. */
@@ -40,18 +32,13 @@ export function createFallbackLlm(
       signal?.throwIfAborted()
       const failures: MemberFailure[] = []
       for (const member of inTurn(members)) {
-        const answer = member.answer(prompt, signal)
-        let first: Awaited<ReturnType<typeof answer.next>>
-        try {
-          first = await answer.next()
-        } catch (error) {
-          signal?.throwIfAborted()
-          if (!mayFareBetter(error)) throw error
-          failures.push({ model: member.name, error })
+        const begun = await begunBy(member, prompt, { failures, signal })
+        if (begun === undefined) {
+          const error = failures.at(-1)?.error
           logger?.warn('A model failed before its first word.', { model: member.name, ...factsOf(error) })
           continue
         }
-        yield* relayed(answer, first, { ...options, isSubstitute: member !== members[0] })
+        yield* relayed(begun, { ...options, isSubstitute: member !== members[0] })
         return
       }
       throw noneAnswered(failures)

@@ -101,10 +101,35 @@ export class Member {
   }
 }
 
-/** Hands an answer on whose first part is there. */
+/** An answer whose first part is there. */
+interface BegunAnswer {
+  readonly answer: AsyncGenerator<string, GenerateEnd, undefined>
+  readonly first: IteratorResult<string, GenerateEnd>
+}
+
+/**
+ * Asks a model until its first part is there: until then another one may be asked. `undefined`: it failed, which is added to `failures`.
+ * Rejects with an abort, and with what no other model would do better.
+ */
+export async function begunBy(
+  member: Member,
+  prompt: Prompt,
+  { failures, signal }: { readonly failures: MemberFailure[]; readonly signal: AbortSignal | undefined },
+): Promise<BegunAnswer | undefined> {
+  const answer = member.answer(prompt, signal)
+  try {
+    return { answer, first: await answer.next() }
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (!mayFareBetter(error)) throw error
+    failures.push({ model: member.name, error })
+    return undefined
+  }
+}
+
+/** Hands an answer on that has begun. */
 export async function* relayed(
-  answer: AsyncGenerator<string, GenerateEnd, undefined>,
-  first: IteratorResult<string, GenerateEnd>,
+  { answer, first }: BegunAnswer,
   { isSubstitute, onEnd }: Pick<GenerateOptions, 'onEnd'> & Pick<GenerateEnd, 'isSubstitute'>,
 ): AsyncGenerator<string, void, undefined> {
   try {
@@ -127,7 +152,7 @@ export interface MemberFailure {
 }
 
 /** Whether another model may do better: an option that is wrong stays wrong, and nobody waits any more for what is over. */
-export function mayFareBetter(error: unknown): boolean {
+function mayFareBetter(error: unknown): boolean {
   return !RagError.isInstance(error) || !['BAD_OPTION', 'DEADLINE'].includes(error.code)
 }
 

@@ -1,7 +1,14 @@
 import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import type { Question, RetrieveOptions } from '../core/search.js'
-import type { SkippedStep, Turn, UnderstandStep, Understood, UnderstoodQuery } from '../core/understanding.js'
+import type {
+  SkippedStep,
+  Turn,
+  UnderstandingSteps,
+  UnderstandStep,
+  Understood,
+  UnderstoodQuery,
+} from '../core/understanding.js'
 import type { Recorder } from '../performance/types.js'
 import type { Analyzer } from '../text/analyzer.js'
 import { detectLanguage } from '../text/detect-language.js'
@@ -25,14 +32,7 @@ import type { ResultCache } from './steps/result-cache.js'
 import type { Beside, SearchOptions } from './steps/widen.js'
 
 /** How the question of one call is understood; `compose` provides it where there is anything to do. */
-export interface Understanding {
-  /** Written by a model; 0: none. */
-  readonly multiQuery: number
-  readonly hyde: boolean
-  readonly decompose: false | 'model' | 'conjunctions'
-  readonly condense: false | 'model' | 'terms'
-  readonly language: boolean
-  readonly timeoutMs: number
+export interface Understanding extends UnderstandingSteps {
   /** Absent without a model; then no step asks for one. */
   readonly model: UnderstandingModel | undefined
   /** Gives the analyzer of a language. */
