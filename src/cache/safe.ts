@@ -2,6 +2,7 @@ import { RagError } from '../core/errors.js'
 import type { Logger } from '../core/lifecycle.js'
 import { Breaker } from '../util/breaker.js'
 import { type Clock, systemClock } from '../util/clock.js'
+import { delegateTo } from './delegate.js'
 import type { Cache } from './types.js'
 
 /** Options of {@link createSafeCache}. */
@@ -68,20 +69,14 @@ export function createSafeCache(cache: Cache, options: SafeCacheOptions = {}, cl
     }
   }
 
-  return {
-    id: cache.id,
-    capabilities: cache.capabilities,
+  return delegateTo(cache, {
     async get(keys) {
       const hits = await attempt(() => cache.get(keys), timeoutMs)
       return keys.map((_, place) => hits?.[place])
     },
     set: (entries) => write(() => cache.set(entries)),
     delete: (keys) => write(() => cache.delete(keys)),
-    clear: () => cache.clear(),
-    ...(cache.prune === undefined ? {} : { prune: () => (cache.prune as NonNullable<Cache['prune']>)() }),
-    ...(cache.stats === undefined ? {} : { stats: () => (cache.stats as NonNullable<Cache['stats']>)() }),
-    close: () => cache.close(),
-  }
+  })
 }
 
 async function withLimit<Result>(call: () => Promise<Result>, limitMs: number): Promise<Result> {

@@ -1,3 +1,4 @@
+import { delegateTo } from '../cache/delegate.js'
 import type { Cache } from '../cache/types.js'
 import type { Gauges, PerformanceTracker } from '../performance/tracker.js'
 
@@ -53,25 +54,15 @@ export class CacheMonitor {
   /** The same cache, counted. */
   watch(name: string, tier: CacheTierReport['tier'], cache: Cache): Cache {
     const count = this.count(name, tier, cache)
-    const get: Cache['get'] = async (keys) => {
-      const began = performance.now()
-      const found = await cache.get(keys)
-      const hits = found.reduce((sum, hit) => (hit === undefined ? sum : sum + 1), 0)
-      count({ hits, misses: found.length - hits, tookMs: performance.now() - began })
-      return found
-    }
-    // Methods may be private to a class: a proxy of the object would not do.
-    return {
-      id: cache.id,
-      capabilities: cache.capabilities,
-      get,
-      set: (entries) => cache.set(entries),
-      delete: (keys) => cache.delete(keys),
-      clear: () => cache.clear(),
-      ...(cache.prune === undefined ? {} : { prune: cache.prune.bind(cache) }),
-      ...(cache.stats === undefined ? {} : { stats: cache.stats.bind(cache) }),
-      close: () => cache.close(),
-    }
+    return delegateTo(cache, {
+      async get(keys) {
+        const began = performance.now()
+        const found = await cache.get(keys)
+        const hits = found.reduce((sum, hit) => (hit === undefined ? sum : sum + 1), 0)
+        count({ hits, misses: found.length - hits, tookMs: performance.now() - began })
+        return found
+      },
+    })
   }
 
   /** Reports on something that is told of by calling what this returns, once for each look-up. */

@@ -1,3 +1,4 @@
+import { delegateTo } from '../cache/delegate.js'
 import { createSafeCache } from '../cache/safe.js'
 import { createTieredCache } from '../cache/tiered.js'
 import type { Cache, CacheStats } from '../cache/types.js'
@@ -155,18 +156,10 @@ async function openChosen(cache: FarCache, logger: ResolvedConfig['logger']): Pr
 
 /** A cache that others use as well, or that the caller made. */
 function staysOpen(cache: Cache): Cache {
-  const { prune, stats } = cache
-  return {
-    id: cache.id,
+  return delegateTo(cache, {
     capabilities: cache.capabilities ?? { shared: true, persistent: true },
-    get: (keys) => cache.get(keys),
-    set: (entries) => cache.set(entries),
-    delete: (keys) => cache.delete(keys),
-    clear: () => cache.clear(),
-    ...(prune === undefined ? {} : { prune: prune.bind(cache) }),
-    ...(stats === undefined ? {} : { stats: stats.bind(cache) }),
     close: async () => {},
-  }
+  })
 }
 
 /** Counted as `cache.embeddings.hit` and `.miss`, and with what the model would have needed, on average, as `.savedMs`. */
