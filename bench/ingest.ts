@@ -7,16 +7,18 @@ import type { IngestResult, IngestTask } from './children/ingest-folder.js'
 import type { OverlapResult, OverlapTask } from './children/overlapped-ingest.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { measureAgainstPeers } from './lib/ingest-against-peers.js'
+import { withMadeData } from './lib/made-data.js'
 import { quantile } from './lib/measure.js'
 import { writeTextFiles } from './lib/text-files.js'
 
 /**
- * How fast is an ingest, from the call until everything is indexed and written, and does it leave the event loop free? Text, and PDFs where the
- * measuring data is there, each in a fresh process; of the loop the worse of the two counts. How far do reading and embedding overlap, and how
+ * How fast is an ingest, from the call until everything is indexed and written, and does it leave the event loop free? Text, and PDFs (made ones without the
+ * measuring data), each in a fresh process; of the loop the worse of the two counts. How far do reading and embedding overlap, and how
  * fast is an ingest again when a twentieth of the documents was edited? Both with weights of the shape of all-MiniLM-L6-v2 in int8. And how long
  * do others take for the same PDFs?
  */
-const bench: Bench = async (context) => {
+const bench: Bench = async (given) => {
+  const context = await withMadeData(given)
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
   const rows: (string | number)[][] = [['input', 'rate', 'delay p99 ms', 'max ms', 'lost share']]
   const runs = { text: [] as IngestResult[], pdf: [] as IngestResult[] }
@@ -32,22 +34,17 @@ const bench: Bench = async (context) => {
     const text = writeTextFiles(join(folder, 'text'), { megabytes: 30, documentKilobytes: 50 })
     for (let run = 0; run < (context.quick ? 1 : 5); run++) await ingest('text', text)
     metrics['throughput.chunksPerSecondDefault'] = median(runs.text.map((result) => perSecond(result, 'chunks')))
-    if (context.data === undefined) context.log('! skipped: PDFs (no measuring data)')
-    else {
-      const pdfs = join(context.data, 'pdf', 'good')
-      for (let run = 0; run < (context.quick ? 1 : 3); run++) await ingest('pdf', pdfs)
-      metrics['throughput.pdfPagesPerSecond'] = median(runs.pdf.map((result) => perSecond(result, 'pages')))
-      Object.assign(metrics, await measureOverlap(pdfs, join(folder, 'overlap'), context))
-      Object.assign(metrics, await measureAgainstPeers(context))
-    }
+    const pdfs = join(context.data, 'pdf', 'good')
+    for (let run = 0; run < (context.quick ? 1 : 3); run++) await ingest('pdf', pdfs)
+    metrics['throughput.pdfPagesPerSecond'] = median(runs.pdf.map((result) => perSecond(result, 'pages')))
+    Object.assign(metrics, await measureOverlap(pdfs, join(folder, 'overlap'), context))
+    Object.assign(metrics, await measureAgainstPeers(context))
     Object.assign(metrics, await measureIncremental(folder, context))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   context.table(rows)
-  const delays = Object.values(runs)
-    .filter((results) => results.length > 0)
-    .map((results) => results.map(({ delay }) => delay))
+  const delays = Object.values(runs).map((results) => results.map(({ delay }) => delay))
   return {
     ...metrics,
     'loopDelay.p99Ms': Math.max(...delays.map((some) => median(some.map(({ p99Ms }) => p99Ms)))),

@@ -14,7 +14,8 @@ const usage = `npm run bench -- NAME... [--quick] [--json FILE] [--write] [--no-
   --quick       fewer repetitions, same sizes
   --json FILE   also write { name, machine, metrics } (an array of them for several names), after each bench
   --write       also write docs/benchmarks/NAME.json, and the tables and pictures that a bench has, unless there
-                was nothing to measure; with --quick not over the figures of a full run
+                was nothing to measure; with --quick not over the figures of a full run, without measuring data
+                not over figures with it
   --no-build    use dist as it is
 `
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -27,6 +28,13 @@ interface Report {
   readonly name: string
   readonly machine: Machine
   readonly metrics: Metrics
+}
+
+/** What `--write` writes, beside tables and pictures. */
+interface WrittenReport extends Report {
+  readonly quick: boolean
+  /** Whether there was measuring data: some benches make documents else. */
+  readonly data: boolean
 }
 
 await main()
@@ -49,16 +57,18 @@ async function main(): Promise<void> {
     process.exitCode = unknown.length > 0 ? 2 : 0
     return
   }
-  const kept = values.write && values.quick ? names.filter(isFull) : []
+  const data = findData()
+  const kept = values.write ? names.filter((name) => holdsBetter(name, { data, quick: values.quick })) : []
   if (kept.length > 0) {
-    process.stderr.write(`The figures of a full run are kept: run ${kept.join(', ')} without --quick or --write.\n`)
+    process.stderr.write(
+      `What is written of ${kept.join(', ')} is of a full run or of one with measuring data: leave out --write, or do as much.\n`,
+    )
     process.exitCode = 2
     return
   }
   const machine = describeMachine(root)
   for (const line of formatMachine(machine)) console.log(line)
   if (!values['no-build']) ensureBuilt(root)
-  const data = findData()
   const reports: Report[] = []
   for (const name of names) {
     const { context, files, usesPeers } = createContext({ quick: values.quick, data })
@@ -68,19 +78,20 @@ async function main(): Promise<void> {
     const report: Report = { name, machine: { ...machine, load, ...atEnd }, metrics }
     reports.push(report)
     if (values.json !== undefined) writeFileSync(values.json, toJson(names.length === 1 ? report : reports))
-    if (values.write) writeFiles(files, { ...report, quick: values.quick })
+    if (values.write) writeFiles(files, { ...report, quick: values.quick, data: data !== undefined })
   }
 }
 
-/** Whether figures of a run without `--quick` are written down. */
-function isFull(name: string): boolean {
+/** Whether the figures that are written down are worth more than those of this run. */
+function holdsBetter(name: string, { data, quick }: Pick<BenchContext, 'data' | 'quick'>): boolean {
   const path = join(written, `${name}.json`)
   if (!existsSync(path)) return false
-  return (JSON.parse(readFileSync(path, 'utf8')) as { readonly quick?: boolean }).quick === false
+  const held = JSON.parse(readFileSync(path, 'utf8')) as Partial<WrittenReport>
+  return (quick && held.quick === false) || (data === undefined && held.data === true)
 }
 
 /** Nothing is written of a bench that had nothing to measure: what is there is worth more. */
-function writeFiles(files: ReadonlyMap<string, string>, report: Report & { readonly quick: boolean }): void {
+function writeFiles(files: ReadonlyMap<string, string>, report: WrittenReport): void {
   if (Object.keys(report.metrics).length === 0) return
   mkdirSync(written, { recursive: true })
   for (const [name, content] of files) writeFileSync(join(written, name), content)
