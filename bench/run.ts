@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -6,14 +6,16 @@ import { formatTable } from '../src/util/table.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { ensureBuilt } from './lib/build.js'
 import { runChild } from './lib/child.js'
-import { describeMachine, formatMachine, type Machine } from './lib/machine.js'
+import { describeEnd, describeMachine, formatMachine, type Machine, readLoad } from './lib/machine.js'
 import { resolvePeer } from './lib/peers.js'
 
 const usage = `npm run bench -- NAME... [--quick] [--json FILE] [--write] [--no-build]
 
   --quick       fewer repetitions, same sizes
-  --json FILE   also write { name, machine, metrics } (an array of them for several names)
-  --write       also write docs/benchmarks/NAME.json, and the tables and pictures that a bench has
+  --json FILE   also write { name, machine, metrics } (an array of them for several names), after each bench
+  --write       also write docs/benchmarks/NAME.json, and the tables and pictures that a bench has, unless there
+                was nothing to measure; with --quick not over the figures of a full run, without measuring data
+                not over figures with it
   --no-build    use dist as it is
 `
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -26,6 +28,13 @@ interface Report {
   readonly name: string
   readonly machine: Machine
   readonly metrics: Metrics
+}
+
+/** What `--write` writes, beside tables and pictures. */
+interface WrittenReport extends Report {
+  readonly quick: boolean
+  /** Whether there was measuring data: some benches make documents else. */
+  readonly data: boolean
 }
 
 await main()
@@ -48,19 +57,45 @@ async function main(): Promise<void> {
     process.exitCode = unknown.length > 0 ? 2 : 0
     return
   }
+  const data = findData()
+  const kept = values.write ? names.filter((name) => holdsBetter(name, { data, quick: values.quick })) : []
+  if (kept.length > 0) {
+    process.stderr.write(
+      `What is written of ${kept.join(', ')} is of a full run or of one with measuring data: leave out --write, or do as much.\n`,
+    )
+    process.exitCode = 2
+    return
+  }
   const machine = describeMachine(root)
   for (const line of formatMachine(machine)) console.log(line)
   if (!values['no-build']) ensureBuilt(root)
-  const context = createContext(values)
   const reports: Report[] = []
   for (const name of names) {
-    const report: Report = { name, machine, metrics: await runBench(name, context) }
-    context.write(`${name}.json`, toJson({ ...report, quick: values.quick }))
+    const { context, files, usesPeers } = createContext({ quick: values.quick, data })
+    const load = readLoad()
+    const metrics = await runBench(name, context)
+    const atEnd = describeEnd(usesPeers() ? join(here, 'peers') : undefined)
+    const report: Report = { name, machine: { ...machine, load, ...atEnd }, metrics }
     reports.push(report)
+    if (values.json !== undefined) writeFileSync(values.json, toJson(names.length === 1 ? report : reports))
+    if (values.write) writeFiles(files, { ...report, quick: values.quick, data: data !== undefined })
   }
-  if (values.json !== undefined) {
-    writeFileSync(values.json, toJson(reports.length === 1 ? reports[0] : reports))
-  }
+}
+
+/** Whether the figures that are written down are worth more than those of this run. */
+function holdsBetter(name: string, { data, quick }: Pick<BenchContext, 'data' | 'quick'>): boolean {
+  const path = join(written, `${name}.json`)
+  if (!existsSync(path)) return false
+  const held = JSON.parse(readFileSync(path, 'utf8')) as Partial<WrittenReport>
+  return (quick && held.quick === false) || (data === undefined && held.data === true)
+}
+
+/** Nothing is written of a bench that had nothing to measure: what is there is worth more. */
+function writeFiles(files: ReadonlyMap<string, string>, report: WrittenReport): void {
+  if (Object.keys(report.metrics).length === 0) return
+  mkdirSync(written, { recursive: true })
+  for (const [name, content] of files) writeFileSync(join(written, name), content)
+  writeFileSync(join(written, `${report.name}.json`), toJson(report))
 }
 
 function toJson(value: unknown): string {
@@ -74,23 +109,30 @@ function listBenches(): string[] {
     .sort()
 }
 
-function createContext({ quick, write }: { readonly quick: boolean; readonly write: boolean }): BenchContext {
+function findData(): string | undefined {
   const data = process.env.UFRAG_DATA ?? join(root, '..', 'shared', 'data')
-  const found = existsSync(data)
-  if (!found) console.log(`! no measuring data at ${data}: set UFRAG_DATA; benches that need it say what they skip`)
-  return {
+  if (existsSync(data)) return data
+  console.log(`! no measuring data at ${data}: set UFRAG_DATA; benches that need it say what they skip`)
+  return undefined
+}
+
+/** What one bench receives, with the files it asks to be written. */
+function createContext({ data, quick }: Pick<BenchContext, 'data' | 'quick'>) {
+  const files = new Map<string, string>()
+  let peers = false
+  const context: BenchContext = {
     quick,
-    data: found ? data : undefined,
+    data,
     log: (line) => console.log(line),
     table: (rows) => console.log(formatTable(rows).join('\n')),
-    write: (name, content) => {
-      if (!write) return
-      mkdirSync(written, { recursive: true })
-      writeFileSync(join(written, name), content)
-    },
+    write: (name, content) => void files.set(name, content),
     child: runChild,
-    peer: resolvePeer,
+    peer: (name) => {
+      peers = true
+      return resolvePeer(name)
+    },
   }
+  return { context, files, usesPeers: () => peers }
 }
 
 async function runBench(name: string, context: BenchContext): Promise<Metrics> {

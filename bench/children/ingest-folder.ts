@@ -1,6 +1,6 @@
 import { UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
 import { measureLoopDelay } from '../lib/loop-delay.js'
-import { anonymousBytes } from '../lib/memory.js'
+import { measureMemory } from '../lib/memory.js'
 
 export interface IngestTask {
   /** Folder with the documents. */
@@ -12,9 +12,9 @@ export interface IngestTask {
 
 export interface IngestResult {
   readonly documents: number
-  readonly failed: number
   readonly pages: number
   readonly chunks: number
+  /** Until `ingest()` resolved: indexes have followed, the fit is done, everything is written. */
   readonly durationMs: number
   readonly indexBytes: number
   /** Highest anonymous memory of the process during the ingest. */
@@ -22,24 +22,31 @@ export interface IngestResult {
   readonly delay: { readonly p99Ms: number; readonly maxMs: number; readonly lostShare: number }
 }
 
-/** Ingests a folder into a store on disk, in a process of its own, watching memory and the event loop. */
+/** Ingests a folder into a store on disk, in a process of its own, watching memory and the event loop. Throws when a document failed. */
 export default async function ingestFolder({ options, root, storage }: IngestTask): Promise<IngestResult> {
   const rag = new UltraFastRAG({ ...options, storage, root })
   await rag.ingestDocument({ id: 'warm', text: 'A first document, so that everything is loaded.' })
-  let peakBytes = 0
   let pages = 0
-  const sampler = setInterval(() => {
-    peakBytes = Math.max(peakBytes, anonymousBytes() ?? Number.NaN)
-  }, 20)
   const onProgress = (progress: { readonly pages: number }) => {
     pages = progress.pages
   }
-  const { result, ...delay } = await measureLoopDelay(() => rag.ingest(['.'], { onProgress }))
-  clearInterval(sampler)
+  const reading = await measureMemory(() =>
+    measureLoopDelay(async () => {
+      const began = performance.now()
+      const report = await rag.ingest(['.'], { onProgress })
+      return { ...report, durationMs: performance.now() - began }
+    }),
+  )
   const { indexes } = await rag.stats()
   await rag.close()
+  const { result, ...delay } = reading.result
   const { chunks, documents, durationMs, failed } = result
+  if (failed.length > 0) throw new Error(`${failed.length} documents failed: ${failed.map(named).join(', ')}`)
   const { fit, lexical, vector } = indexes
   const indexBytes = lexical.bytes + (vector?.bytes ?? 0) + (fit?.bytes ?? 0)
-  return { documents, failed: failed.length, pages, chunks, durationMs, indexBytes, peakBytes, delay }
+  return { documents, pages, chunks, durationMs, indexBytes, peakBytes: reading.peakBytes, delay }
+}
+
+function named({ error, source }: { readonly error: { readonly code: string }; readonly source: string }): string {
+  return `${source} (${error.code})`
 }

@@ -14,6 +14,8 @@ export interface PeerTask {
   readonly usage: Omit<Usage, 'storage'>
   /** What is ingested; nothing for a contender that is filled only. */
   readonly corpus?: PeerCorpus
+  /** Passages of the corpus, on which who is tuned tries what is fastest. */
+  readonly sample?: readonly string[]
   /** Asked after the ingest; what is found is told. */
   readonly questions: readonly string[]
   /** Made passages with their vectors that are stored next. */
@@ -42,17 +44,18 @@ const fillBatch = 5_000
 
 /** What one contender does, in a process of its own. */
 export default async function peerRun(task: PeerTask): Promise<PeerResult> {
-  const { corpus, filled, questions, timed, usage } = task
+  const { corpus, filled, questions, sample = [], timed, usage } = task
   const storage = mkdtempSync(join(tmpdir(), 'ufrag-bench-peer-'))
   const contender = await contenders[task.contender].create({ ...usage, storage: join(storage, 'store') })
   try {
-    await contender.warmUp()
+    await contender.warmUp(sample)
     const reading = await measureMemory(async () => {
       const began = performance.now()
-      const ingested = corpus === undefined ? { pages: 0, embedded: [] } : await contender.ingest(corpus)
+      const ingested = corpus === undefined ? { pages: 0, embedded: () => [] } : await contender.ingest(corpus)
       return { ingested, ingestMs: performance.now() - began }
     })
     const { ingested, ingestMs } = reading.result
+    const counted = await count(ingested, usage.model)
     const found: (readonly Found[])[] = []
     for (const question of questions) found.push(await contender.ask(question))
     let batch: { text: string; vector: Float32Array }[] = []
@@ -73,7 +76,7 @@ export default async function peerRun(task: PeerTask): Promise<PeerResult> {
     return {
       ingestMs,
       pages: ingested.pages,
-      ...(await count(ingested, usage.model)),
+      ...counted,
       peakBytes: reading.peakBytes,
       found,
       queryP50Ms: quantile(times.slice(warmUpQuestions), 0.5),
@@ -88,7 +91,8 @@ export default async function peerRun(task: PeerTask): Promise<PeerResult> {
 /** Tokens of a text that the model sees, the rest is cut off. */
 const maxTokens = 512
 
-async function count({ embedded }: Ingested, model: string): Promise<{ chunks: number; tokens: number }> {
+async function count(ingested: Ingested, model: string): Promise<{ chunks: number; tokens: number }> {
+  const embedded = await ingested.embedded()
   if ('tokens' in embedded) return embedded
   const { ids } = (await openTokenizer(model)).encode(embedded, { maxTokens })
   return { chunks: embedded.length, tokens: ids.length }

@@ -1,8 +1,15 @@
 import { UltraFastRAG } from 'ultrafast-rag'
 import { anonymousBytes } from '../lib/memory.js'
 
+export interface ReleasedIndex {
+  /** What the indexes say they hold. */
+  readonly reported: number
+  /** What closing them gives back. */
+  readonly released: number
+}
+
 /** Opens a store in a process of its own and closes it: what its index says it holds, and what closing gives back. */
-export default async function releaseIndex(storage: string): Promise<{ reported: number; released: number }> {
+export default async function releaseIndex(storage: string): Promise<ReleasedIndex> {
   const rag = new UltraFastRAG({ storage })
   await rag.warmUp()
   await rag.retrieve('general world state')

@@ -8,11 +8,14 @@ export interface BenchContext {
   log(line: string): void
   /** Prints rows as an aligned table; the first row is the heading. */
   table(rows: readonly (readonly (string | number)[])[]): void
-  /** Writes a file into `docs/benchmarks` when the command says `--write`; the figures (`NAME.json`) are written without being asked for. */
+  /**
+   * Writes a file into `docs/benchmarks` when the command says `--write`, once the bench has ended with metrics; the figures (`NAME.json`) are
+   * written without being asked for.
+   */
   write(name: string, content: string): void
   /**
-   * Runs the default export of a TypeScript module (path relative to `bench/`) in a fresh process with `argument` (JSON) and returns
-   * its result (JSON) with the peak anonymous memory (`RssAnon`, bytes) sampled while it ran. Passes `--expose-gc`.
+   * Runs the default export of a TypeScript module (path relative to `bench/`) in a fresh process with `argument` and returns its
+   * result (both as structured clones: NaN stays NaN) with the peak anonymous memory (`RssAnon`, bytes) sampled while it ran. Passes `--expose-gc`.
    */
   child<Result>(module: string, argument: unknown): Promise<{ result: Result; peakAnonymousBytes: number }>
   /** Absolute path of a package installed in `bench/peers` (installed on first use), for `import()`. */

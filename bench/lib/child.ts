@@ -19,7 +19,11 @@ export async function runChild<Result>(
   module: string,
   argument: unknown,
 ): Promise<{ result: Result; peakAnonymousBytes: number }> {
-  const child = fork(entry, [], { execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')] })
+  const child = fork(entry, [], {
+    // JSON would make `null` of NaN, and zero of that where it is counted with.
+    serialization: 'advanced',
+    execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')],
+  })
   let peakAnonymousBytes = Number.NaN
   const sample = () => {
     const bytes = child.pid === undefined ? undefined : anonymousBytes(child.pid)

@@ -22,25 +22,35 @@ export interface PeerPassage {
 export interface LabelledCorpus<Question> {
   readonly corpus: PeerCorpus
   readonly questions: readonly Question[]
+  /** Passages of it, from all over. */
+  readonly sample: readonly string[]
 }
+
+/** The text of a file's pages. */
+export type ReadPages = (path: string) => Promise<readonly string[]>
+
+const sampled = 64
 
 /** Pages of a paper that is taken in any case. */
 const shortPaper = 12
 
 /**
- * Papers of the measuring data, in an order that their names' hashes give, until they hold so many pages together. `readPages` reads a file's
- * text, page by page. A question is eight words from the middle of a page, found again when a hit of the same file contains six of them.
+ * Papers of the measuring data, in an order that their names' hashes give, until they hold so many pages together. A question is eight words from
+ * the middle of a page, found again when a hit of the same file contains six of them. Only words that every reader sees on the page are taken,
+ * so that no contender is asked for what another's reader made of it.
  */
 export async function choosePdfs(
   data: string,
   pages: number,
-  readPages: (path: string) => Promise<readonly string[]>,
+  [readPages, ...others]: readonly [ReadPages, ...ReadPages[]],
 ): Promise<LabelledCorpus<KnownItem> & { readonly pages: number }> {
   const folder = join(data, 'pdf', 'good')
-  const names = readdirSync(folder)
-    .filter((name) => name.startsWith('papers-we-love__'))
-    .sort((one, other) => (order(one) < order(other) ? -1 : 1))
+  const all = readdirSync(folder).sort(byHash)
+  const papers = all.filter((name) => name.startsWith('papers-we-love__'))
+  const names = papers.length > 0 ? papers : all
+  const cut = sentencePassages()
   const files: string[] = []
+  const passages: string[] = []
   const questions: KnownItem[] = []
   let count = 0
   for (const name of names) {
@@ -50,14 +60,27 @@ export async function choosePdfs(
     if (texts.length > Math.max(shortPaper, pages / 2)) continue
     files.push(join(folder, name))
     count += texts.length
-    for (const text of texts) {
-      const words = text.match(/[A-Za-z]{4,}/g) ?? []
+    const seenByOthers = await Promise.all(others.map((read) => read(join(folder, name))))
+    for (const [page, text] of texts.entries()) {
+      passages.push(...cut(text).map(({ start, end }) => text.slice(start, end)))
+      const seen = seenByOthers.map((pages) => new Set(wordsOf(pages[page] ?? '')))
+      const words = wordsOf(text).filter((word) => seen.every((theirs) => theirs.has(word)))
       if (words.length < 100) continue
       const from = Math.floor(words.length / 2)
-      questions.push({ source: name, words: words.slice(from, from + 8).map((word) => word.toLowerCase()) })
+      questions.push({ source: name, words: words.slice(from, from + 8) })
     }
   }
-  return { corpus: { kind: 'pdf', folder, files }, questions, pages: count }
+  return { corpus: { kind: 'pdf', folder, files }, questions, pages: count, sample: evenly(passages, sampled) }
+}
+
+function wordsOf(text: string): string[] {
+  return (text.match(/[A-Za-z]{4,}/g) ?? []).map((word) => word.toLowerCase())
+}
+
+/** So many of the items, from all over. */
+function evenly<Item>(items: readonly Item[], count: number): Item[] {
+  const step = Math.max(1, items.length / count)
+  return Array.from({ length: Math.min(count, items.length) }, (_, i) => items[Math.floor(i * step)] as Item)
 }
 
 /** A place in a file, by words that stand there. */
@@ -67,8 +90,10 @@ export interface KnownItem {
   readonly words: readonly string[]
 }
 
-function order(name: string): string {
-  return createHash('sha256').update(name).digest('hex')
+/** Sorts names in an order that has nothing to do with what they say. */
+export function byHash(one: string, other: string): number {
+  const hash = (name: string) => createHash('sha256').update(name).digest('hex')
+  return hash(one) < hash(other) ? -1 : 1
 }
 
 /**
@@ -98,5 +123,6 @@ export function chooseTexts(
   const passages = documents.flatMap(({ id, text }) =>
     cut(text).map(({ start, end }) => ({ documentId: id, text: text.slice(start, end) })),
   )
-  return { corpus: { kind: 'text', documents, passages }, questions }
+  const texts = passages.map(({ text }) => text)
+  return { corpus: { kind: 'text', documents, passages }, questions, sample: evenly(texts, sampled) }
 }

@@ -9,7 +9,7 @@ import { type ContenderName, contenders } from '../rivals/index.js'
 import type { BenchContext } from './bench.js'
 import { createTextGenerator } from './corpus.js'
 import { quantile } from './measure.js'
-import { choosePdfs, chooseTexts, type KnownItem, type LabelledCorpus } from './peer-corpus.js'
+import { choosePdfs, chooseTexts, type KnownItem, type LabelledCorpus, type ReadPages } from './peer-corpus.js'
 import type { RetrievalQuery } from './retrieval.js'
 
 /** One contender used in one way. */
@@ -26,9 +26,12 @@ export interface Run {
 /** What is common to the runs of a comparison. */
 interface Comparison {
   readonly runs: readonly Run[]
-  readonly task: Pick<PeerTask, 'corpus' | 'questions' | 'filled' | 'timed'>
+  readonly task: Pick<PeerTask, 'corpus' | 'sample' | 'questions' | 'filled' | 'timed'>
   readonly rounds: number
 }
+
+/** The texts that are cut already. */
+export const labelledSet = 'product-docs'
 
 /** The weights that all contenders embed with: random ones, of the shape of all-MiniLM-L6-v2. Texts that share words are near to each other. */
 export function peerModel(data: string): string {
@@ -72,13 +75,21 @@ function middle(all: readonly PeerResult[]): PeerResult {
   }
 }
 
-/** PDFs of about so many pages, with questions by words that stand in them. */
-export function loadPdfs(data: string, pages: number): ReturnType<typeof choosePdfs> {
-  return choosePdfs(data, pages, readPages)
+/** Of a rival's tokens ours must embed at least this share, else it has done less work and the comparison of ingests does not count. */
+export const leastTokens = 0.9
+
+/** Of the same pages: the files are the same, though one library counts a page without text and another does not. */
+export function tokenRatio(ours: PeerResult, theirs: PeerResult): number {
+  return ours.tokens / theirs.tokens
+}
+
+/** PDFs of about so many pages, with questions by words that stand in them; with the URL of pdf-parse, by words that it reads there as well. */
+export function loadPdfs(data: string, pages: number, pdfParse?: string): ReturnType<typeof choosePdfs> {
+  return choosePdfs(data, pages, pdfParse === undefined ? [readPages] : [readPages, readByPdfParse(pdfParse)])
 }
 
 export function loadTexts(data: string, characters: number): LabelledCorpus<RetrievalQuery> | undefined {
-  return chooseTexts(data, { set: 'product-docs', characters })
+  return chooseTexts(data, { set: labelledSet, characters })
 }
 
 async function readPages(path: string): Promise<string[]> {
@@ -98,6 +109,27 @@ async function readPages(path: string): Promise<string[]> {
   const pages: string[] = []
   for await (const { page = 1, text } of blocks) pages[page - 1] = `${pages[page - 1] ?? ''}${text}`
   return pages
+}
+
+/** What is used of pdf-parse. */
+interface PdfParse {
+  readonly PDFParse: new (options: {
+    readonly data: Uint8Array
+  }) => {
+    getText(): Promise<{ readonly pages: readonly { readonly num: number; readonly text: string }[] }>
+    destroy(): Promise<void>
+  }
+}
+
+function readByPdfParse(url: string): ReadPages {
+  return async (path) => {
+    const { PDFParse } = (await import(url)) as PdfParse
+    const parser = new PDFParse({ data: new Uint8Array(await readFile(path)) })
+    const pages: string[] = []
+    for (const { num, text } of (await parser.getText()).pages) pages[num - 1] = text
+    await parser.destroy()
+    return pages
+  }
 }
 
 /** Share of the questions of which one of ten hits is of the right file and has six of the eight words. */

@@ -1,6 +1,7 @@
 import {
+  anyText,
   type Contender,
-  embedSorted,
+  createTunedEmbedding,
   type FilledPassage,
   importPeer,
   type Transformers,
@@ -54,7 +55,7 @@ export const langchainPackages = [
 ]
 
 /**
- * The loader, the recursive splitter, the embeddings and the memory store of the tutorial. Tuned: small batches of texts of like length (the
+ * The loader, the recursive splitter, the embeddings and the memory store of the tutorial. Tuned: one text per pass or few of like length (the
  * batch of 512 that is the default pads every text to the longest), and HNSWLib instead of the list.
  */
 export async function createLangchain(usage: Usage): Promise<Contender> {
@@ -68,9 +69,13 @@ export async function createLangchain(usage: Usage): Promise<Contender> {
     '@langchain/community/embeddings/huggingface_transformers',
   )) as Packages['embeddings']
   const embeddings = new HuggingFaceTransformersEmbeddings({ model, pretrainedOptions: { dtype, device: 'cpu' } })
+  const tuned = createTunedEmbedding((texts) => embeddings.embedDocuments([...texts]))
   const store = await openStore()
   return {
-    warmUp: async () => void (await embeddings.embedQuery('A text, so that everything is loaded.')),
+    warmUp: async (sample) => {
+      await embeddings.embedQuery(anyText)
+      if (style === 'tuned') await tuned.tune(sample)
+    },
     ingest: async (corpus) => {
       const documents: LangDocument[] = []
       if (corpus.kind === 'text') {
@@ -78,10 +83,10 @@ export async function createLangchain(usage: Usage): Promise<Contender> {
       } else for (const file of corpus.files) documents.push(...(await new PDFLoader(file).load()))
       const splitter = new RecursiveCharacterTextSplitter({ chunkSize, chunkOverlap })
       const chunks = await splitter.splitDocuments(documents)
-      const embedded = chunks.map(({ pageContent }) => pageContent)
+      const texts = () => chunks.map(({ pageContent }) => pageContent)
       if (style === 'docs') await store.addDocuments(chunks)
-      else await store.addVectors(await embedSorted(embedded, (some) => embeddings.embedDocuments([...some])), chunks)
-      return { pages: documents.length, embedded }
+      else await store.addVectors(await tuned.embed(texts()), chunks)
+      return { pages: documents.length, embedded: texts }
     },
     fill: (passages: readonly FilledPassage[]) =>
       store.addVectors(

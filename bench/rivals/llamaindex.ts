@@ -1,6 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { type Contender, embedSorted, importPeer, loadModel, type Transformers, topK, type Usage } from './contender.js'
+import {
+  anyText,
+  type Contender,
+  createTunedEmbedding,
+  importPeer,
+  loadModel,
+  type Transformers,
+  topK,
+  type Usage,
+} from './contender.js'
 
 interface Node {
   readonly text: string
@@ -15,6 +24,12 @@ interface Embedding {
   getTextEmbedding(text: string): Promise<number[]>
 }
 
+/** What an embedding model of one's own is made of: texts in batches, one text per pass unless it says otherwise. */
+interface OwnEmbedding extends Embedding {
+  embedBatchSize: number
+  getTextEmbeddings: (texts: readonly string[]) => Promise<number[][]>
+}
+
 /** An embedding model of it can be called with nodes, which then carry their vectors. */
 type EmbedNodes = (nodes: readonly Node[]) => Promise<unknown>
 
@@ -27,6 +42,7 @@ interface Index {
 }
 
 interface Main {
+  readonly BaseEmbedding: new () => OwnEmbedding
   readonly Settings: { embedModel: Embedding; nodeParser: Splitter }
   readonly SentenceSplitter: new (options: { readonly chunkSize: number; readonly chunkOverlap: number }) => Splitter
   readonly Document: new (options: Node) => Node
@@ -64,25 +80,26 @@ const charactersPerToken = 4
 
 /**
  * `VectorStoreIndex.fromDocuments` with its splitter, its Hugging Face embeddings and its memory store. It embeds one text per pass, with
- * its metadata if headings are asked for. Tuned: batches of texts of like length, never with metadata.
+ * its metadata if headings are asked for. Tuned: an embedding model of one's own that takes all texts at once and sorts them.
  */
 export async function createLlamaindex(usage: Usage): Promise<Contender> {
   const { chunkOverlap, chunkSize, dtype, headings, model, style } = usage
   const { env } = await importPeer<Transformers>(usage, '@huggingface/transformers')
   env.allowRemoteModels = false
-  const { Document, SentenceSplitter, Settings, TextNode, VectorStoreIndex } = await importPeer<Main>(
-    usage,
-    'llamaindex',
-  )
-  const { HuggingFaceEmbedding } = await importPeer<Hugging>(usage, '@llamaindex/huggingface')
+  const main = await importPeer<Main>(usage, 'llamaindex')
+  const { Document, SentenceSplitter, Settings, TextNode, VectorStoreIndex } = main
   const { PDFReader } = await importPeer<Pdf>(usage, '@llamaindex/readers/pdf')
-  Settings.embedModel = new HuggingFaceEmbedding({ modelType: model, modelOptions: { dtype, device: 'cpu' } })
+  const tuned = style === 'tuned' ? createTunedEmbedding(await loadModel(usage)) : undefined
+  if (tuned !== undefined) Settings.embedModel = sortingEmbedding(main, tuned.embed)
+  else {
+    const { HuggingFaceEmbedding } = await importPeer<Hugging>(usage, '@llamaindex/huggingface')
+    Settings.embedModel = new HuggingFaceEmbedding({ modelType: model, modelOptions: { dtype, device: 'cpu' } })
+  }
   const splitter = new SentenceSplitter({
     chunkSize: Math.round(chunkSize / charactersPerToken),
     chunkOverlap: Math.round(chunkOverlap / charactersPerToken),
   })
   Settings.nodeParser = splitter
-  const embed = style === 'tuned' ? await loadModel(usage) : undefined
   // Its nodes embed their metadata unless they are told not to.
   const excludedEmbedMetadataKeys = headings ? [] : ['source']
   let index: Index | undefined
@@ -98,9 +115,9 @@ export async function createLlamaindex(usage: Usage): Promise<Contender> {
   }
 
   return {
-    warmUp: async () => {
-      await Settings.embedModel.getTextEmbedding('A text, so that everything is loaded.')
-      await embed?.(['A text, so that everything is loaded.'])
+    warmUp: async (sample) => {
+      await Settings.embedModel.getTextEmbedding(anyText)
+      await tuned?.tune(sample)
     },
     ingest: async (corpus) => {
       const documents: Node[] = []
@@ -117,19 +134,11 @@ export async function createLlamaindex(usage: Usage): Promise<Contender> {
           )
         }
       }
-      const nodes = splitter.getNodesFromDocuments(documents)
-      if (embed === undefined) index = await VectorStoreIndex.fromDocuments(documents)
-      else {
-        await insert(nodes, async () => {
-          const vectors = await embedSorted(
-            nodes.map(({ text }) => text),
-            embed,
-          )
-          for (const [place, node] of nodes.entries()) node.embedding = vectors[place] ?? []
-        })
-      }
-      const whole = (node: Node) => (embed === undefined ? node.getContent?.('EMBED') : undefined)
-      return { pages: documents.length, embedded: nodes.map((node) => whole(node) ?? node.text) }
+      index = await VectorStoreIndex.fromDocuments(documents)
+      // Cut once more, to count what it has cut and embedded itself.
+      const embedded = () =>
+        splitter.getNodesFromDocuments(documents).map((node) => node.getContent?.('EMBED') ?? node.text)
+      return { pages: documents.length, embedded }
     },
     fill: (passages) => {
       const nodes = passages.map(({ text }) => new TextNode({ text, metadata: { source: 'filled' } }))
@@ -143,4 +152,17 @@ export async function createLlamaindex(usage: Usage): Promise<Contender> {
     },
     close: async () => {},
   }
+}
+
+/** All nodes of an ingest come in one call. */
+function sortingEmbedding({ BaseEmbedding }: Main, embed: (texts: readonly string[]) => Promise<number[][]>) {
+  class SortingEmbedding extends BaseEmbedding {
+    override embedBatchSize = Number.MAX_SAFE_INTEGER
+    // What it is given is emptied after the call.
+    override getTextEmbeddings = (texts: readonly string[]) => embed([...texts])
+    override async getTextEmbedding(text: string): Promise<number[]> {
+      return (await embed([text]))[0] ?? []
+    }
+  }
+  return new SortingEmbedding()
 }

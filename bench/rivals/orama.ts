@@ -1,4 +1,13 @@
-import { type Contender, embedSorted, importPeer, loadModel, passagesOf, topK, type Usage } from './contender.js'
+import {
+  anyText,
+  type Contender,
+  createTunedEmbedding,
+  importPeer,
+  loadModel,
+  passagesOf,
+  topK,
+  type Usage,
+} from './contender.js'
 
 interface Orama {
   create(options: { readonly schema: Readonly<Record<string, string>> }): unknown
@@ -10,7 +19,7 @@ interface Orama {
       readonly mode: 'hybrid'
       readonly term: string
       readonly vector: { readonly value: readonly number[]; readonly property: 'embedding' }
-      readonly similarity: number
+      readonly similarity?: number
       readonly limit: number
     },
   ): unknown
@@ -24,16 +33,23 @@ interface Row {
 
 export const oramaPackages = ['@huggingface/transformers', '@orama/orama']
 
-/** Hybrid search over words and vectors in memory. As its documentation shows, rows are inserted one by one with their vectors. Tuned: batches. */
+/**
+ * Hybrid search over words and vectors in memory. As its documentation shows, rows are inserted one by one with their vectors, and what is
+ * less similar than its default of 0.8 is no hit. Tuned: rows in bulk, and hits however similar they are, so that the best ten are found.
+ */
 export async function createOrama(usage: Usage): Promise<Contender> {
   const { create, insert, insertMultiple, search } = await importPeer<Orama>(usage, '@orama/orama')
   const embed = await loadModel(usage)
+  const tuned = createTunedEmbedding(embed)
   let database: unknown
   const open = (dimensions: number) => {
     database ??= create({ schema: { source: 'string', text: 'string', embedding: `vector[${dimensions}]` } })
   }
   return {
-    warmUp: async () => open((await embed(['A text, so that everything is loaded.']))[0]?.length ?? 0),
+    warmUp: async (sample) => {
+      open((await embed([anyText]))[0]?.length ?? 0)
+      if (usage.style === 'tuned') await tuned.tune(sample)
+    },
     ingest: async (corpus) => {
       const passages = passagesOf(corpus)
       const texts = passages.map(({ text }) => text)
@@ -43,7 +59,7 @@ export async function createOrama(usage: Usage): Promise<Contender> {
           await insert(database, { source: documentId, text, embedding })
         }
       } else {
-        const vectors = await embedSorted(texts, embed)
+        const vectors = await tuned.embed(texts)
         const rows = passages.map(({ documentId, text }, i) => ({
           source: documentId,
           text,
@@ -51,7 +67,7 @@ export async function createOrama(usage: Usage): Promise<Contender> {
         }))
         await insertMultiple(database, rows, 500)
       }
-      return { pages: 0, embedded: texts }
+      return { pages: 0, embedded: () => texts }
     },
     fill: async (passages) => {
       const rows = passages.map(({ text, vector }) => ({ source: 'filled', text, embedding: Array.from(vector) }))
@@ -63,8 +79,7 @@ export async function createOrama(usage: Usage): Promise<Contender> {
         mode: 'hybrid',
         term: question,
         vector: { value, property: 'embedding' },
-        // Its default of 0.8 finds next to nothing with many models.
-        similarity: 0,
+        ...(usage.style === 'tuned' ? { similarity: 0 } : {}),
         limit: topK,
       })) as { readonly hits: readonly { readonly document: Row }[] }
       return found.hits.map(({ document }) => ({ source: document.source, text: document.text }))

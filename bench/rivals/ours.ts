@@ -34,8 +34,7 @@ export async function createOurs({
         onProgress: (progress) => void (pages = progress.pages),
       })
       if (failed[0] !== undefined) throw failed[0].error
-      const { tokens = 0 } = (await rag.stats()).embedder ?? {}
-      return { pages, embedded: { chunks, tokens } }
+      return { pages, embedded: async () => ({ chunks, tokens: (await rag.stats()).embedder?.tokens ?? 0 }) }
     },
     fill: async (passages) => {
       const documents = Array.from({ length: Math.ceil(passages.length / passagesPerDocument) }, (_, place) => ({

@@ -1,5 +1,5 @@
 import type { PeerPassage } from '../lib/peer-corpus.js'
-import { type Contender, embedSorted, loadModel, passagesOf, topK, type Usage } from './contender.js'
+import { anyText, type Contender, createTunedEmbedding, loadModel, passagesOf, topK, type Usage } from './contender.js'
 
 export const transformersjsPackages = ['@huggingface/transformers']
 
@@ -7,11 +7,12 @@ export const transformersjsPackages = ['@huggingface/transformers']
 const usualBatch = 32
 
 /**
- * The pipeline `feature-extraction` and a list of vectors that is gone through, as one writes it by hand: batches of 32. Tuned: batches of texts
- * of like length, vectors in one typed array.
+ * The pipeline `feature-extraction` and a list of vectors that is gone through, as one writes it by hand: batches of 32. Tuned: one text per
+ * pass or few of like length, vectors in one typed array.
  */
 export async function createTransformersjs(usage: Usage): Promise<Contender> {
   const embed = await loadModel(usage)
+  const tuned = createTunedEmbedding(embed)
   const passages: PeerPassage[] = []
   const list: number[][] = []
   let rows = new Float32Array(0)
@@ -44,18 +45,21 @@ export async function createTransformersjs(usage: Usage): Promise<Contender> {
   }
 
   return {
-    warmUp: async () => void (await embed(['A text, so that everything is loaded.'])),
+    warmUp: async (sample) => {
+      await embed([anyText])
+      if (usage.style === 'tuned') await tuned.tune(sample)
+    },
     ingest: async (corpus) => {
       const given = passagesOf(corpus)
       const texts = given.map(({ text }) => text)
-      if (usage.style === 'tuned') keep(given, await embedSorted(texts, embed))
+      if (usage.style === 'tuned') keep(given, await tuned.embed(texts))
       else {
         for (let start = 0; start < texts.length; start += usualBatch) {
           const end = start + usualBatch
           keep(given.slice(start, end), await embed(texts.slice(start, end)))
         }
       }
-      return { pages: 0, embedded: texts }
+      return { pages: 0, embedded: () => texts }
     },
     fill: async (filled) => {
       // In one go: to grow an array for each would be another bench.

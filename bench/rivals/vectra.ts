@@ -1,4 +1,13 @@
-import { type Contender, embedSorted, importPeer, loadModel, passagesOf, topK, type Usage } from './contender.js'
+import {
+  anyText,
+  type Contender,
+  createTunedEmbedding,
+  importPeer,
+  loadModel,
+  passagesOf,
+  topK,
+  type Usage,
+} from './contender.js'
 
 interface Vectra {
   readonly LocalIndex: new (
@@ -30,10 +39,12 @@ export const vectraPackages = ['@huggingface/transformers', 'vectra']
 export async function createVectra(usage: Usage): Promise<Contender> {
   const { LocalIndex } = await importPeer<Vectra>(usage, 'vectra')
   const embed = await loadModel(usage)
+  const tuned = createTunedEmbedding(embed)
   const index = new LocalIndex(usage.storage)
   return {
-    warmUp: async () => {
-      await embed(['A text, so that everything is loaded.'])
+    warmUp: async (sample) => {
+      await embed([anyText])
+      if (usage.style === 'tuned') await tuned.tune(sample)
       await index.createIndex()
     },
     ingest: async (corpus) => {
@@ -45,14 +56,14 @@ export async function createVectra(usage: Usage): Promise<Contender> {
           await index.insertItem({ vector, metadata: { source: documentId, text } })
         }
       } else {
-        const vectors = await embedSorted(texts, embed)
+        const vectors = await tuned.embed(texts)
         await index.beginUpdate()
         for (const [place, { documentId, text }] of passages.entries()) {
           await index.insertItem({ vector: vectors[place] ?? [], metadata: { source: documentId, text } })
         }
         await index.endUpdate()
       }
-      return { pages: 0, embedded: texts }
+      return { pages: 0, embedded: () => texts }
     },
     fill: async (passages) => {
       await index.beginUpdate()

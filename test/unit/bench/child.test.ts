@@ -22,6 +22,12 @@ describe('runChild', () => {
     if (process.platform === 'linux') expect(peakAnonymousBytes).toBeGreaterThan(1 << 20)
   })
 
+  it('hands on what could not be measured', async () => {
+    const source = 'export default (x: number) => ({ given: Number.isNaN(x), bytes: Number.NaN, longest: Infinity })'
+    const { result } = await runChild(module('unknown', source), Number.NaN)
+    expect(result).toEqual({ given: true, bytes: Number.NaN, longest: Number.POSITIVE_INFINITY })
+  })
+
   it('rejects with the stack of the child', async () => {
     const source = "export default () => { throw new RangeError('too far') }"
     await expect(runChild(module('broken', source), null)).rejects.toThrow(/RangeError: too far[\s\S]*broken\.mts/)

@@ -42,6 +42,8 @@ describe('npm run bench', () => {
     expect(Object.keys(report)).toEqual(['name', 'machine', 'metrics'])
     expect(report.name).toBe('instruments')
     expect(report.machine.versions.lmdb).toMatch(/^3\./)
+    expect(report.machine.versions).toHaveProperty('onnxruntime-node')
+    expect(report.machine.loadAtEnd).toHaveLength(3)
     // Memory is exact enough on a busy machine; the time-based readings are not asserted.
     if (process.platform === 'linux') {
       expect(report.metrics['memory.peakMiB']).toBeGreaterThan(60)
