@@ -26,7 +26,7 @@ export default async function fill({ chunks, dimensions, storage }: ScaleTask): 
   const { failed } = await rag.ingest(documents(chunks, dimensions))
   if (failed[0] !== undefined) throw failed[0].error
   const ingestMs = performance.now() - began
-  await backgroundWork()
+  await backgroundWork(rag)
   const settledMs = performance.now() - began
   await rag.close()
   return { ingestMs, settledMs, diskBytes: sizeOf(storage) }
