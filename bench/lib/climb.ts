@@ -74,13 +74,14 @@ export async function climbAll(
       )
     const measured = await measureRungs(rungs, { task, rounds: quick ? 1 : 3 }, context)
     const characters = await countCharacters(task.files)
+    const beside = filled === 0 ? '' : `asked beside ${filled.toLocaleString('en')} made passages; `
     const climbed = measured.map((one) => ({
       ...one,
       quality: quality(one.result),
       charactersPerSecond: (characters * 1000) / one.result.ingestMs,
     }))
     log(
-      `${pdfs.pages} PDF pages and ${texts.corpus.documents.length} texts, ${characters.toLocaleString('en')} characters; asked beside ${filled.toLocaleString('en')} made passages; ${questionsAtOnce} questions at once, ten alike`,
+      `${pdfs.pages} PDF pages and ${texts.corpus.documents.length} texts, ${characters.toLocaleString('en')} characters; ${beside}${questionsAtOnce} questions at once, ten alike`,
     )
     report({ climbed, name, title }, context)
     return climbed
