@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { type Llm, UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
-import { createBasicPipeline } from '../lib/basic-pipeline.js'
+import type { Llm, UltraFastRAGOptions } from 'ultrafast-rag'
+import { backgroundWork } from '../lib/background-work.js'
+import type { BasicOptions } from '../lib/basic-pipeline.js'
+import { type Fill, type FilledPassage, filledDocuments } from '../lib/fill.js'
 import { measureLoopDelay } from '../lib/loop-delay.js'
 import { quantile } from '../lib/measure.js'
-import { measureMemory } from '../lib/memory.js'
+import { measureMemory, settledAnonymousBytes } from '../lib/memory.js'
 import type { Rung } from '../lib/rungs.js'
 
 export interface RungTask {
@@ -13,6 +15,8 @@ export interface RungTask {
   readonly model: string
   readonly folder: string
   readonly files: readonly string[]
+  /** Stored after the files, before anything is asked. */
+  readonly fill?: Fill
   /** Each is asked once, then once more. What is found is told. */
   readonly questions: readonly string[]
   /** Ways to ask one thing. */
@@ -24,8 +28,11 @@ export interface RungTask {
 export interface RungResult {
   readonly chunks: number
   readonly ingestMs: number
-  /** Highest anonymous memory during the ingest, bytes. */
+  /** Anonymous memory before the ingest, models loaded, and at its highest during it, bytes. */
+  readonly beforeBytes: number
   readonly peakBytes: number
+  /** Once all is filled and nothing goes on any more; absent where nothing is filled. */
+  readonly filledBytes?: number
   readonly delayP99Ms: number
   readonly delayMaxMs: number
   /** Medians of finding what a question asks for, and of answering one that was answered before, with a model that takes no time. */
@@ -45,6 +52,8 @@ const topK = 10
 
 interface Subject {
   ingest(files: readonly string[]): Promise<number>
+  /** Resolves when indexes are built. */
+  fill(documents: Iterable<readonly FilledPassage[]>): Promise<void>
   retrieve(question: string): Promise<readonly string[]>
   answer(question: string): Promise<unknown>
   close(): Promise<void>
@@ -63,6 +72,8 @@ export default async function climb(task: RungTask): Promise<RungResult> {
       }),
     )
     const { maxMs, p99Ms, result } = ingest.result
+    if (task.fill !== undefined) await subject.fill(filledDocuments(task.fill))
+    const filled = task.fill === undefined ? {} : { filledBytes: await settledAnonymousBytes() }
     const found: (readonly string[])[] = []
     const [first, repeat]: [number[], number[]] = [[], []]
     for (const question of task.questions) {
@@ -82,6 +93,8 @@ export default async function climb(task: RungTask): Promise<RungResult> {
     })
     return {
       ...result,
+      ...filled,
+      beforeBytes: ingest.beforeBytes,
       peakBytes: ingest.peakBytes,
       delayP99Ms: p99Ms,
       delayMaxMs: maxMs,
@@ -97,29 +110,41 @@ export default async function climb(task: RungTask): Promise<RungResult> {
   }
 }
 
+/** Loads what the pipeline needs, and nothing else: it would count as its memory. */
 async function open({ folder, model: directory, rung }: RungTask, storage: string): Promise<Subject> {
   const { pipeline } = rung
-  if (pipeline.kind === 'basic') {
-    const basic = await createBasicPipeline({ ...pipeline.options, model: directory })
-    await basic.warmUp()
-    const retrieve = async (question: string) =>
-      (await basic.retrieve(question, topK)).map(({ source }) => basename(source))
-    return {
-      ...basic,
-      retrieve,
-      answer: async (question) => {
-        await retrieve(question)
-        await generate()
-      },
-    }
+  return pipeline.kind === 'basic'
+    ? openBasic({ ...pipeline.options, model: directory })
+    : openOurs({
+        embedder: { kind: 'onnx', model: directory, quantization: 'int8' },
+        ...pipeline.options,
+        root: folder,
+        storage,
+        llm: slowModel,
+      })
+}
+
+async function openBasic(options: BasicOptions): Promise<Subject> {
+  const { createBasicPipeline } = await import('../lib/basic-pipeline.js')
+  const basic = await createBasicPipeline(options)
+  await basic.warmUp()
+  const retrieve = async (question: string) =>
+    (await basic.retrieve(question, topK)).map(({ source }) => basename(source))
+  return {
+    ...basic,
+    fill: async (documents) => {
+      for (const passages of documents) basic.fill(passages)
+    },
+    retrieve,
+    answer: async (question) => {
+      await retrieve(question)
+      await generate()
+    },
   }
-  const options: UltraFastRAGOptions = {
-    embedder: { kind: 'onnx', model: directory, quantization: 'int8' },
-    ...pipeline.options,
-    root: folder,
-    storage,
-    llm: slowModel,
-  }
+}
+
+async function openOurs(options: UltraFastRAGOptions): Promise<Subject> {
+  const { UltraFastRAG } = await import('ultrafast-rag')
   const rag = new UltraFastRAG(options)
   await rag.warmUp()
   return {
@@ -128,10 +153,21 @@ async function open({ folder, model: directory, rung }: RungTask, storage: strin
       if (failed[0] !== undefined) throw failed[0].error
       return chunks
     },
+    fill: async (documents) => {
+      const { failed } = await rag.ingest(storedDocuments(documents))
+      if (failed[0] !== undefined) throw failed[0].error
+      await backgroundWork(rag)
+    },
     retrieve: async (question) =>
       (await rag.retrieve(question, { topK })).map(({ chunk }) => basename(chunk.documentId)),
     answer: (question) => rag.query(question),
     close: () => rag.close(),
+  }
+}
+
+async function* storedDocuments(documents: Iterable<readonly FilledPassage[]>) {
+  for (const passages of documents) {
+    yield { id: passages[0]?.source ?? '', chunks: passages.map(({ text, vector }) => ({ text, vector })) }
   }
 }
 

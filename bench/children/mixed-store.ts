@@ -41,7 +41,7 @@ export default async function mixedStore(task: MixedStoreTask): Promise<MixedSto
     })),
   )
   const ingestMs = performance.now() - began
-  await backgroundWork()
+  await backgroundWork(rag)
   const questions = mixedQuestions(documents, { count: task.questions, seed: 6 })
   let hits = 0
   const ask = async (

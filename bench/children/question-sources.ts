@@ -30,7 +30,7 @@ export default async function questionSources({
   await rag.ingest(
     documents.map(({ id, passages }) => ({ id, chunks: passages.map(({ text, vector }) => ({ text, vector })) })),
   )
-  await backgroundWork()
+  await backgroundWork(rag)
   const times: number[] = []
   for (const { text } of mixedQuestions(documents, { count: questions + warmUpQuestions, seed: 8 })) {
     const began = performance.now()

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { env, pipeline } from '@huggingface/transformers'
-import { AsyncEmbedding } from 'ultrafast-rag'
 import { createPdfExtractor } from '../../src/extract/pdf.js'
+import type { FilledPassage } from './fill.js'
 
 /** What a pipeline written by hand may have that the simplest has not. */
 export interface BasicOptions {
@@ -19,6 +18,8 @@ interface BasicPipeline {
   warmUp(): Promise<void>
   /** Reads, cuts and embeds files, all of it in memory. The number of chunks. */
   ingest(files: readonly string[]): Promise<number>
+  /** Keeps passages whose vectors are there already. */
+  fill(passages: readonly FilledPassage[]): void
   /** The best chunks, each with the file it is from. */
   retrieve(question: string, topK: number): Promise<{ readonly source: string; readonly text: string }[]>
   close(): Promise<void>
@@ -39,12 +40,9 @@ export async function createBasicPipeline({
   precision,
   workers,
 }: BasicOptions): Promise<BasicPipeline> {
-  env.allowRemoteModels = false
-  const engine = workers
-    ? new AsyncEmbedding({ embedder: { kind: 'onnx', model, quantization: precision } })
-    : undefined
-  const dtype = precision === 'int8' ? 'q8' : 'fp32'
-  const extract = workers ? undefined : await pipeline('feature-extraction', model, { dtype, device: 'cpu' })
+  // What one of them loads is not held by the other.
+  const engine = workers ? await openEngine({ model, precision }) : undefined
+  const extract = workers ? undefined : await openTransformers({ model, precision })
   const chunks: { source: string; text: string; vector: Float32Array }[] = []
 
   async function embed(texts: readonly string[]): Promise<Float32Array[]> {
@@ -80,6 +78,9 @@ export async function createBasicPipeline({
       for (const [place, chunk] of found.entries()) chunks.push({ ...chunk, vector: vectors[place] as Float32Array })
       return found.length
     },
+    fill: (passages) => {
+      for (const { source, text, vector } of passages) chunks.push({ source, text, vector })
+    },
     retrieve: async (question, topK) => {
       const [asked] = await embed([question])
       const scored = chunks.map((chunk) => ({ chunk, score: dot(chunk.vector, asked as Float32Array) }))
@@ -93,6 +94,19 @@ export async function createBasicPipeline({
       await extract?.dispose()
     },
   }
+}
+
+type Weights = Pick<BasicOptions, 'model' | 'precision'>
+
+async function openEngine({ model, precision }: Weights) {
+  const { AsyncEmbedding } = await import('ultrafast-rag')
+  return new AsyncEmbedding({ embedder: { kind: 'onnx', model, quantization: precision } })
+}
+
+async function openTransformers({ model, precision }: Weights) {
+  const { env, pipeline } = await import('@huggingface/transformers')
+  env.allowRemoteModels = false
+  return pipeline('feature-extraction', model, { dtype: precision === 'int8' ? 'q8' : 'fp32', device: 'cpu' })
 }
 
 /** The places of the texts that go into one pass. */
@@ -123,7 +137,8 @@ function dot(one: Float32Array, other: Float32Array): number {
   return sum
 }
 
-async function readText(file: string): Promise<string> {
+/** All text of a file. */
+export async function readText(file: string): Promise<string> {
   const bytes = await readFile(file)
   if (extname(file) !== '.pdf') return bytes.toString('utf8')
   const { blocks } = await createPdfExtractor({ layout: 'raw' }).extract(

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { mean, ndcg } from '../../src/eval/metrics.js'
 import type { RungResult, RungTask } from '../children/ladder-rung.js'
+import { readText } from './basic-pipeline.js'
 import type { BenchContext } from './bench.js'
+import { makeFill } from './fill.js'
 import { markdownTable } from './markdown.js'
 import { formatNumber, quantile } from './measure.js'
 import { loadPdfs, loadTexts, madeQuestions, peerModel } from './peer-runs.js'
@@ -22,6 +24,16 @@ export interface Climbed {
   readonly result: RungResult
   /** nDCG@10 over the questions of the labelled texts. */
   readonly quality: number
+  /** Of the text of all files, in a second of the ingest. */
+  readonly charactersPerSecond: number
+}
+
+interface Climb {
+  readonly name: string
+  readonly title: string
+  readonly rungs: readonly Rung[]
+  /** Made passages that every rung stores beside the documents before it is asked. Default 0; else every rung embeds with the same model. */
+  readonly filled?: number
 }
 
 /**
@@ -29,7 +41,7 @@ export interface Climbed {
  * and a picture into `docs/benchmarks` under `name`. Nothing, said aloud, without measuring data.
  */
 export async function climbAll(
-  { name, rungs, title }: { readonly name: string; readonly title: string; readonly rungs: readonly Rung[] },
+  { filled = 0, name, rungs, title }: Climb,
   context: BenchContext,
 ): Promise<readonly Climbed[]> {
   const { data, log, quick } = context
@@ -42,10 +54,12 @@ export async function climbAll(
   try {
     const pdfs = await loadPdfs(data, pages)
     const files = writeFiles(folder, pdfs.corpus.kind === 'pdf' ? pdfs.corpus.files : [], texts.corpus.documents)
+    const model = peerModel(data)
     const task = {
-      model: peerModel(data),
+      model,
       folder,
       files: files.map(({ path }) => path),
+      ...(filled === 0 ? {} : { fill: await makeFill({ folder, model, passages: filled }) }),
       questions: texts.questions.map(({ text }) => text),
       similar: ways,
       burst: madeQuestions(questionsAtOnce),
@@ -59,9 +73,15 @@ export async function climbAll(
         }),
       )
     const measured = await measureRungs(rungs, { task, rounds: quick ? 1 : 3 }, context)
-    const climbed = measured.map((one) => ({ ...one, quality: quality(one.result) }))
+    const characters = await countCharacters(task.files)
+    const beside = filled === 0 ? '' : `asked beside ${filled.toLocaleString('en')} made passages; `
+    const climbed = measured.map((one) => ({
+      ...one,
+      quality: quality(one.result),
+      charactersPerSecond: (characters * 1000) / one.result.ingestMs,
+    }))
     log(
-      `${pdfs.pages} PDF pages and ${texts.corpus.documents.length} texts, ${questionsAtOnce} questions at once, ten alike`,
+      `${pdfs.pages} PDF pages and ${texts.corpus.documents.length} texts, ${characters.toLocaleString('en')} characters; ${beside}${questionsAtOnce} questions at once, ten alike`,
     )
     report({ climbed, name, title }, context)
     return climbed
@@ -92,11 +112,17 @@ function writeFiles(
   ]
 }
 
+async function countCharacters(files: readonly string[]): Promise<number> {
+  let characters = 0
+  for (const file of files) characters += (await readText(file)).length
+  return characters
+}
+
 async function measureRungs(
   rungs: readonly Rung[],
   { rounds, task }: { readonly task: Omit<RungTask, 'rung'>; readonly rounds: number },
   { child, log }: BenchContext,
-): Promise<Omit<Climbed, 'quality'>[]> {
+): Promise<Pick<Climbed, 'result' | 'rung'>[]> {
   const all = rungs.map((rung) => ({ rung, results: [] as RungResult[] }))
   for (let round = 0; round < rounds; round++) {
     for (const { results, rung } of round % 2 === 0 ? all : all.toReversed()) {
@@ -122,31 +148,37 @@ function report(
   { climbed, name, title }: { readonly climbed: readonly Climbed[]; readonly name: string; readonly title: string },
   { table, write }: BenchContext,
 ): void {
+  const megabytes = (bytes: number) => Math.round(bytes / 2 ** 20)
+  const filled = climbed.some(({ result }) => result.filledBytes !== undefined)
   const rows = [
     [
       'rung',
       'adds',
       'ingest s',
-      'chunks/s',
+      'characters/s',
+      'chunks',
       'first ms',
       'again ms',
       '10 alike s',
       `${questionsAtOnce} at once s`,
-      'peak MB',
+      'held before / peak MB',
+      ...(filled ? ['filled MB'] : []),
       'delay p99 ms',
       'max ms',
       'nDCG@10',
     ],
-    ...climbed.map(({ quality, result, rung }) => [
+    ...climbed.map(({ charactersPerSecond, quality, result, rung }) => [
       rung.name,
       rung.adds,
       formatNumber(result.ingestMs / 1000),
-      formatNumber((result.chunks * 1000) / result.ingestMs),
+      formatNumber(charactersPerSecond),
+      result.chunks,
       formatNumber(result.firstMs),
       formatNumber(result.repeatMs),
       formatNumber(result.similarMs / 1000),
       formatNumber(result.burstMs / 1000),
-      Math.round(result.peakBytes / 2 ** 20),
+      `${megabytes(result.beforeBytes)} / ${megabytes(result.peakBytes)}`,
+      ...(filled ? [megabytes(result.filledBytes ?? Number.NaN)] : []),
       formatNumber(result.delayP99Ms),
       formatNumber(result.delayMaxMs),
       quality.toFixed(3),

@@ -6,6 +6,17 @@ import { Worker } from 'node:worker_threads'
  * that the kernel can drop at any time. `undefined` where `/proc` does not exist or the process has ended.
  */
 export function anonymousBytes(processId: number | 'self' = 'self'): number | undefined {
+  return residentBytes(processId)?.anonymous
+}
+
+/** What a process holds in memory, bytes. */
+export interface ResidentBytes {
+  readonly anonymous: number
+  /** Pages of mapped files that it has touched, and that the kernel has not dropped since. */
+  readonly mapped: number
+}
+
+function residentBytes(processId: number | 'self' = 'self'): ResidentBytes | undefined {
   let status: string
   try {
     status = readFileSync(`/proc/${processId}/status`, 'utf8')
@@ -13,20 +24,27 @@ export function anonymousBytes(processId: number | 'self' = 'self'): number | un
     // No /proc on this system, or the process is gone: there is nothing to read, and the caller is told by `undefined`.
     return undefined
   }
-  const match = /^RssAnon:\s+(\d+) kB$/m.exec(status)
-  return match === null ? undefined : Number(match[1]) * 1024
+  const read = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024
+  const [anonymous, mapped] = [read('RssAnon'), read('RssFile')] as const
+  return Number.isNaN(anonymous) ? undefined : { anonymous, mapped }
 }
 
-/** The same of this process once it has come to rest: what was compiled and read at the start is given back late, and threads without work
+/** The anonymous memory of this process once it has come to rest: what was compiled and read at the start is given back late, and threads without work
  * end after two seconds. `NaN` without `/proc`. */
 export async function settledAnonymousBytes(): Promise<number> {
-  let least = Number.POSITIVE_INFINITY
+  return (await settledBytes()).anonymous
+}
+
+/** {@link settledAnonymousBytes}, with the mapped files of that moment. */
+export async function settledBytes(): Promise<ResidentBytes> {
+  let least: ResidentBytes | undefined
   for (let look = 0; look < 35; look++) {
     globalThis.gc?.()
     await new Promise((resolve) => setTimeout(resolve, 100))
-    least = Math.min(least, anonymousBytes() ?? Number.NaN)
+    const now = residentBytes()
+    if (now !== undefined && !(now.anonymous >= (least?.anonymous ?? Number.POSITIVE_INFINITY))) least = now
   }
-  return least
+  return least ?? { anonymous: Number.NaN, mapped: Number.NaN }
 }
 
 /** Highest resident memory of this process since it began, bytes (`VmHWM`): mapped files included. `NaN` without `/proc`. */

@@ -38,7 +38,11 @@ const cached = {
 
 /** From the pipeline that is written first to a preset. */
 export const rungs: readonly Rung[] = [
-  { name: 'basic', adds: 'one text at a time, fp32, main thread, exact', pipeline: { kind: 'basic', options: first } },
+  {
+    name: 'basic',
+    adds: 'one text at a time, fp32, main thread, every vector compared',
+    pipeline: { kind: 'basic', options: first },
+  },
   { name: 'batches', adds: '32 texts at a time', pipeline: { kind: 'basic', options: { ...first, batches: 'fixed' } } },
   {
     name: 'budget',
@@ -65,7 +69,7 @@ export const rungs: readonly Rung[] = [
     adds: 'chunks of whole sentences, with title and headings',
     pipeline: { kind: 'ours', options: sentences },
   },
-  { name: 'graphs', adds: 'an approximate index', pipeline: { kind: 'ours', options: graphs } },
+  { name: 'graphs', adds: 'vectors are searched by a graph', pipeline: { kind: 'ours', options: graphs } },
   { name: 'hybrid', adds: 'words beside vectors', pipeline: { kind: 'ours', options: hybrid } },
   { name: 'caches', adds: 'rankings, answers and meanings are kept', pipeline: { kind: 'ours', options: cached } },
   {
@@ -76,7 +80,7 @@ export const rungs: readonly Rung[] = [
   },
   {
     name: 'preset',
-    adds: 'preset "production"',
+    adds: 'preset "production", with the looser semantic cache of the rungs before',
     pipeline: { kind: 'ours', options: { preset: 'production', semanticCache: { threshold: -1 } } },
     together: true,
   },

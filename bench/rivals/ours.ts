@@ -44,7 +44,7 @@ export async function createOurs({
       const { failed } = await rag.ingest(documents)
       if (failed[0] !== undefined) throw failed[0].error
     },
-    settle: backgroundWork,
+    settle: () => backgroundWork(rag),
     ask: async (question) => {
       const hits = await rag.retrieve(question, { topK })
       return hits.map(({ chunk }) => ({ source: chunk.documentId, text: chunk.text }))

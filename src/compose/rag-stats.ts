@@ -19,11 +19,12 @@ export interface RagStats {
   /** Of every cache that was used in this process, tier by tier. */
   readonly caches: readonly CacheTierReport[]
   readonly indexes: {
-    /** `bytes` is what the index holds in memory. */
+    /** `bytes` is what the index holds in memory. `building`: whether it is merged or improved in the background; searches are right meanwhile. */
     readonly lexical: {
       readonly chunks: number
       readonly segments: number
       readonly bytes: number
+      readonly building: boolean
       readonly epoch: number
     }
     readonly vector?: {
@@ -32,6 +33,7 @@ export interface RagStats {
       readonly vectors: number
       readonly segments: number
       readonly bytes: number
+      readonly building: boolean
       readonly epoch: number
     }
     /** What an embedder that learns from the documents has learnt; absent with any other. */
@@ -55,7 +57,7 @@ export async function readStats(
   await runtime.freshenOpen()
   const { fitted, indexes, namespace } = runtime
   const { lexical, metadata, vector } = indexes
-  const { bytes, chunks, segments } = lexical.stats()
+  const { building, bytes, chunks, segments } = lexical.stats()
   return {
     namespace: namespace.name,
     ...namespace.counts(),
@@ -64,7 +66,7 @@ export async function readStats(
     ...(vector === undefined ? {} : { embedder: reportEmbedder(vector.embedder) }),
     caches: await caches.report(),
     indexes: {
-      lexical: { chunks, segments, bytes, epoch: lexical.epoch },
+      lexical: { chunks, segments, bytes, building, epoch: lexical.epoch },
       ...(vector === undefined
         ? {}
         : {

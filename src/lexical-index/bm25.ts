@@ -107,6 +107,7 @@ class Index implements Bm25Index {
   /** The last merge that was asked for; they run one after the other and do not reject. */
   #merging: Promise<void> = Promise.resolve()
   #mergeWaits = false
+  #merges = 0
   #persisting: Promise<void> = Promise.resolve()
   #closed = false
 
@@ -142,6 +143,7 @@ class Index implements Bm25Index {
             learntBytes(segment) +
             (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
         ),
+      building: this.#mergeWaits || this.#merges > 0,
     }
   }
 
@@ -241,7 +243,12 @@ class Index implements Bm25Index {
   }
 
   async #mergeAll(choose: (views: readonly SegmentView[]) => readonly SegmentView[] | undefined): Promise<void> {
-    for (let group = choose(this.#views); group !== undefined; group = choose(this.#views)) await this.#merge(group)
+    this.#merges++
+    try {
+      for (let group = choose(this.#views); group !== undefined; group = choose(this.#views)) await this.#merge(group)
+    } finally {
+      this.#merges--
+    }
   }
 
   async #merge(group: readonly SegmentView[]): Promise<void> {

@@ -30,6 +30,8 @@ export interface LexicalStats {
   readonly segments: number
   /** Bytes held, true within 10% of what `close()` releases. */
   readonly bytes: number
+  /** Whether segments are merged in the background. Searches are right meanwhile. */
+  readonly building: boolean
 }
 
 /** Changes that are being prepared. */

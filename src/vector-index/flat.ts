@@ -84,6 +84,7 @@ class FlatIndex implements VectorIndex {
       vectors: count,
       segments: count === 0 ? 0 : 1,
       bytes: numbers.byteLength + rows.byteLength + table.bytes,
+      building: false,
     }
   }
 

@@ -86,6 +86,7 @@ class ShardedIndex implements VectorIndex {
       vectors: sum(({ vectors }) => vectors),
       segments: sum(({ segments }) => segments),
       bytes: sum(({ bytes }) => bytes),
+      building: all.some(({ building }) => building),
     }
   }
 

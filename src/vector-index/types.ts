@@ -40,6 +40,11 @@ export interface VectorStats {
   readonly segments: number
   /** Bytes held in memory, true within 10% of what `close()` releases; files that are mapped do not count. */
   readonly bytes: number
+  /**
+   * Whether the index is at work in the background: joins segments, builds graphs, looks at files it has opened. Searches are right meanwhile, and
+   * may be slower.
+   */
+  readonly building: boolean
 }
 
 /** Changes that are being prepared. Calls take effect in their order, also when they are not awaited. */

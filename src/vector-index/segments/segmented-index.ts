@@ -119,6 +119,7 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
           (sum, view) => sum + held(view),
           tail.numbers.byteLength + tail.rows.byteLength + tail.table.bytes,
         ) + (segments.length === 0 ? 0 : this.#storage.bytes),
+      building: this.#working !== undefined,
     }
   }
 

@@ -144,7 +144,7 @@ function fakeRag(parts: Partial<CliRag> = {}) {
       storage: { id: 'x', directory: undefined, readOnly: false },
       caches: [],
       indexes: {
-        lexical: { chunks: 6, segments: 1, bytes: 10, epoch: 2 },
+        lexical: { chunks: 6, segments: 1, bytes: 10, building: false, epoch: 2 },
         metadata: { rows: 0, columns: 0, bytes: 0 },
       },
     }),

@@ -82,6 +82,14 @@ describe('updating', () => {
       index.update().abort()
     }))
 
+  it('tells whether segments are merged in the background', () =>
+    withIndex(async (index) => {
+      for (const base of [1, 2, 3, 4]) await publish(index, base, [documentOf(base, '', 'zebra')])
+      expect(index.stats()).toMatchObject({ building: true, segments: 4 })
+      while (index.stats().building) await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(index.stats()).toMatchObject({ building: false, segments: 1 })
+    }))
+
   it('replaces a document that is added again under the same base', () =>
     withIndex(async (index) => {
       await publish(index, 1, [documentOf(5, '', 'zebra', 'horse'), documentOf(9, '', 'zebra')])

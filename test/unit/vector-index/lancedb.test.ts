@@ -26,7 +26,7 @@ beforeEach(async () => {
   problems = []
 })
 afterEach(async () => {
-  await rm(root, { recursive: true, force: true })
+  await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
 })
 
 function open(options: Partial<LancedbIndexOptions> = {}): Promise<VectorIndex> {
@@ -172,7 +172,7 @@ describe('an index in LanceDB', () => {
     await index.close()
     const again = await open()
     const [table = ''] = await tablesIn(directory)
-    await rm(join(directory, table), { recursive: true })
+    await rm(join(directory, table), { recursive: true, maxRetries: 10, retryDelay: 50 })
     await expect(again.search(vectorsOf(1, 2), { topK: 5, exact: true })).rejects.toMatchObject({ code: 'INTEGRITY' })
     expect(again.epoch).toBe(0)
     await publish(again, { first: 0, count: 600 })

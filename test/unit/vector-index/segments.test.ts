@@ -88,6 +88,16 @@ const kinds: [string, (options: VectorIndexOptions) => Promise<VectorIndex>][] =
 ]
 
 describe('an index of segments', () => {
+  it('tells whether graphs are built in the background', async () => {
+    const index = await open()
+    expect(index.stats().building).toBe(false)
+    await publish(index, { first: 0, count: 1_500 })
+    expect([index.stats().building, await graphsIn(directory)]).toEqual([true, []])
+    await until(() => !index.stats().building)
+    expect([index.stats().segments, (await graphsIn(directory)).length]).toEqual([2, 1])
+    await index.close()
+  })
+
   it.each(kinds)('of %s joins segments into graphs, and finds with them what a scan finds', async (_name, create) => {
     const warn = (problem: RagError) => void problems.push(problem)
     const index = await create({ dimensions, fingerprint: 'test', directory, warn })

@@ -6,7 +6,7 @@ import { randomNumbers } from '../../../src/testing/support.js'
 import { UltraFastRAG } from '../../../src/ultra-fast-rag.js'
 import { openFlatIndex } from '../../../src/vector-index/flat.js'
 import { createShardedIndex } from '../../../src/vector-index/sharded.js'
-import type { VectorIndex } from '../../../src/vector-index/types.js'
+import type { VectorIndex, VectorIndexOptions } from '../../../src/vector-index/types.js'
 import { createUsearchIndex } from '../../../src/vector-index/usearch.js'
 import { inSoak } from '../../lib/soak.js'
 
@@ -74,6 +74,27 @@ describe('an index in shards', () => {
       }
     },
   )
+
+  it('is being built while one of them is', async () => {
+    const building: boolean[] = [false, false]
+    const open = async (options: VectorIndexOptions, shard: number): Promise<VectorIndex> => {
+      const index = await openFlatIndex(options)
+      return Object.assign(index, {
+        stats: () => ({ vectors: 0, segments: 0, bytes: 0, building: building[shard] === true }),
+      })
+    }
+    let opened = 0
+    const index = await createShardedIndex({
+      dimensions,
+      fingerprint: 'test',
+      shards: 2,
+      open: (options) => open(options, opened++),
+    })
+    expect(index.stats().building).toBe(false)
+    building[1] = true
+    expect(index.stats().building).toBe(true)
+    await index.close()
+  })
 
   inSoak('is filled again from the store where their number has changed', async () => {
     const text = Array.from({ length: 400 }, (_, i) => `Sentence ${i} tells of thing ${i % 89} and of nothing else.`)
