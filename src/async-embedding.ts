@@ -11,7 +11,10 @@ import { resolveConfig } from './config/resolve.js'
 import { RagError } from './core/errors.js'
 import type { WaitOptions } from './core/lifecycle.js'
 
-/** Options of `new AsyncEmbedding()`: those of `UltraFastRAG` that an embedder knows, with the same meaning and defaults. */
+/**
+ * Options of `new AsyncEmbedding()`: those of `UltraFastRAG` that an embedder knows, with the same meaning and defaults. An embedder, or a
+ * preset with a model, must be named: the default embedder learns from documents, of which there are none here.
+ */
 export type AsyncEmbeddingOptions = Pick<
   UltraFastRAGOptions,
   | 'preset'
