@@ -11,6 +11,7 @@ export type {
   EmbeddingBatch,
   EmbeddingCallOptions,
   EmbeddingStreamBatch,
+  EmbeddingTuneOptions,
 } from './compose/embedding-engine.js'
 export type { PrecomputeOptions } from './compose/engine.js'
 export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
@@ -133,6 +134,9 @@ export type {
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
+  AutoTuneOptions,
+  AutoTuneResult,
+  AutoTuneRow,
   Embedder,
   EmbedderCapabilities,
   EmbedderStats,
