@@ -3,7 +3,7 @@
  *
  *   npx tsx examples/shared-cache.ts [redis://127.0.0.1:6379]
  *
- * Without an address it starts a redis-server of its own (one must be on the PATH). Needs `npm i keyv @keyv/redis`, and the built package.
+ * Without an address it starts a redis-server of its own (one must be on the PATH). Needs `npm i keyv@5 @keyv/redis@5`, and the built package.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -11,14 +11,67 @@ export type {
   EmbeddingBatch,
   EmbeddingCallOptions,
   EmbeddingStreamBatch,
+  EmbeddingTuneOptions,
 } from './compose/embedding-engine.js'
 export type { PrecomputeOptions } from './compose/engine.js'
 export type { ParallelResult, Retrievable, SourceFailure } from './compose/parallel-search.js'
 export type { RagStats } from './compose/rag-stats.js'
 export { configFromEnv } from './config/env.js'
-export type { UltraFastRAGOptions } from './config/options.js'
-export { type Preset, type PresetName, presets } from './config/presets.js'
-export { type ProfileName, profiles } from './config/profiles.js'
+export type {
+  AiSdkEmbedderOptions,
+  AiSdkLlmOptions,
+  BalanceLlmOptions,
+  CacheOptions,
+  ChunkerOptions,
+  CrossEncoderRerankOptions,
+  DiskCacheOptions,
+  EmbedderName,
+  EmbedderOptions,
+  EnricherChoice,
+  EnricherName,
+  EnricherOptions,
+  ExtractiveLlmOptions,
+  ExtractorOptions,
+  FallbackLlmOptions,
+  FunctionEnricherOptions,
+  FusionOptions,
+  GraphChoice,
+  HashingEmbedderOptions,
+  HeadingsEnricherOptions,
+  KeyvCacheOptions,
+  KeywordsEnricherOptions,
+  LancedbChoice,
+  LatentSemanticEmbedderOptions,
+  LexicalIndexOptions,
+  LimitOptions,
+  LlmChoice,
+  LlmEnricherOptions,
+  LlmFunction,
+  LlmOptions,
+  LlmRerankOptions,
+  LmdbStorage,
+  MemoryCacheOptions,
+  MemoryStorage,
+  MmrRerankOptions,
+  OneVectorIndex,
+  OnnxEmbedderOptions,
+  OpenAiCompatibleEmbedderOptions,
+  OpenAiCompatibleLlmOptions,
+  QuestionsEnricherOptions,
+  RedisCacheOptions,
+  RerankOptions,
+  RouteLlmOptions,
+  SemanticCacheOptions,
+  SemanticCheckOptions,
+  ShardedChoice,
+  SizedChunkerOptions,
+  StaticEmbedderOptions,
+  TokenChunkerOptions,
+  TransformersLlmOptions,
+  UltraFastRAGOptions,
+} from './config/options.js'
+export { type Preset, type PresetName, presets, type Quantization } from './config/presets.js'
+export { type Profile, type ProfileName, profiles } from './config/profiles.js'
 export type {
   AnswerMetadata,
   CacheReport,
@@ -59,7 +112,7 @@ export {
 } from './core/errors.js'
 export type { AnswerEvent, IngestProgress, IngestStage, QueryStage } from './core/events.js'
 export type { FieldCondition, Filter, FilterValue } from './core/filter.js'
-export type { Logger, WaitOptions } from './core/lifecycle.js'
+export type { Closable, Logger, WaitOptions } from './core/lifecycle.js'
 export type {
   ExpandOptions,
   Hit,
@@ -81,6 +134,9 @@ export type {
 export type { DistillOptions, DistillProgress, DistillReport } from './embed/distill/distill.js'
 export { type FittedPca, fitPca, type PcaOptions } from './embed/pca.js'
 export type {
+  AutoTuneOptions,
+  AutoTuneResult,
+  AutoTuneRow,
   Embedder,
   EmbedderCapabilities,
   EmbedderStats,
@@ -102,6 +158,7 @@ export type {
 } from './enrich/types.js'
 export type { CsvExtractorOptions } from './extract/csv.js'
 export type { JsonExtractorOptions } from './extract/json.js'
+export type { UrlOptions } from './extract/types.js'
 export { buildPrompt } from './llm/prompt.js'
 export type { RouteRule } from './llm/question-rule.js'
 export type {
@@ -119,7 +176,16 @@ export type { PullProgress } from './models/hub.js'
 export { type PulledModel, type PullOptions, pullModel } from './models/pull.js'
 export { ParallelRetriever, type ParallelRetrieverOptions } from './parallel-retriever.js'
 export { type BenchmarkOptions, type BenchmarkResult, benchmark } from './performance/benchmark.js'
-export { createPerformanceTracker, type PerformanceTracker } from './performance/tracker.js'
+export {
+  type CacheSummary,
+  createPerformanceTracker,
+  type DurationSummary,
+  type Gauges,
+  type PerformanceSummary,
+  type PerformanceTracker,
+  type PerformanceTrackerOptions,
+  type RunSummary,
+} from './performance/tracker.js'
 export type { EmbeddingFailure, EnrichmentFailure, IngestFailure, IngestReport } from './pipelines/ingest.js'
 export type { Duplicate, SourceHit, SourceRanking } from './pipelines/merge-sources.js'
 export type { PrecomputeProgress, PrecomputeReport } from './pipelines/precompute.js'

@@ -22,7 +22,10 @@ import type { FolderWatch, WatchOptions } from './pipelines/watch.js'
 
 /** Options of `ingest()`. */
 export interface IngestOptions extends WaitOptions {
-  /** Called as each document is done; may be async, it is awaited. What it throws ends the ingest; what was committed until then stays. */
+  /**
+   * Called as each document ends, as each is removed, and up to five times a second in between, when one was `opened` or had more of it
+   * `written`. May be async, it is awaited. What it throws ends the ingest; what was committed until then stays.
+   */
   readonly onProgress?: (progress: IngestProgress) => void
   /**
    * How a file is told to be unchanged: by its size, time of change and inode (`'stamp'`, the default), or by its content (`'hash'`), which

@@ -23,7 +23,7 @@ const scannedAtOnce = 1_000
 const bytesAsTheyAre = { 36: Buffer }
 
 /**
- * A cache in a Redis server, shared by everything that speaks to it: `npm i keyv @keyv/redis`. Calls fail while the server is away, and
+ * A cache in a Redis server, shared by everything that speaks to it: `npm i keyv@5 @keyv/redis@5`. Calls fail while the server is away, and
  * wait as long as it holds them up: put `createSafeCache` around it. It connects with the first call and again by itself. Rejects
  * with `BAD_OPTION` and `MISSING_PEER`.
  *

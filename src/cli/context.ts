@@ -13,7 +13,7 @@ export const exitCodes = {
   failed: 1,
   /** The command line, an option or a variable is wrong; nothing was done. */
   usage: 2,
-  /** `ingest`: some documents failed, the others are stored. */
+  /** `ingest`, `enqueue`: some documents failed, the others are stored, or enqueued. */
   someFailed: 3,
   /** `query`: the documents do not answer the question. */
   noAnswer: 4,

@@ -32,7 +32,7 @@ import {
 const defaultStorage = '.ufrag'
 
 const help = `
-Exit codes: 0 done, 1 failed, 2 wrong usage or options, 3 some documents failed (ingest), 4 no answer (query), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or options, 3 some documents failed (ingest, enqueue), 4 no answer (query), 130 interrupted.
 Every option of the library that has a UFRAG_ variable can be set by it; see docs/cli.md.`
 
 /** Runs one command line (without `node` and the script) and resolves with its exit code. Never rejects. */

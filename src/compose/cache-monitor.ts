@@ -4,7 +4,7 @@ import type { Gauges, PerformanceTracker } from '../performance/tracker.js'
 
 /** What one cache did since it was opened, in this process. */
 export interface CacheTierReport {
-  /** What is kept: `embeddings`, `enrichments`, `retrieval` or `answers`. */
+  /** What is kept: `embeddings`, `enrichments`, `understanding`, `retrieval` or `answers`. */
   readonly name: string
   /**
    * `recent`: whole answers as they are given, in this process. `near`: the memory of this process. `far`: what lies behind it. Each is

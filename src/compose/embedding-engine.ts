@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../config/resolve.js'
 import { RagError } from '../core/errors.js'
 import type { WaitOptions } from '../core/lifecycle.js'
-import type { Embedder, Embeddings, EmbedOptions } from '../embed/types.js'
+import type { AutoTuneOptions, AutoTuneResult, Embedder, Embeddings, EmbedOptions } from '../embed/types.js'
 import { abortableValues, followSignal } from '../util/abort.js'
 import { Distribution } from '../util/distribution.js'
 import { Gate } from '../util/gate.js'
@@ -16,6 +16,9 @@ export interface EmbeddingCallOptions extends WaitOptions {
   /** Some models treat questions and passages differently. Default `'passage'`. */
   readonly kind?: EmbedOptions['kind']
 }
+
+/** Options of `autoTune()`. */
+export interface EmbeddingTuneOptions extends WaitOptions, Pick<AutoTuneOptions, 'sample'> {}
 
 /** What `embedBatch()` resolves with. */
 export interface EmbeddingBatch extends Embeddings {
@@ -121,6 +124,19 @@ export class EmbeddingEngine {
   warmUp(options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
     return this.#calls.run(options, async (signal) => (await this.#open()).warmUp?.({ signal }))
+  }
+
+  autoTune({ sample, ...options }: EmbeddingTuneOptions): Promise<AutoTuneResult> {
+    checkWaitOptions(options)
+    if (sample !== undefined) checkTexts(sample)
+    return this.#calls.run(options, async (signal) => {
+      const embedder = await this.#open()
+      if (embedder.autoTune !== undefined) return embedder.autoTune({ signal, sample })
+      throw new RagError('UNSUPPORTED', `The embedder "${embedder.id}" has nothing to tune.`, {
+        data: { embedder: embedder.id },
+        hint: 'Only the embedder "onnx" has.',
+      })
+    })
   }
 
   close(): Promise<void> {

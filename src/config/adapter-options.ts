@@ -139,8 +139,8 @@ export const adapterOptions = {
     mmr: { ...rerankOptions(), lambda: z._default(between(0, 1), 0.8) },
   },
   caches: {
-    memory: cacheLimits(),
-    disk: { ...cacheLimits(), directory: z.optional(text) },
+    memory: cacheLimits(1_024),
+    disk: { ...cacheLimits(65_536), directory: z.optional(text) },
     redis: {
       url: z.string().check(z.regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')),
       prefix: z.optional(text),
@@ -202,10 +202,10 @@ function hnswOptions() {
 }
 
 /** Of a cache that drops its oldest entries. */
-function cacheLimits() {
+function cacheLimits(leastBytes: number) {
   return {
     maxEntries: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
-    maxBytes: z.optional(whole(65_536, Number.MAX_SAFE_INTEGER)),
+    maxBytes: z.optional(whole(leastBytes, Number.MAX_SAFE_INTEGER)),
   }
 }
 
@@ -245,7 +245,7 @@ function remoteOptions() {
     maxItemsPerCall: z.optional(whole(1, 2_048)),
     maxTokensPerCall: count,
     maxBytesPerCall: count,
-    timeoutMs: z.optional(whole(1, 3_600_000)),
+    timeoutMs: z.optional(whole(1, 300_000)),
     maxAttempts: z.optional(whole(1, 100)),
     maxRetryAfterMs: z.optional(whole(0, 3_600_000)),
   }

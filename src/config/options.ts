@@ -53,7 +53,7 @@ export interface UltraFastRAGOptions {
   readonly chunkSize?: number
   /** Characters of whole sentences repeated from the chunk before, less than half of `chunkSize`. Default 0. Costs index size in proportion. */
   readonly chunkOverlap?: number
-  /** Shorter chunks are joined with a neighbour, at most `chunkSize`. Default 0: kept as they are. */
+  /** Shorter chunks are joined with a neighbour, which may then exceed `chunkSize` by as much; at most `chunkSize`. Default 0: kept as they are. */
   readonly minChunkSize?: number
   /** Chunks kept of one page; the rest cannot be found. Default 0: all. */
   readonly maxChunksPerPage?: number
@@ -187,7 +187,10 @@ export interface UltraFastRAGOptions {
    * not to. `true`: with the defaults of {@link SemanticCacheOptions}.
    */
   readonly semanticCache?: boolean | SemanticCacheOptions
-  /** Characters of a chunk that are embedded. Default: the preset's (0: all). */
+  /**
+   * Characters of title, headings and text of a chunk that are embedded, 0: all. Default: the preset's (`production` 500, the others 0); 0
+   * where your chunks may be larger than the preset's: with a larger `chunkSize`, the chunker `'token'`, or one of your own.
+   */
   readonly maxTextLength?: number
   /** Precision of a neural embedder; `'none'` is another word for `'fp32'`. Default: the preset's. */
   readonly quantization?: Quantization | 'none'

@@ -19,8 +19,6 @@ export interface Preset {
   /** Whether what was found, and what was answered, is kept. */
   readonly cacheQueries: boolean
   readonly cacheAnswers: boolean
-  /** Where embeddings are cached beside memory: always, and when a Redis client is given. */
-  readonly embeddingCache: { readonly disk: boolean; readonly redis: boolean }
   /** What is added to passages before they are embedded and indexed. */
   readonly enrichment: {
     /** Title and heading path. */
@@ -47,21 +45,14 @@ export interface Preset {
   /** Questions answered at a time. */
   readonly maxConcurrentQueries: number
   readonly rerank: false | { readonly kind: string; readonly model?: string; readonly candidates?: number }
-  /** Smaller images are skipped; larger sides are reduced to `maxSide` pixels, 0 = never. Absent: images are not read. */
-  readonly images?: { readonly minBytes: number; readonly maxSide: number }
-  /** Whisper model. Absent: sound is not read. */
-  readonly speechModel?: 'tiny' | 'base' | 'small' | 'medium'
-  /** One of so many video frames is looked at. */
-  readonly frameSampleRate?: number
 }
 
 const miniLm = { kind: 'onnx', model: defaults.models.onnx }
 const sentences = { chunkSize: 400, chunkOverlap: 0, minChunkSize: 0, maxChunksPerPage: 0 }
 
 /**
- * The presets. They are complete even where a part they name (an embedder, a reranker, media) comes with a later version: choosing
- * one whose embedder or reranker is missing throws `UNSUPPORTED` unless that part is overridden; media take effect with the parts that
- * use them.
+ * The presets. They are complete even where a part they name (an embedder, a reranker) comes with a later version: choosing one whose
+ * embedder or reranker is missing throws `UNSUPPORTED` unless that part is overridden.
  */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   default: {
@@ -73,7 +64,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheEmbeddings: true,
     cacheQueries: true,
     cacheAnswers: true,
-    embeddingCache: { disk: false, redis: false },
     enrichment: { headings: true, keywords: false, llm: false, skip: false },
     maxConcurrentApiCalls: 5,
     apiRateLimitDelayMs: 0,
@@ -93,7 +83,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheEmbeddings: true,
     cacheQueries: true,
     cacheAnswers: true,
-    embeddingCache: { disk: true, redis: false },
     enrichment: { headings: true, keywords: false, llm: false, skip: false },
     maxConcurrentApiCalls: 3,
     apiRateLimitDelayMs: 200,
@@ -103,9 +92,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     topK: 5,
     maxConcurrentQueries: 64,
     rerank: false,
-    images: { minBytes: 0, maxSide: 2048 },
-    speechModel: 'base',
-    frameSampleRate: 30,
   },
   production: {
     for: 'servers',
@@ -116,7 +102,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheEmbeddings: true,
     cacheQueries: true,
     cacheAnswers: true,
-    embeddingCache: { disk: true, redis: true },
     enrichment: { headings: true, keywords: false, llm: true, skip: false },
     maxConcurrentApiCalls: 10,
     apiRateLimitDelayMs: 100,
@@ -126,9 +111,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     topK: 5,
     maxConcurrentQueries: 256,
     rerank: { kind: 'mmr' },
-    images: { minBytes: 0, maxSide: 2048 },
-    speechModel: 'small',
-    frameSampleRate: 30,
   },
   research: {
     for: 'accuracy, reproducibility',
@@ -139,7 +121,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheEmbeddings: false,
     cacheQueries: false,
     cacheAnswers: false,
-    embeddingCache: { disk: false, redis: false },
     enrichment: { headings: true, keywords: false, llm: true, skip: false },
     maxConcurrentApiCalls: 2,
     apiRateLimitDelayMs: 0,
@@ -149,9 +130,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     topK: 10,
     maxConcurrentQueries: 64,
     rerank: { kind: 'cross-encoder', model: defaults.models['cross-encoder'], candidates: 20 },
-    images: { minBytes: 0, maxSide: 0 },
-    speechModel: 'medium',
-    frameSampleRate: 30,
   },
   extreme: {
     for: 'maximum speed',
@@ -162,7 +140,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     cacheEmbeddings: true,
     cacheQueries: true,
     cacheAnswers: true,
-    embeddingCache: { disk: false, redis: false },
     enrichment: { headings: true, keywords: false, llm: false, skip: true },
     maxConcurrentApiCalls: 1,
     apiRateLimitDelayMs: 0,
@@ -175,8 +152,5 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     topK: 5,
     maxConcurrentQueries: 1_024,
     rerank: false,
-    images: { minBytes: 50_000, maxSide: 1024 },
-    speechModel: 'tiny',
-    frameSampleRate: 30,
   },
 }

@@ -184,7 +184,7 @@ export function resolveConfig(options: UltraFastRAGOptions, catalogue: AdapterNa
     semanticCache: resolveSemanticCache(given, embedder, preset),
     cacheMaxEntries: preset.cacheMaxEntries,
     cache: resolveCache(given),
-    maxTextLength: given.maxTextLength ?? preset.maxTextLength,
+    maxTextLength: given.maxTextLength ?? (hasLargerChunks(given, preset) ? 0 : preset.maxTextLength),
     quantization,
     modelsDir,
     limits: {
@@ -308,6 +308,12 @@ function resolveChunker(
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(tokenizer === undefined ? {} : { tokenizer: resolvePath(tokenizer) }),
   }
+}
+
+/** Whether chunks may be larger than those that the preset's `maxTextLength` was made for, and would lose their ends to it. */
+function hasLargerChunks(given: GivenOptions, preset: Preset): boolean {
+  const { kind } = given.chunker
+  return kind === 'instance' || kind === 'token' || (chunkSize('chunkSize', given) ?? 0) > preset.chunkSize
 }
 
 /** Far above what any language takes. */

@@ -190,7 +190,8 @@ function isFact(adapter: object, fact: string): boolean {
     : typeof value === 'string' && value !== ''
 }
 
-function optionShape(names: AdapterNames) {
+/** The schema of each option. */
+export function optionShape(names: AdapterNames) {
   const text = z.string().check(z.minLength(1))
   const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
     z.optional(z.int().check(z.minimum(least), z.maximum(most)))

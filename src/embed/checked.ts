@@ -15,7 +15,7 @@ const defaultBatchSize = 32
  * the call at once, even when the embedder does not listen. `close()` does nothing: the embedder belongs to whoever made it.
  */
 export function createCheckedEmbedder(embedder: Embedder): Embedder {
-  const { id, dimensions, fingerprint, stats } = embedder
+  const { autoTune, id, dimensions, fingerprint, stats } = embedder
   const guarded = <Result>(work: () => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> =>
     abortable(invoke(work), signal).catch((error) => {
       if (signal?.aborted || RagError.isInstance(error)) throw error
@@ -31,6 +31,7 @@ export function createCheckedEmbedder(embedder: Embedder): Embedder {
     },
     warmUp: async (options = {}) => guarded(async () => embedder.warmUp?.(options), options.signal),
     ...(stats === undefined ? {} : { stats: stats.bind(embedder) }),
+    ...(autoTune === undefined ? {} : { autoTune: autoTune.bind(embedder) }),
     async close() {},
   }
 }

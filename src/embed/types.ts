@@ -21,6 +21,37 @@ export interface Embedder extends Closable {
   warmUp?(options?: WarmUpOptions): Promise<void>
   /** What it did so far. Absent: it does not count. */
   stats?(): EmbedderStats
+  /** Measures how many tokens a pass of its model best has, and keeps to that from then on. Absent: there is nothing to measure. */
+  autoTune?(options?: AutoTuneOptions): Promise<AutoTuneResult>
+}
+
+/** Options of {@link Embedder.autoTune}. */
+export interface AutoTuneOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Texts like those that will be embedded. They are used as often as it takes. Default: made-up ones of 8 to 120 words. */
+  readonly sample?: readonly string[] | undefined
+}
+
+/** What {@link Embedder.autoTune} found. */
+export interface AutoTuneResult {
+  /** Every budget that was tried, in the order it was. */
+  readonly table: readonly AutoTuneRow[]
+  /** The one to use, by kind of device (`'cpu'`, `'cuda'`). */
+  readonly best: Readonly<Record<string, AutoTuneRow>>
+}
+
+/** Speed with one budget. */
+export interface AutoTuneRow {
+  /** Kind of device. */
+  readonly device: string
+  /** Tokens in one pass of the model, padding included. */
+  readonly maxBatchTokens: number
+  /** Without padding; all devices of the kind together. */
+  readonly tokensPerSecond: number
+  /** Share of padding in what was computed, 0 to 1. */
+  readonly paddingWaste: number
+  /** A device had no memory for it. */
+  readonly refused: boolean
 }
 
 /** Options of {@link Embedder.warmUp}. */

@@ -63,7 +63,7 @@ export interface InProcessQueueOptions {
  *
  * @example
  * const queue = createInProcessQueue()
- * const worker = createWorker({ queue, rag })
+ * const worker = await createWorker({ queue, rag })
  * const id = await queue.enqueue('paper.pdf')
  * const { state, error } = await queue.finished(id)
  */

@@ -7,9 +7,9 @@ export interface OpenAiConnection<Client> {
   readonly baseURL?: string
   /**
    * Sent as `Authorization: Bearer`. Default: `OPENAI_API_KEY` of the environment when `baseURL` is absent, otherwise none: a key is never
-   * sent to a host it was not given for.
+   * sent to a host it was not given for. `undefined`, as of a variable that is not set, is none.
    */
-  readonly apiKey?: string
+  readonly apiKey?: string | undefined
   /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>>
   /**

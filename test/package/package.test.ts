@@ -50,7 +50,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe('the packed package', { timeout: 120_000 }, () => {
   it('holds only what it should', () => {
     const allowed =
-      /^(?:dist\/[\w.-]+\.(?:js|js\.map|d\.ts)|docs\/(?:decisions\/)?[\w-]+\.md|docs\/benchmarks\/[\w-]+\.(?:json|md|svg)|README\.md|LICENSE|package\.json)$/
+      /^(?:dist\/[\w.-]+\.(?:js|js\.map|d\.ts)|docs\/(?:decisions\/)?[\w-]+\.md|docs\/benchmarks\/[\w-]+\.(?:json|md|svg)|examples\/[\w-]+\.ts|README\.md|LICENSE|package\.json)$/
     expect(packed.filter((path) => !allowed.test(path))).toEqual([])
     expect(packed).toEqual(
       expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'dist/cli.js']),

@@ -16,11 +16,22 @@ interface Finding {
   readonly fix?: string
 }
 
-/** Packages that are loaded at run time; without the required ones nothing works. */
-const packages = [
+/** A package that is loaded at run time; without the required ones nothing works. */
+interface RuntimePackage {
+  readonly name: string
+  readonly required: boolean
+  readonly use: string
+  readonly install?: string
+  /** What is imported of it, where the package itself is not. */
+  readonly module?: string
+}
+
+const packages: readonly RuntimePackage[] = [
   { name: 'lmdb', required: true, use: 'storage: "./folder"' },
   { name: '@hyzyla/pdfium', required: true, use: 'reading PDF' },
+  { name: 'usearch', required: false, use: 'searching many vectors', install: 'npm i usearch@2.25' },
   { name: 'pdf-parse', required: false, use: 'extractor: { pdf: "pdf-parse" }', install: 'npm i pdf-parse@2' },
+  { name: 'undici', required: false, use: 'allowUrls', install: 'npm i undici@7' },
   {
     name: 'sentence-splitter',
     required: false,
@@ -33,24 +44,54 @@ const packages = [
     use: 'embedder: { kind: "onnx" }',
     install: 'ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1.30',
   },
+  { name: '@huggingface/hub', required: false, use: 'fetching models', install: 'npm i @huggingface/hub@2' },
   {
     name: '@huggingface/tokenizers',
     required: false,
     use: 'models whose tokenizer is not WordPiece',
     install: 'npm i @huggingface/tokenizers@0.2',
   },
-  { name: 'openai', required: false, use: 'models and embedders of services with its API', install: 'npm i openai@6' },
-  { name: 'ai', required: false, use: 'models of the AI Gateway by name', install: 'npm i ai@6' },
   {
     name: '@huggingface/transformers',
     required: false,
     use: 'llm: { kind: "transformers" }',
     install: 'npm i @huggingface/transformers@4',
   },
+  { name: 'openai', required: false, use: 'models and embedders of services with its API', install: 'npm i openai@6' },
+  { name: 'ai', required: false, use: 'models of the AI Gateway by name', install: 'npm i ai@6' },
+  {
+    name: '@lancedb/lancedb',
+    required: false,
+    use: 'vectorIndex: "lancedb"',
+    install: 'npm i @lancedb/lancedb@0.37',
+  },
+  { name: 'hnswlib-node', required: false, use: 'vectorIndex: "hnswlib"', install: 'npm i hnswlib-node@3' },
+  { name: 'keyv', required: false, use: 'a cache on Redis', install: 'npm i keyv@5 @keyv/redis@5' },
+  { name: '@keyv/redis', required: false, use: 'a cache on Redis', install: 'npm i keyv@5 @keyv/redis@5' },
   { name: 'bullmq', required: false, use: 'a queue on Redis (ufrag worker)', install: 'npm i bullmq@5' },
-  { name: '@huggingface/hub', required: false, use: 'fetching models', install: 'npm i @huggingface/hub@2' },
+  {
+    name: '@modelcontextprotocol/sdk',
+    required: false,
+    use: 'ufrag mcp',
+    install: 'npm i @modelcontextprotocol/sdk@1',
+    module: '@modelcontextprotocol/sdk/types.js',
+  },
+  { name: '@langchain/core', required: false, use: 'ultrafast-rag/langchain', install: 'npm i @langchain/core@1' },
 ]
-const workers = ['prepare', 'lexical', 'lmdb', 'embed']
+const workers = [
+  'prepare',
+  'lexical',
+  'vector',
+  'lance',
+  'lmdb',
+  'cache',
+  'embed',
+  'static',
+  'latent-semantic',
+  'distill',
+  'rerank',
+  'generate',
+]
 const leastFreeBytes = 1 << 30
 
 /** `ufrag doctor`: what is installed, what is missing, and the command that mends it. 1 when something required is broken. */
@@ -75,9 +116,9 @@ function checkNode(): Finding {
 }
 
 /** Loading a package also loads its native binding or WASM loader, which is what breaks. */
-async function checkPackage({ name, required, use, install }: (typeof packages)[number]): Promise<Finding> {
+async function checkPackage({ name, required, use, install, module = name }: RuntimePackage): Promise<Finding> {
   try {
-    await import(name)
+    await import(module)
     return { name, state: 'ok', detail: use }
   } catch (error) {
     const missing = errorCode(error) === 'ERR_MODULE_NOT_FOUND'

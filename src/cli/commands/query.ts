@@ -8,6 +8,7 @@ import {
   type Command,
   type CommandContext,
   describeError,
+  errorData,
   exitCodes,
   requireStorage,
 } from '../context.js'
@@ -48,7 +49,7 @@ async function converse(context: CommandContext, chat: Chat, first: string | und
       await streamAnswer(context, chat.send(question, { signal: environment.signal }))
     } catch (error) {
       environment.signal.throwIfAborted()
-      context.note(describeError(error))
+      context.note(context.json ? JSON.stringify({ error: errorData(error) }) : describeError(error))
     }
   }
   const prompt = (): void => {

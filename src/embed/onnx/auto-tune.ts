@@ -1,36 +1,9 @@
 import { RagError } from '../../core/errors.js'
+import type { AutoTuneOptions, AutoTuneResult, AutoTuneRow } from '../types.js'
 import { kindOf, TokenBudgets } from './budgets.js'
 import { EmbeddingCounters } from './counters.js'
 import type { Lane } from './lane.js'
 import { Scheduler } from './scheduler.js'
-
-/** Options of `OnnxEmbedder.autoTune()`. */
-export interface AutoTuneOptions {
-  readonly signal?: AbortSignal | undefined
-  /** Texts like those that will be embedded. They are used as often as it takes. Default: made-up ones of 8 to 120 words. */
-  readonly sample?: readonly string[] | undefined
-}
-
-/** What `OnnxEmbedder.autoTune()` found. */
-export interface AutoTuneResult {
-  /** Every budget that was tried, in the order it was. */
-  readonly table: readonly AutoTuneRow[]
-  /** The one to use, by kind of device (`'cpu'`, `'cuda'`). */
-  readonly best: Readonly<Record<string, AutoTuneRow>>
-}
-
-/** Speed with one budget. */
-export interface AutoTuneRow {
-  /** Kind of device. */
-  readonly device: string
-  readonly maxBatchTokens: number
-  /** Without padding; all devices of the kind together. */
-  readonly tokensPerSecond: number
-  /** Share of padding in what was computed, 0 to 1. */
-  readonly paddingWaste: number
-  /** A device had no memory for it. */
-  readonly refused: boolean
-}
 
 export interface TuneOptions extends AutoTuneOptions {
   readonly lanes: readonly Lane[]

@@ -7,8 +7,8 @@ import { planDevices } from '../../onnx/devices.js'
 import { abortable } from '../../util/abort.js'
 import { sha256Hex } from '../../util/hash.js'
 import { stableJson } from '../../util/stable-json.js'
-import type { Embedder } from '../types.js'
-import { type AutoTuneOptions, type AutoTuneResult, tuneBudgets } from './auto-tune.js'
+import type { AutoTuneOptions, AutoTuneResult, Embedder } from '../types.js'
+import { tuneBudgets } from './auto-tune.js'
 import { TokenBudgets } from './budgets.js'
 import { EmbeddingCounters } from './counters.js'
 import type { Lane, LaneReport } from './lane.js'
@@ -47,8 +47,8 @@ export interface OnnxEmbedderOptions
   readonly threads?: number
   /**
    * Tokens in one pass of the model, padding included (rows times the longest), 1 to 1,048,576. Default: 512 on a CPU, where more
-   * only costs memory and makes questions wait; 16,384 on an accelerator. `autoTune()` measures it. A text that is longer has a pass of
-   * its own.
+   * only costs memory and makes questions wait; 16,384 on an accelerator.
+   * `autoTune()` measures it. A text that is longer has a pass of its own.
    */
   readonly maxBatchTokens?: number
   /** Texts in one pass at most, 1 to 4,096. Default 256. Fewer leave short texts' passes smaller than `maxBatchTokens`. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -9,6 +9,13 @@ import type { UltraFastRAGOptions } from '../../../src/config/options.js'
 import type { QueryResult } from '../../../src/core/answer.js'
 import { RagError } from '../../../src/core/errors.js'
 import type { AnswerEvent } from '../../../src/core/events.js'
+import config from '../../../tsup.config.js'
+
+const tsup = config as { readonly entry: Readonly<Record<string, string>> }
+const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+  readonly optionalDependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
 
 const storage = mkdtempSync(join(tmpdir(), 'ufrag-cli-'))
 afterAll(() => rmSync(storage, { recursive: true }))
@@ -346,9 +353,9 @@ describe('ufrag query', () => {
     expect(exitCode).toBe(0)
     expect(err).toBe('Too many.\n  Later.\n')
     expect(out).toBe((await run(['query', 'valves?'])).out.repeat(2))
-    expect(
-      (await run(['query', '--chat', '--json'], fakeRag(), { stdio: stdio() })).out.trim().split('\n'),
-    ).toHaveLength(5)
+    const asJson = await run(['query', '--chat', '--json'], fakeRag(), { stdio: stdio() })
+    expect(asJson.out.trim().split('\n')).toHaveLength(5)
+    expect(JSON.parse(asJson.err).error).toMatchObject({ code: 'OVERLOADED', hint: 'Later.' })
     expect(
       (await run(['query', '--chat'], fakeRag(), { stdio: stdio(), terminal: true })).err.match(/> /g),
     ).toHaveLength(4)
@@ -586,6 +593,21 @@ describe('the other commands', () => {
 })
 
 describe('ufrag doctor', () => {
+  it('looks for every optional package, and for every file of a worker thread', async () => {
+    const { findings } = JSON.parse((await run(['doctor', '--json'])).out) as { findings: { name: string }[] }
+    const names = findings.map(({ name }) => name)
+    const { optionalDependencies, peerDependencies } = manifest
+    const optional = Object.keys({ ...optionalDependencies, ...peerDependencies })
+    const workers = Object.keys(tsup.entry).filter((entry) => entry.endsWith('.worker'))
+    const notPackages = /^node$| worker$|^models|^storage/
+    expect(names.filter((name) => !notPackages.test(name)).sort()).toEqual(
+      ['@hyzyla/pdfium', 'lmdb', ...optional].sort(),
+    )
+    expect(names.filter((name) => name.endsWith(' worker')).sort()).toEqual(
+      workers.map((entry) => entry.replace('.worker', ' worker')).sort(),
+    )
+  })
+
   it('tells where models are looked for, in that order', async () => {
     const variables = {
       UFRAG_STORAGE: storage,

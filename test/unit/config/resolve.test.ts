@@ -102,6 +102,18 @@ describe('resolveConfig', () => {
     })
   })
 
+  it('embeds all of chunks that are larger than those of the preset, unless it is told how much', () => {
+    const withTokens = { ...catalogue, chunkers: names('sentence', 'token') }
+    const length = (options: object) => resolveConfig({ preset: 'production', ...options }, withTokens).maxTextLength
+    expect(length({})).toBe(500)
+    expect(length({ chunkSize: 300 })).toBe(500)
+    expect(length({ chunkSize: 1_000 })).toBe(0)
+    expect(length({ chunker: { kind: 'sentence', chunkSize: 1_000 } })).toBe(0)
+    expect(length({ chunker: { kind: 'token', maxTokens: 200 } })).toBe(0)
+    expect(length({ chunker: { id: 'own', fingerprint: 'own/1', chunk: () => [] } })).toBe(0)
+    expect(length({ chunkSize: 1_000, maxTextLength: 500 })).toBe(500)
+  })
+
   it('treats options that are undefined as not given', () => {
     expect(resolve({ preset: undefined, chunker: undefined, topK: undefined })).toEqual(resolve())
   })

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { startRedis } from '../../lib/redis-server.js'
 import { inSoak } from '../../lib/soak.js'
 
 const run = promisify(execFile)
@@ -67,6 +68,18 @@ describe('examples', () => {
     expect(text).toContain('One changed, one gone: 1 stored, 0 unchanged, 1 removed')
     expect(text).toContain('the index holds cocoa.md and green-tea.md')
     expect(text).toContain('75 degrees')
+  })
+
+  inSoak('what one process computes another finds on Redis', async (test) => {
+    const redis = await startRedis()
+    if (redis === undefined) return test.skip('there is no redis-server')
+    try {
+      const [first = '', second = ''] = (await printed('shared-cache', redis.url)).split('The second process:')
+      expect(first).toMatch(/embedder called [1-9]\d*, model 4 times/)
+      expect(second).toContain('embedder called 0, model 0 times')
+    } finally {
+      await redis.stop()
+    }
   })
 
   inSoak('an ingest that is killed goes on where it was', async () => {

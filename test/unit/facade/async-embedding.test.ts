@@ -46,6 +46,23 @@ describe('AsyncEmbedding', () => {
     expect(kinds).toEqual(['passage', 'query', 'query'])
   })
 
+  it('tunes an embedder that can be tuned, and says that others cannot', async () => {
+    const row = { device: 'cpu', maxBatchTokens: 512, tokensPerSecond: 9, paddingWaste: 0, refused: false }
+    const samples: unknown[] = []
+    const embedder: Embedder = {
+      ...createFakeEmbedder(),
+      async autoTune({ sample } = {}) {
+        samples.push(sample)
+        return { table: [row], best: { cpu: row } }
+      },
+    }
+    expect((await open({ embedder }).autoTune({ sample: texts })).best.cpu).toEqual(row)
+    expect(samples).toEqual([texts])
+    await expect(open({ embedder: 'hashing' }).autoTune()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    await expect(open({ embedder }).autoTune(wrong({ samples: texts }))).rejects.toMatchObject({ code: 'BAD_OPTION' })
+    await expect(open({ embedder }).autoTune({ sample: wrong(['a', 1]) })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  })
+
   it('lists the texts that could not be embedded, and rejects for a single one', async () => {
     const embedding = open({ embedder: 'hashing' })
     const { failed, vectors } = await embedding.embedBatch(['a', '***', 'b'])
