@@ -1,12 +1,10 @@
 import * as z from 'zod/mini'
+import { hasFunction, isFilled, isFunction, record, filledText as text, wholeNumber as whole } from './checks.js'
 import { givenLlm, llmOptions } from './llm-options.js'
 import { precision } from './precision.js'
 
-const whole = (least: number, most: number) => z.int().check(z.minimum(least), z.maximum(most))
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
 const weight = between(0, 1_000)
-const text = z.string().check(z.minLength(1))
-const record = z.record(z.string(), z.unknown())
 
 /**
  * What the caller may set of each adapter, with defaults where they are the library's and not the adapter's. An adapter of the
@@ -258,10 +256,6 @@ function isDevice(value: unknown): boolean {
   )
 }
 
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function'
-}
-
 function isEnricher(value: unknown): boolean {
   const { fingerprint, id } = (value ?? {}) as { readonly fingerprint?: unknown; readonly id?: unknown }
   return hasFunction(value, 'enrich') && isFilled(id) && isFilled(fingerprint)
@@ -269,10 +263,6 @@ function isEnricher(value: unknown): boolean {
 
 function isOneDevice(value: unknown): boolean {
   return typeof value === 'string' && isDevice(value)
-}
-
-function isFilled(value: unknown): boolean {
-  return typeof value === 'string' && value !== ''
 }
 
 function isAiSdkModel(value: unknown): boolean {
@@ -283,13 +273,6 @@ function isOpenAiClient(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'embeddings' in value && hasFunction(value.embeddings, 'create')
 }
 
-function hasFunction(value: unknown, name: string): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function'
-}
-
 function isKeyv(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return ['getMany', 'setMany', 'deleteMany'].every(
-    (method) => typeof value[method as keyof typeof value] === 'function',
-  )
+  return ['getMany', 'setMany', 'deleteMany'].every((method) => hasFunction(value, method))
 }

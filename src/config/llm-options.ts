@@ -1,10 +1,6 @@
 import * as z from 'zod/mini'
+import { hasFunction, isFilled, isFunction, record, filledText as text, whole } from './checks.js'
 import { precision } from './precision.js'
-
-const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
-  z.optional(z.int().check(z.minimum(least), z.maximum(most)))
-const text = z.string().check(z.minLength(1))
-const record = z.record(z.string(), z.unknown())
 
 /** What the caller may set of each model, by kind. */
 export const llmOptions = {
@@ -136,16 +132,4 @@ function isAiSdkModel(value: unknown): boolean {
 function isOpenAiClient(value: unknown): boolean {
   const { chat } = (value ?? {}) as { readonly chat?: { readonly completions?: unknown } }
   return hasFunction(chat?.completions, 'create')
-}
-
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function'
-}
-
-function isFilled(value: unknown): boolean {
-  return typeof value === 'string' && value !== ''
-}
-
-function hasFunction(value: unknown, name: string): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function'
 }

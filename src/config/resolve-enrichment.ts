@@ -4,7 +4,7 @@ import { contradiction } from './contradiction.js'
 import { defaults } from './defaults.js'
 import type { Preset } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
-import { type InstructedLlm, instructed, type LlmContext, toResolvedLlm } from './resolve-llm.js'
+import { type InstructedLlm, type LlmContext, requireInstructed, toResolvedLlm } from './resolve-llm.js'
 import type { GivenEnricher, GivenOptions, Instance } from './schema.js'
 
 /** What is added to passages, complete. */
@@ -104,16 +104,11 @@ function resolveAsked(chosen: GivenEnricher, given: GivenOptions, context: LlmCo
 }
 
 function requireModel(kind: string, llm: ResolvedConfig['llm']): InstructedLlm {
-  const model = instructed(llm)
-  if (model !== undefined) return model
-  throw new RagError(
-    'BAD_OPTION',
-    `Enriching with "${kind}" needs a language model; the extractive one follows no instructions.`,
-    {
-      data: { option: 'enrich' },
-      hint: `Set the option "enrichLlm" or "llm", or pass enrich: { kind: "${kind}", llm }.`,
-    },
-  )
+  return requireInstructed(llm, {
+    what: `Enriching with "${kind}"`,
+    option: 'enrich',
+    hint: `Set the option "enrichLlm" or "llm", or pass enrich: { kind: "${kind}", llm }.`,
+  })
 }
 
 function withoutKind<Options extends { readonly kind: string }>({

@@ -118,6 +118,19 @@ export function instructed(llm: ResolvedLlm): InstructedLlm | undefined {
   }
 }
 
+/** The model that is to follow instructions. Throws `BAD_OPTION` where there is none; `option` is what asks for it. */
+export function requireInstructed(
+  llm: ResolvedLlm,
+  { hint, option, what }: { readonly what: string; readonly option: string; readonly hint: string },
+): InstructedLlm {
+  const model = instructed(llm)
+  if (model !== undefined) return model
+  throw new RagError('BAD_OPTION', `${what} needs a language model; the extractive one follows no instructions.`, {
+    data: { option },
+    hint,
+  })
+}
+
 /** Whether a model, or one of several, is one of the library's own that has a precision. */
 export function writesHere(llm: GivenLlm): boolean {
   switch (llm.kind) {

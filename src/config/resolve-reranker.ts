@@ -4,7 +4,7 @@ import { defaults } from './defaults.js'
 import type { CrossEncoderRerankOptions, LlmRerankOptions, MmrRerankOptions, RerankOptions } from './options.js'
 import { type PresetName, presets, type Quantization } from './presets.js'
 import type { ResolvedConfig } from './resolve.js'
-import { type InstructedLlm, instructed, toResolvedLlm } from './resolve-llm.js'
+import { type InstructedLlm, requireInstructed, toResolvedLlm } from './resolve-llm.js'
 import { type AdapterNames, type GivenOptions, type Instance, parseReranker } from './schema.js'
 
 /** A reranker of the catalogue with its options, those of the top level among them. What is absent is the adapter's own default. */
@@ -84,14 +84,9 @@ function withTopLevel(chosen: Complete<RerankOptions>, context: RerankerContext)
 }
 
 function requireModel(llm: ResolvedConfig['llm']): InstructedLlm {
-  const model = instructed(llm)
-  if (model !== undefined) return model
-  throw new RagError(
-    'BAD_OPTION',
-    'Reranking with "llm" needs a language model; the extractive one follows no instructions.',
-    {
-      data: { option: 'rerank' },
-      hint: 'Set the option "llm", or pass rerank: { kind: "llm", llm }.',
-    },
-  )
+  return requireInstructed(llm, {
+    what: 'Reranking with "llm"',
+    option: 'rerank',
+    hint: 'Set the option "llm", or pass rerank: { kind: "llm", llm }.',
+  })
 }

@@ -10,6 +10,7 @@ import type { Reranker } from '../rerank/types.js'
 import type { Store } from '../store/types.js'
 import { nearest } from '../util/nearest.js'
 import { adapterOptions, chunkSizes } from './adapter-options.js'
+import { flag, isFunction, filledText as text, whole } from './checks.js'
 import { defaults } from './defaults.js'
 import { givenLlm, toLlmForm } from './llm-options.js'
 import type {
@@ -192,12 +193,7 @@ function isFact(adapter: object, fact: string): boolean {
 
 /** The schema of each option. */
 export function optionShape(names: AdapterNames) {
-  const text = z.string().check(z.minLength(1))
-  const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
-    z.optional(z.int().check(z.minimum(least), z.maximum(most)))
-  const flag = z.optional(z.boolean())
-  const callable = <Value>(what: string) =>
-    z.custom<Value>((value) => typeof value === 'function', `must be a function ${what}`)
+  const callable = <Value>(what: string) => z.custom<Value>(isFunction, `must be a function ${what}`)
   const embedders = { ...names.embedders, ...names.embedderFitters }
   const planned = [...namedByPresets].filter((kind) => !(kind in embedders))
   return {
@@ -304,19 +300,17 @@ export function optionShape(names: AdapterNames) {
 }
 
 function urlShape() {
-  const whole = (least: number, most: number) => z.optional(z.int().check(z.minimum(least), z.maximum(most)))
   return z.strictObject({
-    hosts: z.optional(z.array(z.string().check(z.minLength(1))).check(z.minLength(1))),
+    hosts: z.optional(z.array(text).check(z.minLength(1))),
     ports: z.optional(z.array(z.int().check(z.minimum(1), z.maximum(65_535))).check(z.minLength(1))),
-    maxBytes: whole(1, Number.MAX_SAFE_INTEGER),
+    maxBytes: whole(1),
     timeoutMs: whole(1, 2 ** 31 - 1),
     maxRedirects: whole(0, 20),
-    allowPrivateAddresses: z.optional(z.boolean()),
+    allowPrivateAddresses: flag,
   })
 }
 
 function understandShape() {
-  const flag = z.optional(z.boolean())
   return z.strictObject({
     multiQuery: z.optional(z.union([z.boolean(), z.int().check(z.minimum(1), z.maximum(8))])),
     hyde: flag,
