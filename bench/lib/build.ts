@@ -4,13 +4,16 @@ import { join } from 'node:path'
 
 /**
  * Builds what benches measure, the package as it is imported (`ultrafast-rag`) and its workers, when `dist` is missing or older than the
- * sources. Throws when the build fails.
+ * sources; with `types`, also when its declarations are missing, as after `npm run demo`. Throws when the build fails.
  */
-export function ensureBuilt(root: string): void {
+export function ensureBuilt(root: string, { types = false }: { readonly types?: boolean } = {}): void {
   const sources = [...listFiles(join(root, 'src')), join(root, 'tsup.config.ts'), join(root, 'package.json')]
   const built = listFiles(join(root, 'dist')).filter((path) => path.endsWith('.js'))
-  if (built.length > 0 && Math.max(...sources.map(modified)) <= Math.min(...built.map(modified))) return
-  console.error(`Building dist, which is ${built.length === 0 ? 'missing' : 'older than src'} (npm run build) ...`)
+  const isWhole = built.length > 0 && (!types || existsSync(join(root, 'dist', 'index.d.ts')))
+  if (isWhole && Math.max(...sources.map(modified)) <= Math.min(...built.map(modified))) return
+  console.error(
+    `Building dist, which is ${isWhole ? 'older than src' : 'missing or without types'} (npm run build) ...`,
+  )
   const { status } = spawnSync('npm', ['run', '--silent', 'build'], {
     cwd: root,
     // The build's chatter would end up among the figures on standard output.

@@ -36,7 +36,7 @@ let tarball = ''
 let packed: readonly string[] = []
 
 beforeAll(() => {
-  ensureBuilt(root)
+  ensureBuilt(root, { types: true })
   const output = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root)
   const [pack] = JSON.parse(output) as [{ filename: string; files: { path: string }[] }]
   tarball = join(folder, pack.filename)
