@@ -31,7 +31,7 @@ serveTasks({
   },
 })
 
-/** What was written to a file that is deleted meanwhile is written again, to the one that takes its place. */
+/** What was written to a file that is deleted meanwhile, or could not be for that reason, is written again, to the one that takes its place. */
 async function change<Result>(
   context: TaskContext,
   action: (open: Environment, reserve: Reserve) => Result,
@@ -39,10 +39,16 @@ async function change<Result>(
   try {
     for (let attempt = 1; ; attempt++) {
       const { environment, inode } = await currentFile(context)
-      const result = context.critical(() =>
-        transact(environment, () => action(environment, createReserve(environment, directory))),
-      )
-      if (inodeOf(directory) === inode || attempt === maxAttempts) return result
+      const isLast = () => attempt === maxAttempts || inodeOf(directory) === inode
+      try {
+        const result = context.critical(() =>
+          transact(environment, () => action(environment, createReserve(environment, directory))),
+        )
+        if (isLast()) return result
+      } catch (error) {
+        // Room is reserved in the file by its name, which another file may have by now, or none.
+        if (isLast()) throw error
+      }
     }
   } catch (error) {
     throw storageError(error, directory)

@@ -406,7 +406,7 @@ export class Engine {
   warmUp(options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
     return this.#call('', options, async (runtime, signal) => {
-      const { embedder, llm, preparation } = this.#parts
+      const { embedder, llm, preparation, store } = this.#parts
       await runtime.freshen()
       await (await embedder?.())?.warmUp?.({ signal })
       await abortable(runtime.fitted?.follow() ?? Promise.resolve(), signal)
@@ -419,7 +419,11 @@ export class Engine {
       )
       const reranker = await tools.reranking?.open()
       await reranker?.warmUp?.({ signal })
-      await Promise.all([llm().then((model) => model.warmUp?.({ signal })), preparation()])
+      const { readOnly } = (await store()).capabilities
+      await Promise.all([
+        llm().then((model) => model.warmUp?.({ signal })),
+        readOnly ? undefined : preparation().then((prepared) => prepared.warmUp(signal)),
+      ])
     })
   }
 

@@ -49,6 +49,8 @@ export interface Preparation {
   /** Changes whenever the same bytes would be cut otherwise. */
   readonly fingerprint: string
   prepare(request: PrepareRequest, signal: AbortSignal | undefined): PreparedDocument
+  /** Starts what is there for the first document otherwise: threads, which end again when nothing comes, and the chunker. */
+  warmUp(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -71,6 +73,11 @@ export async function pooledPreparation(
   return {
     fingerprint: await fingerprintOf(config, await makeChunker(config)),
     prepare: (request, signal) => prepareTogether(request, { pool, signal, timeoutMs, memory, recorder }),
+    async warmUp(signal) {
+      // Tasks that begin at once are given to a thread each.
+      const tasks = Array.from({ length: options.threads }, () => ({ type: 'warmUp', payload: undefined }))
+      await Promise.all(tasks.map((task) => pool.run(task, { signal })))
+    },
     close: () => pool.close(),
   }
 }
@@ -85,6 +92,7 @@ export async function inlinePreparation(config: ReadingConfig, chunker: Chunker)
       const document = prepareDocument(request, tools, signal)
       return enrichment === undefined ? document : enrichPrepared(document, enrichment, signal)
     },
+    warmUp: async () => {},
     close: async () => {},
   }
 }

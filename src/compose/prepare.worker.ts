@@ -56,6 +56,9 @@ serveTasks(
         for (const port of ports) port.close()
       }
     },
+    warmUp: async () => {
+      await Promise.all([tools(), enrichment()])
+    },
     /** How many pages a document has that several threads may read; 0 for any other. */
     pages: async (request: PrepareRequest, { signal }) => {
       const { options, opened, split } = await openSplit(request, signal)
