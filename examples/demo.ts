@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { type Citation, type QueryResult, UltraFastRAG } from 'ultrafast-rag'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
-const ownDocuments = ['docs', 'examples/documents']
+const ownDocuments = ['docs/*.md', 'docs/decisions', 'examples/documents']
 const ownQuestions = [
   'What becomes visible when a document is half written?',
   'How do I add an adapter?',
