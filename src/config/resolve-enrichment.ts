@@ -1,4 +1,3 @@
-import { RagError } from '../core/errors.js'
 import type { Enricher, EnrichFunction } from '../enrich/types.js'
 import { contradiction } from './contradiction.js'
 import { defaults } from './defaults.js'
