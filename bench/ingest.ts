@@ -20,14 +20,21 @@ import { writeTextFiles } from './lib/text-files.js'
 const bench: Bench = async (given) => {
   const context = await withMadeData(given)
   const folder = mkdtempSync(join(tmpdir(), 'ufrag-bench-'))
-  const rows: (string | number)[][] = [['input', 'rate', 'delay p99 ms', 'max ms', 'lost share']]
+  const rows: (string | number)[][] = [
+    ['input', 'rate', 'committed after s', 'fit s', 'resolved after s', 'delay p99 ms', 'max ms', 'lost share'],
+  ]
   const runs = { text: [] as IngestResult[], pdf: [] as IngestResult[] }
   const ingest = async (kind: keyof typeof runs, root: string) => {
     const task: IngestTask = { root, storage: join(folder, `store-${kind}-${runs[kind].length}`) }
     const { result } = await context.child<IngestResult>('children/ingest-folder.ts', task)
     runs[kind].push(result)
     const rate = kind === 'text' ? `${perSecond(result, 'chunks')} chunks/s` : `${perSecond(result, 'pages')} pages/s`
-    rows.push([kind === 'text' ? '30 MB of text' : `${result.pages} PDF pages`, rate, ...cells(result.delay)])
+    rows.push([
+      kind === 'text' ? '30 MB of text' : `${result.pages} PDF pages`,
+      rate,
+      ...spans(result),
+      ...cells(result.delay),
+    ])
   }
   const metrics: Metrics = {}
   try {
@@ -54,6 +61,10 @@ const bench: Bench = async (given) => {
 }
 
 export default bench
+
+function spans({ committedMs, durationMs, fitMs }: IngestResult): string[] {
+  return [committedMs, fitMs, durationMs].map((ms) => (ms / 1000).toFixed(1))
+}
 
 /** Pages of the PDFs that are embedded: some minutes with a model on two cores. */
 const overlapPages = 150

@@ -42,6 +42,8 @@ const bench: Bench = async (context) => {
     // The model needs no time for its first token: all that is not search is added.
     added.push(first - began - searched)
   }
+  const took = Object.entries(tracker.summary().stages).filter(([name]) => name.startsWith('query.'))
+  log(`stages, p50 ms: ${took.map(([name, { p50Ms }]) => `${name.slice(6)} ${p50Ms.toFixed(2)}`).join(', ')}`)
   await rag.close()
 
   const abort = await timeAborts(quick ? 20 : 100)
