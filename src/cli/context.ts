@@ -34,6 +34,7 @@ export type CliDocuments = Pick<
   | 'failures'
   | 'remove'
   | 'reindex'
+  | 'settled'
   | 'stats'
 >
 

@@ -399,6 +399,11 @@ export class Engine {
     })
   }
 
+  settled(name: string, options: WaitOptions): Promise<void> {
+    checkWaitOptions(options)
+    return this.#call(name, options, (runtime, signal) => abortable(runtime.settled(), signal))
+  }
+
   stats(name: string): Promise<RagStats> {
     return this.#call(name, {}, (runtime) => readStats(runtime, this.#config, this.#parts))
   }

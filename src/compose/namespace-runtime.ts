@@ -6,6 +6,7 @@ import { catchUp, indexedEpoch, type NamespaceIndexes, rebuildIndexes, type Vect
 import type { Store, StoreNamespace } from '../store/types.js'
 import { abortable } from '../util/abort.js'
 import { memoizeAsync } from '../util/memoize-async.js'
+import type { VectorIndex } from '../vector-index/types.js'
 import type { FittedLeg } from './fitted-leg.js'
 
 export interface NamespaceRuntimeOptions {
@@ -50,6 +51,7 @@ export class NamespaceRuntime {
   /** Epoch that every query from now on must see. */
   #requiredEpoch = 0
   #chunksAtSnapshot: number
+  #closed = false
 
   constructor(options: NamespaceRuntimeOptions) {
     this.#options = options
@@ -121,9 +123,11 @@ export class NamespaceRuntime {
     } finally {
       this.#activeIngests--
       this.#requiredEpoch = Math.max(this.#requiredEpoch, this.namespace.epoch())
+      // A fit reads the store, not the other indexes, which follow meanwhile.
+      const fitted = this.#activeIngests === 0 ? this.#options.fitted?.follow() : undefined
       // What was committed stays committed: a failure here is met again, and thrown, by the next query.
       await this.#reach(this.#requiredEpoch).catch(this.#options.onBackgroundError)
-      if (this.#activeIngests === 0) await abortable(this.#options.fitted?.follow() ?? Promise.resolve(), signal)
+      await abortable(fitted ?? Promise.resolve(), signal)
       if (Math.abs(this.indexes.lexical.stats().chunks - this.#chunksAtSnapshot) >= snapshotAfterChunks)
         await this.persist().catch(this.#options.onBackgroundError)
     }
@@ -169,26 +173,61 @@ export class NamespaceRuntime {
   }
 
   /** Writes the indexes to disk when this process may and something has changed. */
-  async persist(): Promise<void> {
-    const { fitted, maintain, store } = this.#options
+  persist(): Promise<void> {
+    return this.#maintaining(async () => {
+      await this.indexes.lexical.persist()
+      await this.#persistVectors()
+      this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
+    })
+  }
+
+  /** Tells that a graph was built: it is written now, not when somebody closes this, as that may be late, or never. */
+  improved(): void {
+    if (!this.#closed) this.#maintaining(() => this.#persistVectors()).catch(this.#options.onBackgroundError)
+  }
+
+  /**
+   * Resolves when the indexes reflect what is committed, a fit that is due has been made, nothing is merged or built in the background any more, and all
+   * of it is written.
+   */
+  async settled(): Promise<void> {
+    await this.freshen()
+    await this.fitted?.follow()
+    let waitedFor: VectorIndex | undefined
+    do {
+      const { lexical, vector } = this.indexes
+      waitedFor = vector?.index
+      await Promise.all([lexical.settled?.(), waitedFor?.settled?.()])
+      // A fit may have put another index in its place.
+    } while (waitedFor !== this.indexes.vector?.index)
+    // Nobody waits any more who would be told that this was closed.
+    if (!this.#closed) await this.persist()
+  }
+
+  async #persistVectors(): Promise<void> {
+    await this.#vector?.index.persist()
+    await this.#options.fitted?.persist()
+  }
+
+  /** Runs a task that writes beside the store, unless this process may not: another one maintains it then. */
+  async #maintaining(task: () => Promise<void>): Promise<void> {
+    const { maintain, store } = this.#options
     const { persistent, readOnly } = store.capabilities
     if (!persistent || readOnly || store.directory === undefined) return
     await maintain(async () => {
       const stepBack = await store.acquireMaintenance()
       if (stepBack === undefined) return
       try {
-        await this.indexes.lexical.persist()
-        await this.#vector?.index.persist()
-        await fitted?.persist()
-        this.#chunksAtSnapshot = this.indexes.lexical.stats().chunks
+        await task()
       } finally {
         await stepBack()
       }
     })
   }
 
-  /** Settles background work, writes snapshots, frees the indexes. */
+  /** Ends background work, writes snapshots, frees the indexes. */
   async close(): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#timer)
     const { fitted, lexical, metadata } = this.#options
     await fitted?.stop()

@@ -99,6 +99,7 @@ export class Namespaces {
     const folder = store.directory && join(store.directory, 'indexes', folderOf(name))
     const readOnly = store.capabilities.readOnly
     const warn = (problem: RagError): void => logger.warn(problem.message, { namespace: name, ...problem.data })
+    let runtime: NamespaceRuntime | undefined
     // What may fail comes before what would stay open then.
     const fitter = await openFitter?.()
     const { kind, documentWeight: _searchTime, ...parameters } = lexicalIndex
@@ -115,6 +116,7 @@ export class Namespaces {
         ...(directory === undefined ? {} : { directory }),
         readOnly,
         turns,
+        improved: () => runtime?.improved(),
         warn,
         placeBelow: (uri) => placeOfIndex(uri, store, name),
       })
@@ -144,7 +146,7 @@ export class Namespaces {
       await lexical.close()
       throw error
     }
-    return new NamespaceRuntime({
+    runtime = new NamespaceRuntime({
       store,
       namespace,
       lexical,
@@ -156,6 +158,7 @@ export class Namespaces {
       now,
       onBackgroundError: (error) => this.#warn(name, error),
     })
+    return runtime
   }
 
   #closeIdle(): void {

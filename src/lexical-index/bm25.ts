@@ -143,7 +143,7 @@ class Index implements Bm25Index {
             learntBytes(segment) +
             (removed === undefined ? 0 : removed.chunks.length + removed.windows.length),
         ),
-      building: this.#mergeWaits || this.#merges > 0,
+      building: this.#isMerging,
     }
   }
 
@@ -188,6 +188,10 @@ class Index implements Bm25Index {
     return this.#persisting
   }
 
+  async settled(): Promise<void> {
+    while (this.#isMerging) await this.#merging
+  }
+
   async compact(): Promise<void> {
     this.#assertOpen()
     const merge = this.#merging.then(() => this.#mergeAll(chooseAnyMerge))
@@ -209,6 +213,10 @@ class Index implements Bm25Index {
     this.#bounds.clear()
     this.#files = new Map()
     this.#saved = { epoch: 0, views: [] }
+  }
+
+  get #isMerging(): boolean {
+    return this.#mergeWaits || this.#merges > 0
   }
 
   async #build({ parts, partial }: Batch, bytes: number): Promise<Segment> {

@@ -20,6 +20,8 @@ export interface LexicalIndex extends Closable {
    * memory or when nothing has changed. Only one process may call it at a time; others may open and search meanwhile.
    */
   persist(): Promise<void>
+  /** Resolves once `stats().building` is false; absent where it always is. Never rejects. */
+  settled?(): Promise<void>
   /** Never blocks the event loop for more than a few milliseconds. */
   search(text: string, options: LexicalSearchOptions): Promise<LexicalResult>
 }

@@ -220,6 +220,8 @@ class Job {
   #settled = false
   /** Bytes emitted that the reader has not acknowledged. */
   #outstanding = 0
+  /** Bytes the reader has acknowledged that the worker was not told of. */
+  #unsaid = 0
   readonly #onAbort: () => void
   /** Tells the worker that the reader has taken so many bytes. */
   onCredit: ((bytes: number) => void) | undefined
@@ -257,7 +259,7 @@ class Job {
 
   /** True while the worker may send nothing more until the reader has caught up. */
   get awaitsReader(): boolean {
-    return this.#outstanding >= this.credit
+    return this.#outstanding + this.#unsaid >= this.credit
   }
 
   push(value: unknown, bytes: number): void {
@@ -280,7 +282,11 @@ class Job {
 
   acknowledge(bytes: number): void {
     this.#outstanding -= bytes
-    this.onCredit?.(bytes)
+    this.#unsaid += bytes
+    // A message for each value would cost more than a small value does. The worker waits only for a reader who is behind by all of the credit.
+    if (this.#unsaid < this.credit / 4) return
+    this.onCredit?.(this.#unsaid)
+    this.#unsaid = 0
   }
 
   /** The next emitted value, or `undefined` when there will be none; then `result` tells why. */

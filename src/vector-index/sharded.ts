@@ -108,6 +108,10 @@ class ShardedIndex implements VectorIndex {
     await Promise.all(this.#shards.map((shard) => shard.persist()))
   }
 
+  async settled(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.settled?.()))
+  }
+
   async search(vector: Float32Array, options: VectorSearchOptions): Promise<VectorMatch[]> {
     while (this.#publishing !== undefined) await this.#publishing
     this.#assertOpen()

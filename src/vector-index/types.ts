@@ -21,6 +21,8 @@ export interface VectorIndex extends Closable {
    * memory or when nothing has changed. Only one process may call it at a time; others may open and search meanwhile.
    */
   persist(): Promise<void>
+  /** Resolves once `stats().building` is false; absent where it always is. Never rejects: what failed was told by `warn`. */
+  settled?(): Promise<void>
   /**
    * Best first; equal scores in the order of their numbers. Fewer than `topK` only when fewer are allowed. Never blocks the event loop
    * for more than a few milliseconds.
@@ -89,6 +91,8 @@ export interface VectorIndexOptions {
   readonly readOnly?: boolean
   /** Shares the event loop with others that compute (`util/yield.ts`). Default: turns of its own, 4 ms per turn of the loop. */
   readonly turns?: { next(): Promise<void> }
+  /** Told when something was made in the background that took long enough to be kept by a `persist()` now: a graph. Default: nobody. */
+  readonly improved?: () => void
   /** Told why a snapshot was not used or background work failed; the index goes on. Default: nobody. */
   readonly warn?: (problem: RagError) => void
 }

@@ -18,7 +18,7 @@ export interface Staged<Sealed> {
 /** What an index does with its update. */
 export interface UpdateHost<Sealed> {
   readonly dimensions: number
-  /** Staged rows in memory at most, before they are sealed. */
+  /** Staged rows in memory, before they are sealed; as many again may be on their way. */
   readonly sealRows: number
   /** Runs a step after those before it, of whichever update. */
   enqueue(step: (stretches: Stretches) => Promise<void>, check: () => void): Promise<void>
@@ -41,6 +41,8 @@ export class Update<Sealed> implements VectorUpdate {
   readonly #host: UpdateHost<Sealed>
   readonly #removed: NumberRange[] = []
   #sealed: Sealed[] = []
+  /** Rows that are on their way into `#sealed`, while the next ones are gathered. */
+  #sealing: Promise<void> = Promise.resolve()
   #view: FlatView
   #ended = false
   #aborted = false
@@ -59,6 +61,7 @@ export class Update<Sealed> implements VectorUpdate {
     this.#assertOpen()
     const copy = RangeSet.from(ranges)
     void this.#enqueue(async () => {
+      await this.#sealing.catch(() => {}) // Thrown to whoever adds or publishes.
       this.#removed.push(...copy)
       // What was staged before is removed too, what comes after is not.
       this.#view = withoutRanges(this.#view, copy)
@@ -71,11 +74,12 @@ export class Update<Sealed> implements VectorUpdate {
     this.#ended = true
     await this.#enqueue(async (stretches) => {
       try {
+        await this.#sealing
         stretches.check()
         const staged = { removed: RangeSet.from(this.#removed), sealed: this.#sealed, view: this.#view }
         await this.#host.publish(staged, epoch, stretches)
       } catch (error) {
-        this.#forget()
+        await this.#forget()
         throw error
       } finally {
         this.#host.ended(this)
@@ -89,7 +93,7 @@ export class Update<Sealed> implements VectorUpdate {
     this.#aborted = true
     // After the step that is under way.
     void this.#host.enqueue(
-      async () => this.#forget(),
+      () => this.#forget(),
       () => {},
     )
     this.#host.ended(this)
@@ -111,7 +115,9 @@ export class Update<Sealed> implements VectorUpdate {
       throw refusedMemory(error)
     }
     if (this.#view.count < this.#host.sealRows) return
-    this.#sealed.push(await this.#host.seal(this.#view, stretches))
+    await this.#sealing
+    this.#sealing = this.#host.seal(this.#view, stretches).then((sealed) => void this.#sealed.push(sealed))
+    this.#sealing.catch(() => {}) // Thrown where it is awaited.
     this.#view = this.#empty()
   }
 
@@ -121,7 +127,8 @@ export class Update<Sealed> implements VectorUpdate {
     })
   }
 
-  #forget(): void {
+  async #forget(): Promise<void> {
+    await this.#sealing.catch(() => {}) // Whoever staged them is told elsewhere, or has left.
     this.#host.discard(this.#sealed)
     this.#sealed = []
     this.#view = this.#empty()

@@ -2,6 +2,7 @@ import type { IngestProgress } from '../../core/events.js'
 import type { IngestOptions } from '../../ultra-fast-rag.js'
 import { type CliDocuments, type Command, describeError, errorData, exitCodes } from '../context.js'
 import { type ProgressView, showProgress } from '../progress.js'
+import { settle } from '../settle.js'
 
 /** `ufrag ingest <inputs...>`: stores files, folders and globs. */
 export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> = (context, inputs, options) =>
@@ -60,6 +61,7 @@ export const ingest: Command<Pick<IngestOptions, 'retry' | 'sync' | 'verify'>> =
         context.line(`${counts.join(', ')}; ${chunks} chunks in ${(durationMs / 1000).toFixed(1)} s`)
         if (embedder !== undefined && embedder.texts > 0) context.line(describeEmbedder(embedder))
       }
+      await settle(context, rag)
       if (failed.length === 0) return exitCodes.ok
       return documents + unchanged > 0 ? exitCodes.someFailed : exitCodes.failed
     } finally {

@@ -5,14 +5,16 @@ import type { PassagePart } from '../types.js'
 
 /** A chunk as the fit sees it: its terms without stop words, those of the lines above it first, as often as they occur. */
 export interface ChunkTerms {
-  /** Ordinal within the document. */
-  readonly ordinal: number
   readonly heading: readonly string[]
   readonly text: readonly string[]
 }
 
-/** The terms of every chunk of a part, in order. Throws `INTEGRITY` for bytes that are no piece. */
-export function* chunkTerms({ title, pieces }: PassagePart, analyzer: Analyzer): Generator<ChunkTerms> {
+/** The terms of the chunks of a part whose ordinals lie in a range (default: all), in order. Throws `INTEGRITY` for bytes that are no piece. */
+export function* chunkTerms(
+  { title, pieces }: PassagePart,
+  analyzer: Analyzer,
+  { from = 0, to = Number.POSITIVE_INFINITY }: { readonly from?: number; readonly to?: number } = {},
+): Generator<ChunkTerms> {
   // Title, headings and summaries repeat from chunk to chunk.
   const lines = new Map<string, readonly string[]>()
   const content = (text: string) => analyzer.terms(text).filter((term) => !analyzer.isStopWord(term))
@@ -26,8 +28,9 @@ export function* chunkTerms({ title, pieces }: PassagePart, analyzer: Analyzer):
   for (const bytes of pieces) {
     const piece = decode(bytes)
     for (const [place, chunk] of piece.chunks.entries()) {
+      const ordinal = piece.firstOrdinal + place
+      if (ordinal < from || ordinal >= to) continue
       yield {
-        ordinal: piece.firstOrdinal + place,
         heading: sharedLines(title, piece, chunk).flatMap(termsOfLine),
         text: content(ownText(piece, chunk)),
       }

@@ -105,8 +105,7 @@ function legWeights({ corpusChunks, corpusDocuments }: FitRequest): LegWeights {
 /** The terms of consecutive chunks, title and headings once. */
 function* unitsOf(part: SamplePart, analyzer: Analyzer): Generator<string[]> {
   let unit: string[] = []
-  for (const { ordinal, heading, text } of chunkTerms(part, analyzer)) {
-    if (ordinal < part.from || ordinal >= part.to) continue
+  for (const { heading, text } of chunkTerms(part, analyzer, part)) {
     for (const term of heading) unit.push(term)
     for (const term of text) unit.push(term)
     if (unit.length < unitTerms) continue

@@ -119,5 +119,7 @@ function ownVector(
     })
   }
   const scale = 1 / Math.sqrt(squares)
-  return Float32Array.from(vector, (value) => value * scale)
+  const unit = new Float32Array(dimensions)
+  for (let i = 0; i < dimensions; i++) unit[i] = (vector[i] as number) * scale
+  return unit
 }

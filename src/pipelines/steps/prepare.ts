@@ -3,7 +3,14 @@ import { RagError } from '../../core/errors.js'
 import type { LanePart } from '../../extract/types.js'
 import { checkedSpans } from './checked-spans.js'
 import { PieceBuilder } from './piece-builder.js'
-import { type FormatTools, findExtractor, hashSource, type PrepareChunk, type PrepareSource } from './read-source.js'
+import {
+  type FormatTools,
+  findExtractor,
+  hashSource,
+  openSource,
+  type PrepareChunk,
+  type PrepareSource,
+} from './read-source.js'
 import { sections } from './sections.js'
 
 /**
@@ -66,7 +73,7 @@ export async function* prepareDocument(
   tools: PrepareTools,
   signal?: AbortSignal,
 ): PreparedDocument {
-  const { source } = request
+  const source = openSource(request.source)
   const contentHash = await hashSource(source, signal)
   const documentId = request.documentId ?? contentHash
   if (source.kind === 'chunks') return yield* prepareOwnChunks(request, source.chunks, documentId, contentHash)

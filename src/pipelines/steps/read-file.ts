@@ -1,7 +1,10 @@
-import { constants } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { RagError } from '../../core/errors.js'
 import { errorCode } from '../../util/system-error.js'
+
+/** To open a pipe waits for its other end, unless told not to; and what was a file when it was found may be one by now. */
+const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
 /** A file in parts. */
 export async function* fileStream(path: string, highWaterMark: number): AsyncGenerator<Uint8Array> {
@@ -15,6 +18,30 @@ export async function* fileStream(path: string, highWaterMark: number): AsyncGen
   }
 }
 
+/**
+ * A whole regular file of at most so many bytes; `undefined` when it is larger. It blocks, for a worker thread to use: half a dozen ways to the thread pool
+ * of Node and back cost ten times what a small file does.
+ */
+export function readSmallFile(path: string, limit: number): Uint8Array | undefined {
+  let file: number | undefined
+  try {
+    file = openSync(path, openFlags)
+    const stats = fstatSync(file)
+    if (!stats.isFile()) throw notRegular(path)
+    if (stats.size > limit) return undefined
+    // One more than it says: it may be growing, and some files say nothing.
+    const bytes = new Uint8Array(Math.min(limit, stats.size) + 1)
+    let end = 0
+    for (let read = -1; read !== 0 && end < bytes.length; end += read)
+      read = readSync(file, bytes, end, bytes.length - end, end)
+    return end === bytes.length ? undefined : bytes.subarray(0, end)
+  } catch (error) {
+    throw RagError.isInstance(error) ? error : fileError(path, error)
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
 /** Up to so many bytes from a place on. */
 export async function readAt(file: FileHandle, place: number, length: number): Promise<Uint8Array> {
   const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, place)
@@ -25,15 +52,18 @@ export async function readAt(file: FileHandle, place: number, length: number): P
 export async function openFile(path: string): Promise<FileHandle> {
   let file: FileHandle | undefined
   try {
-    // To open a pipe waits for its other end, unless told not to; and what was a file when it was found may be one by now.
-    file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    file = await open(path, openFlags)
     if ((await file.stat()).isFile()) return file
   } catch (error) {
     await file?.close()
     throw fileError(path, error)
   }
   await file.close()
-  throw new RagError('UNSUPPORTED', `"${path}" is not a regular file.`, { data: { path } })
+  throw notRegular(path)
+}
+
+function notRegular(path: string): RagError {
+  return new RagError('UNSUPPORTED', `"${path}" is not a regular file.`, { data: { path } })
 }
 
 /** A file system error in our words. */

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
+import { isMainThread } from 'node:worker_threads'
 import type { Metadata } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { Extractor, ExtractSource } from '../../extract/types.js'
 import { createContentHash } from '../../util/hash.js'
-import { fileError, fileStream, openFile, readAt } from './read-file.js'
+import { fileError, fileStream, openFile, readAt, readSmallFile } from './read-file.js'
 
 /** What to read. */
 export type PrepareSource = (
@@ -41,6 +42,16 @@ export type ReadableSource = Exclude<PrepareSource, { kind: 'chunks' }>
 export interface FormatTools {
   sniff(input: SniffInput): string
   extractorFor(mediaType: string): Promise<Extractor>
+}
+
+/** Files up to this size are read once, in a thread that may block, and held until the document is through. */
+const heldFileBytes = 256 << 10
+
+/** The source as it is best read: a small file as its bytes, which then are the same for its hash, its type and its text. */
+export function openSource(source: PrepareSource): PrepareSource {
+  if (source.kind !== 'file' || isMainThread) return source
+  const bytes = readSmallFile(source.path, heldFileBytes)
+  return bytes === undefined ? source : { ...source, kind: 'bytes', bytes }
 }
 
 /** What tells one version of a source from another: SHA-256 of its content, hexadecimal. */

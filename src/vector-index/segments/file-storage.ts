@@ -68,7 +68,8 @@ class FileStorage implements SegmentStorage<FileSegment> {
     idleMs: searchIdleMs,
     abortGraceMs: Number.POSITIVE_INFINITY,
   })
-  readonly #builders = new WorkerPool({ worker: 'vector', size: 1, idleMs: buildIdleMs })
+  /** One for what takes minutes, a graph, and one for who waits meanwhile for rows that are to be written. */
+  readonly #builders = new WorkerPool({ worker: 'vector', size: 2, idleMs: buildIdleMs })
   #graph: GraphOptions | undefined
   /** The folder of files that no snapshot holds, when it is not the index's own. */
   #temporary: Promise<string> | undefined

@@ -68,6 +68,7 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
   readonly #tailRows: number
   readonly #readOnly: boolean
   readonly #turns: NonNullable<VectorIndexOptions['turns']>
+  readonly #improved: () => void
   readonly #warn: (problem: RagError) => void
   readonly #steps = new Steps()
   readonly #readers = new Readers()
@@ -83,11 +84,13 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
   #closed = false
 
   constructor(options: IndexOfSegmentsOptions<Of>) {
-    const { dimensions, id, readOnly = false, storage, tailRows, turns = createTurns(), warn = () => {} } = options
+    const { dimensions, id, improved = () => {}, readOnly = false, storage, tailRows } = options
+    const { turns = createTurns(), warn = () => {} } = options
     this.id = id
     this.dimensions = dimensions
     this.#readOnly = readOnly
     this.#turns = turns
+    this.#improved = improved
     this.#warn = warn
     this.#tailRows = Math.max(1, Math.min(tailRows, Math.floor(maxSealBytes / (dimensions * 4))))
     this.#state = this.#empty()
@@ -175,6 +178,10 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
     // One after the other; the one before tells its own caller when it fails.
     this.#persisting = this.#persisting.catch(() => {}).then(() => this.#persistNow())
     return this.#persisting
+  }
+
+  async settled(): Promise<void> {
+    while (this.#working !== undefined) await this.#working
   }
 
   async close(): Promise<void> {
@@ -279,6 +286,7 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
         if (improvement === undefined) return
         await this.#storage.open([improvement.made])
         this.#replace(improvement)
+        if (this.#storage.isPrecious(improvement.made.segment) && !this.#closed) this.#improved()
       }
     }
   }

@@ -143,6 +143,7 @@ function fakeRag(parts: Partial<CliRag> = {}) {
     reindex: async () => {
       calls.push(['reindex'])
     },
+    settled: async () => {},
     stats: async () => ({
       namespace: '',
       documents: 2,
@@ -311,6 +312,30 @@ describe('ufrag ingest', () => {
     const [first] = (await run(['documents', '--failed', '--json'])).out.split('\n')
     expect(JSON.parse(first ?? '')).toMatchObject({ id: 'bad.pdf', attempts: 3, quarantined: true })
   })
+
+  it.each(['ingest a.md', 'reindex'])(
+    'of %s waits until all is built, and says so; interrupted it leaves that',
+    async (line) => {
+      vi.useFakeTimers()
+      const controller = new AbortController()
+      const settled = async ({ signal }: { signal?: AbortSignal } = {}) => {
+        await vi.advanceTimersByTimeAsync(1_000)
+        controller.abort(new Error('enough'))
+        signal?.throwIfAborted()
+      }
+      const { rag, calls } = fakeRag({ settled })
+      const { exitCode, err, out } = await run(line.split(' '), { rag, calls }, { signal: controller.signal })
+      vi.useRealTimers()
+      expect([exitCode, err]).toEqual([
+        0,
+        'All is stored. Building what makes questions faster; Ctrl-C leaves that to a later process.\n',
+      ])
+      expect(out).toMatch(/chunks/)
+      expect(calls.at(-1)).toEqual(['close'])
+      const failing = fakeRag({ settled: async () => Promise.reject(new RagError('LOCKED', 'Held.')) })
+      expect(await run(line.split(' '), failing)).toMatchObject({ exitCode: 1, err: 'Held.\n' })
+    },
+  )
 
   it('ends with 130 and closes when interrupted', async () => {
     const controller = new AbortController()

@@ -86,7 +86,7 @@ describe('updating', () => {
     withIndex(async (index) => {
       for (const base of [1, 2, 3, 4]) await publish(index, base, [documentOf(base, '', 'zebra')])
       expect(index.stats()).toMatchObject({ building: true, segments: 4 })
-      while (index.stats().building) await new Promise((resolve) => setTimeout(resolve, 5))
+      await index.settled?.()
       expect(index.stats()).toMatchObject({ building: false, segments: 1 })
     }))
 

@@ -99,6 +99,22 @@ describe('any text at all', () => {
     )
   })
 
+  it('yields the terms of its words, one after the other, however long it is', () => {
+    const word = fc.string({
+      unit: fc.constantFrom('a', 'B', 'é', '_', '7', "'", '\u00ad', '𝒳', '猫', '\ud835'),
+      minLength: 1,
+      maxLength: 9,
+    })
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 40 }), fc.constantFrom(1, 3_000), (words, times) => {
+        const text = Array.from({ length: times }, () => words.join(' ')).join(' ')
+        const own = words.flatMap((word) => english.terms(word))
+        expect(english.terms(text)).toEqual(Array.from({ length: times }, () => own).flat())
+      }),
+      { seed: 2, numRuns: 60 },
+    )
+  })
+
   it.each(['a', 'aB', 'a_', "a'", '猫', '\u0301', '\u200d', '𝒳', 'é'])(
     'is read in linear time when %j is repeated',
     (part) => {

@@ -93,9 +93,30 @@ describe('an index of segments', () => {
     expect(index.stats().building).toBe(false)
     await publish(index, { first: 0, count: 1_500 })
     expect([index.stats().building, await graphsIn(directory)]).toEqual([true, []])
-    await until(() => !index.stats().building)
-    expect([index.stats().segments, (await graphsIn(directory)).length]).toEqual([2, 1])
+    await index.settled?.()
+    expect(index.stats()).toMatchObject({ building: false, segments: 2 })
+    expect(await graphsIn(directory)).toHaveLength(1)
+    await index.settled?.()
     await index.close()
+    await index.settled?.()
+  })
+
+  it('tells when a graph was built, and writes meanwhile what there is', async () => {
+    let improved = 0
+    const slow = { M: 64, efConstruction: 1_000, sizes: { ...sizes, maxRows: 10_000 } }
+    const index = await open({ ...slow, improved: () => improved++ })
+    await publish(index, { first: 0, count: 9_950 })
+    await index.persist()
+    expect([improved, index.stats().building]).toEqual([0, true])
+    const copy = join(root, 'copy')
+    await cp(directory, copy, { recursive: true })
+    await index.settled?.()
+    expect([improved, index.stats().segments]).toEqual([1, 2])
+    await index.close()
+    const other = await open({ ...slow, directory: copy })
+    expect(other.stats().vectors).toBe(9_950)
+    await other.close()
+    expect(problems).toEqual([])
   })
 
   it.each(kinds)('of %s joins segments into graphs, and finds with them what a scan finds', async (_name, create) => {

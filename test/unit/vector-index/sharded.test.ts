@@ -77,10 +77,15 @@ describe('an index in shards', () => {
 
   it('is being built while one of them is', async () => {
     const building: boolean[] = [false, false]
+    let settle = () => {}
+    const settled = new Promise<void>((resolve) => {
+      settle = resolve
+    })
     const open = async (options: VectorIndexOptions, shard: number): Promise<VectorIndex> => {
       const index = await openFlatIndex(options)
       return Object.assign(index, {
         stats: () => ({ vectors: 0, segments: 0, bytes: 0, building: building[shard] === true }),
+        ...(shard === 1 ? { settled: () => settled } : {}),
       })
     }
     let opened = 0
@@ -93,6 +98,13 @@ describe('an index in shards', () => {
     expect(index.stats().building).toBe(false)
     building[1] = true
     expect(index.stats().building).toBe(true)
+    const waited: boolean[] = []
+    void index.settled?.().then(() => waited.push(true))
+    await new Promise(setImmediate)
+    expect(waited).toEqual([])
+    settle()
+    await index.settled?.()
+    expect(waited).toEqual([true])
     await index.close()
   })
 
