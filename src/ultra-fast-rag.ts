@@ -206,9 +206,10 @@ export class RagNamespace {
   }
 
   /**
-   * Resolves when nothing goes on in the background: graphs are built, segments joined, and all of it is written. `ingest()` does not wait for
+   * Resolves when nothing goes on in the background of this namespace: graphs are built, segments joined, and all of it is written. `ingest()` does not wait for
    * that, as everything is found without it, only slower. A script that ingests more than 20,000 passages, from which on there are graphs, and ends
-   * calls it before `close()`, which ends such work; a process that stays open need not. Rejects like `retrieve()` where the embedder is missing.
+   * calls it before `close()`, which ends such work; a process that stays open need not. While another process maintains the store, it waits. Rejects
+   * like `retrieve()` where the embedder is missing.
    */
   async settled(options: WaitOptions = {}): Promise<void> {
     return this.engine.settled(this.name, options)
@@ -280,7 +281,7 @@ export class UltraFastRAG extends RagNamespace {
 
   /**
    * Ends what runs, writes the indexes, joins workers, releases the store. Calls still waiting reject with `CLOSED`, as do later ones. Safe
-   * twice. A graph that is being built is not finished (`settled()` waits for it); the next process builds it.
+   * twice. A graph that is being built is not finished (`settled()` of its namespace waits for it); the next process builds it.
    */
   async close(): Promise<void> {
     return this.engine.close()

@@ -14,7 +14,7 @@ export interface IngestResult {
   readonly documents: number
   readonly pages: number
   readonly chunks: number
-  /** Until `ingest()` resolved: indexes have followed, the fit is done, everything is written. */
+  /** Until `ingest()` resolved: the indexes have followed, the fit is done, all of it is written; a graph may be built afterwards. */
   readonly durationMs: number
   /** Until the last document was committed; its words are found a moment later. */
   readonly committedMs: number

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Llm, UltraFastRAGOptions } from 'ultrafast-rag'
-import { backgroundWork } from '../lib/background-work.js'
 import type { BasicOptions } from '../lib/basic-pipeline.js'
 import { type Fill, type FilledPassage, filledDocuments } from '../lib/fill.js'
 import { measureLoopDelay } from '../lib/loop-delay.js'
@@ -156,7 +155,7 @@ async function openOurs(options: UltraFastRAGOptions): Promise<Subject> {
     fill: async (documents) => {
       const { failed } = await rag.ingest(storedDocuments(documents))
       if (failed[0] !== undefined) throw failed[0].error
-      await backgroundWork(rag)
+      await rag.settled()
     },
     retrieve: async (question) =>
       (await rag.retrieve(question, { topK })).map(({ chunk }) => basename(chunk.documentId)),

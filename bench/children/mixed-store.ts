@@ -1,5 +1,4 @@
 import { UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
-import { backgroundWork } from '../lib/background-work.js'
 import { silentEmbedder } from '../lib/given-vectors.js'
 import { type MixedQuestion, mixedDocuments, mixedQuestions } from '../lib/mixed-corpus.js'
 
@@ -41,7 +40,7 @@ export default async function mixedStore(task: MixedStoreTask): Promise<MixedSto
     })),
   )
   const ingestMs = performance.now() - began
-  await backgroundWork(rag)
+  await rag.settled()
   const questions = mixedQuestions(documents, { count: task.questions, seed: 6 })
   let hits = 0
   const ask = async (

@@ -1,6 +1,5 @@
 import { UltraFastRAG } from 'ultrafast-rag'
 import { modelFolder } from '../../test/fixtures/models/model-folder.js'
-import { backgroundWork } from '../lib/background-work.js'
 import { mixedDocuments, mixedQuestions } from '../lib/mixed-corpus.js'
 
 export interface QuestionSourcesTask {
@@ -30,7 +29,7 @@ export default async function questionSources({
   await rag.ingest(
     documents.map(({ id, passages }) => ({ id, chunks: passages.map(({ text, vector }) => ({ text, vector })) })),
   )
-  await backgroundWork(rag)
+  await rag.settled()
   const times: number[] = []
   for (const { text } of mixedQuestions(documents, { count: questions + warmUpQuestions, seed: 8 })) {
     const began = performance.now()

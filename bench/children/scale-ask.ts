@@ -1,5 +1,4 @@
 import { UltraFastRAG } from 'ultrafast-rag'
-import { backgroundWork } from '../lib/background-work.js'
 import { silentEmbedder } from '../lib/given-vectors.js'
 import { quantile } from '../lib/measure.js'
 import { settledBytes } from '../lib/memory.js'
@@ -31,7 +30,7 @@ export default async function ask(task: ScaleTask & { readonly questions: number
   await rag.retrieve(first, { topK: 10 })
   const openMs = performance.now() - began
   // What was opened is read through in the background: no question shares a core with that.
-  await backgroundWork(rag)
+  await rag.settled()
   const times: number[] = []
   for (const question of questions) {
     const asked = performance.now()

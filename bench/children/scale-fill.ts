@@ -1,7 +1,6 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UltraFastRAG } from 'ultrafast-rag'
-import { backgroundWork } from '../lib/background-work.js'
 import { silentEmbedder } from '../lib/given-vectors.js'
 import { mixedDocuments, passagesPerDocument } from '../lib/mixed-corpus.js'
 
@@ -31,7 +30,7 @@ export default async function fill({ chunks, dimensions, storage }: ScaleTask): 
   const { failed } = await rag.ingest(documents)
   if (failed[0] !== undefined) throw failed[0].error
   const ingestMs = performance.now() - began
-  await backgroundWork(rag)
+  await rag.settled()
   const settledMs = performance.now() - began
   await rag.close()
   return { ingestMs, settledMs, diskBytes: sizeOf(storage) }

@@ -1,5 +1,4 @@
 import { UltraFastRAG } from 'ultrafast-rag'
-import { backgroundWork } from '../lib/background-work.js'
 import { type Contender, topK, type Usage } from './contender.js'
 
 /** Passages that come with their vectors, in one document. */
@@ -44,7 +43,7 @@ export async function createOurs({
       const { failed } = await rag.ingest(documents)
       if (failed[0] !== undefined) throw failed[0].error
     },
-    settle: () => backgroundWork(rag),
+    settle: () => rag.settled(),
     ask: async (question) => {
       const hits = await rag.retrieve(question, { topK })
       return hits.map(({ chunk }) => ({ source: chunk.documentId, text: chunk.text }))

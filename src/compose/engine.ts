@@ -401,7 +401,7 @@ export class Engine {
 
   settled(name: string, options: WaitOptions): Promise<void> {
     checkWaitOptions(options)
-    return this.#call(name, options, (runtime, signal) => abortable(runtime.settled(), signal))
+    return this.#call(name, options, (runtime, signal) => abortable(runtime.settled(signal), signal))
   }
 
   stats(name: string): Promise<RagStats> {

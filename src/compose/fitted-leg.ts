@@ -131,7 +131,8 @@ export class FittedLeg {
   async refit(): Promise<void> {
     await this.#fitting
     if (this.#chunks < leastFitChunks) this.#replace(undefined)
-    else await this.#fitHere()
+    // Nobody may write what is there meanwhile: that would delete the files of a leg that is still being filled.
+    else await this.#options.maintain(() => this.#fitHere())
   }
 
   /** Writes what was fitted, and its vectors. The caller is the maintainer of the store. */

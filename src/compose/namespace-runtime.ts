@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { RagError } from '../core/errors.js'
 import type { LexicalIndex } from '../lexical-index/types.js'
 import type { MetadataIndex } from '../metadata-index/metadata-index.js'
@@ -30,6 +31,8 @@ export interface NamespaceRuntimeOptions {
 const followDelayMs = 50
 /** Chunks added or removed since the last snapshot that make a new one worth writing before `close()`. */
 const snapshotAfterChunks = 20_000
+/** Milliseconds between two looks for whether another process has ended its maintenance. */
+const lookEveryMs = 250
 
 /** One open namespace: its part of the store, its indexes, and the rule of when they follow the store. */
 export class NamespaceRuntime {
@@ -125,6 +128,7 @@ export class NamespaceRuntime {
       this.#requiredEpoch = Math.max(this.#requiredEpoch, this.namespace.epoch())
       // A fit reads the store, not the other indexes, which follow meanwhile.
       const fitted = this.#activeIngests === 0 ? this.#options.fitted?.follow() : undefined
+      fitted?.catch(() => {}) // Thrown below.
       // What was committed stays committed: a failure here is met again, and thrown, by the next query.
       await this.#reach(this.#requiredEpoch).catch(this.#options.onBackgroundError)
       await abortable(fitted ?? Promise.resolve(), signal)
@@ -173,7 +177,11 @@ export class NamespaceRuntime {
   }
 
   /** Writes the indexes to disk when this process may and something has changed. */
-  persist(): Promise<void> {
+  async persist(): Promise<void> {
+    await this.#persist()
+  }
+
+  #persist(): Promise<boolean> {
     return this.#maintaining(async () => {
       await this.indexes.lexical.persist()
       await this.#persistVectors()
@@ -188,11 +196,16 @@ export class NamespaceRuntime {
 
   /**
    * Resolves when the indexes reflect what is committed, a fit that is due has been made, nothing is merged or built in the background any more, and all
-   * of it is written.
+   * of it is written: while another process maintains the store, that is waited for. While documents are ingested no fit is made.
    */
-  async settled(): Promise<void> {
+  async settled(signal: AbortSignal): Promise<void> {
+    while (!(await this.#settle())) await delay(lookEveryMs, undefined, { signal })
+  }
+
+  /** False when another process is at what is left to do. */
+  async #settle(): Promise<boolean> {
     await this.freshen()
-    await this.fitted?.follow()
+    if (this.#activeIngests === 0) await this.fitted?.follow()
     let waitedFor: VectorIndex | undefined
     do {
       const { lexical, vector } = this.indexes
@@ -200,8 +213,10 @@ export class NamespaceRuntime {
       await Promise.all([lexical.settled?.(), waitedFor?.settled?.()])
       // A fit may have put another index in its place.
     } while (waitedFor !== this.indexes.vector?.index)
-    // Nobody waits any more who would be told that this was closed.
-    if (!this.#closed) await this.persist()
+    // Whoever waits is told elsewhere that this was closed.
+    if (this.#closed) return true
+    const isFitDue = this.#activeIngests === 0 && this.fitted?.isDue === true
+    return (await this.#persist()) && !isFitDue
   }
 
   async #persistVectors(): Promise<void> {
@@ -209,16 +224,17 @@ export class NamespaceRuntime {
     await this.#options.fitted?.persist()
   }
 
-  /** Runs a task that writes beside the store, unless this process may not: another one maintains it then. */
-  async #maintaining(task: () => Promise<void>): Promise<void> {
+  /** Runs a task that writes beside the store, if this process ever may. False when another one maintains the store now. */
+  async #maintaining(task: () => Promise<void>): Promise<boolean> {
     const { maintain, store } = this.#options
     const { persistent, readOnly } = store.capabilities
-    if (!persistent || readOnly || store.directory === undefined) return
-    await maintain(async () => {
+    if (!persistent || readOnly || store.directory === undefined) return true
+    return maintain(async () => {
       const stepBack = await store.acquireMaintenance()
-      if (stepBack === undefined) return
+      if (stepBack === undefined) return false
       try {
         await task()
+        return true
       } finally {
         await stepBack()
       }

@@ -8,6 +8,7 @@ import { Channel } from '../util/channel.js'
 import { Gate } from '../util/gate.js'
 import { readAhead } from '../util/read-ahead.js'
 import { runMany } from '../util/run-many.js'
+import { createPause, createTurns } from '../util/yield.js'
 import { asRagError } from './steps/as-rag-error.js'
 import { endsRun } from './steps/attempts.js'
 import { type Discovered, discover } from './steps/discover.js'
@@ -198,11 +199,14 @@ async function* removeGone(
   }
 }
 
-/** Lets inputs in, neither too many at once nor too many bytes of them. */
+/** Lets inputs in, neither too many at once nor too many bytes of them, nor so fast that the event loop feels it. */
 function admission(passages: PassageEmbedder | undefined, signal: AbortSignal) {
   const documents = documentGate(passages)
   const bytes = new Gate(maxHeldBytes)
+  const pause = createPause(createTurns(), () => signal.throwIfAborted())
   return async (item: Discovered) => {
+    // The first hundreds are found, and there is room for them, at once.
+    await pause()
     const weight = weigh(item)
     await documents.enter(1, signal)
     await bytes.enter(weight, signal)

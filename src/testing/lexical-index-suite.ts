@@ -430,6 +430,17 @@ export function lexicalIndexConformance(it: RegisterTest, harness: LexicalIndexH
     assert.throws(() => index.update(), hasCode('CLOSED'))
   })
 
+  it('is at rest after settled(), where it has that, and finds what it found', async () => {
+    const index = await harness.create()
+    for (let base = 0; base < 120; base += 10) await publish(index, base + 1, [plain(base, 'zebra', 'lion')])
+    const before = await find(index, 'zebra')
+    await index.settled?.()
+    assert.equal(index.stats().building, false)
+    assert.deepEqual(await find(index, 'zebra'), before)
+    await index.close()
+    await index.settled?.()
+  })
+
   itWith(it, 'is after persist() what it was, and without it what it was before', harness.reopen, async (reopen) => {
     let index = await harness.create()
     await publish(index, 3, [plain(0, 'zebra one', 'zebra two'), plain(10, 'lion'), plain(20, 'zebra')])

@@ -436,6 +436,19 @@ export function vectorIndexConformance(it: RegisterTest, harness: VectorIndexHar
     assert.equal(index.stats().vectors, 0)
   })
 
+  it('is at rest after settled(), where it has that, and finds what it found', async () => {
+    const vectors = unitVectors(300, randomNumbers(16))
+    const index = await harness.create({ dimensions: width })
+    await change(index, { add: [consecutive(0, 300), vectors] })
+    const query = vectors.slice(0, width)
+    const before = await index.search(query, { topK: 1 })
+    await index.settled?.()
+    assert.equal(index.stats().building, false)
+    assert.deepEqual(await index.search(query, { topK: 1 }), before)
+    await index.close()
+    await index.settled?.()
+  })
+
   itWith(it, 'is after persist() what it was, and without it what it was before', harness.reopen, async (reopen) => {
     const vectors = unitVectors(1_000, randomNumbers(14))
     const queries = unitVectors(5, randomNumbers(15))

@@ -1,6 +1,13 @@
+import { randomInt } from 'node:crypto'
+
 /** Slots and code units of a table that holds nothing yet. */
 const leastSlots = 1_024
 const leastUnits = 4_096
+
+/** Slots looked at for a word. So many are taken in a row by mere chance hardly ever; who chooses words of the same hash finds them unknown, and no slower. */
+const maxProbes = 32
+/** Nobody can tell which words those would be. */
+const seed = randomInt(2 ** 32)
 
 /** UTF-16 code units a word may have. */
 export const maxWordLength = 64
@@ -51,16 +58,18 @@ class WordTable<Value> {
 
   find(hash: number, units: Uint16Array, start: number, end: number): Value | undefined {
     const mask = this.#lengths.length - 1
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+    for (let probe = 0; probe < maxProbes; probe++) {
+      const slot = (hash + probe) & mask
       const length = this.#lengths[slot]
       if (length === 0) return undefined
       if (this.#hashes[slot] === hash && length === end - start && this.#isAt(slot, units, start)) {
         return this.#values[slot]
       }
     }
+    return undefined
   }
 
-  /** Adds a word that is not there. */
+  /** Adds a word that is not there, where there is a slot for it. */
   add(hash: number, word: Uint16Array, value: Value): void {
     if (this.size * 2 >= this.#lengths.length) this.#grow()
     if (this.#end + word.length > this.#units.length) {
@@ -69,6 +78,7 @@ class WordTable<Value> {
       this.#units = larger
     }
     const slot = this.#freeSlot(hash)
+    if (slot === undefined) return
     this.#hashes[slot] = hash
     this.#starts[slot] = this.#end
     this.#lengths[slot] = word.length
@@ -86,11 +96,13 @@ class WordTable<Value> {
     return true
   }
 
-  #freeSlot(hash: number): number {
+  #freeSlot(hash: number): number | undefined {
     const mask = this.#lengths.length - 1
-    let slot = hash & mask
-    while (this.#lengths[slot] !== 0) slot = (slot + 1) & mask
-    return slot
+    for (let probe = 0; probe < maxProbes; probe++) {
+      const slot = (hash + probe) & mask
+      if (this.#lengths[slot] === 0) return slot
+    }
+    return undefined
   }
 
   #grow(): void {
@@ -104,6 +116,7 @@ class WordTable<Value> {
       if (length === 0) continue
       const hash = hashes[place] as number
       const slot = this.#freeSlot(hash)
+      if (slot === undefined) continue
       this.#hashes[slot] = hash
       this.#starts[slot] = starts[place] as number
       this.#lengths[slot] = length
@@ -112,9 +125,9 @@ class WordTable<Value> {
   }
 }
 
-/** FNV-1a, its upper bits mixed into the lower ones, which choose the slot. */
+/** FNV-1a from a seed of its own, its upper bits mixed into the lower ones, which choose the slot. */
 function hashOf(units: Uint16Array, start: number, end: number): number {
-  let hash = 0x811c9dc5
+  let hash = seed
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (units[i] as number), 0x01000193)
   return hash ^ (hash >>> 15)
 }

@@ -109,7 +109,11 @@ class ShardedIndex implements VectorIndex {
   }
 
   async settled(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.settled?.()))
+    do await Promise.all(this.#shards.map((shard) => shard.settled?.()))
+    while (
+      // One may have begun anew while another was waited for.
+      this.#shards.some((shard) => shard.settled !== undefined && shard.stats().building)
+    )
   }
 
   async search(vector: Float32Array, options: VectorSearchOptions): Promise<VectorMatch[]> {

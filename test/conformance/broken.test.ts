@@ -80,6 +80,7 @@ function sees<Port>(
 describe('the suite of vector indexes sees an index that', () => {
   const breakages: readonly Breakage<VectorIndex>[] = [
     ['counts one that is not there', 'is empty', (sound) => ({ stats: () => ({ ...sound.stats(), vectors: 1 }) })],
+    ['never comes to rest', 'is at rest', (sound) => ({ stats: () => ({ ...sound.stats(), building: true }) })],
     ['gives distances', 'finds what a plain scan', (sound) => changed(sound, (score) => 1 - score)],
     ['gives worst first', 'finds what a plain scan', (sound) => listed(sound, (found) => found.toReversed())],
     [
@@ -380,6 +381,7 @@ describe('the suite of lexical indexes sees an index that', () => {
 
   const breakages: readonly Breakage<LexicalIndex>[] = [
     ['keeps unknown terms to itself', 'is empty', (sound) => answered(sound, (one) => ({ ...one, terms: [] }))],
+    ['never comes to rest', 'is at rest', (sound) => ({ stats: () => ({ ...sound.stats(), building: true }) })],
     [
       'has no titles',
       'finds passages',

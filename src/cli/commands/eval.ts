@@ -98,6 +98,8 @@ async function measure(context: CommandContext, { set, system, k }: Measured): P
   try {
     const { failed } = await rag.ingest(documentsOf(set), { signal })
     if (failed.length > 0) note(`${system.name}: ${failed.length} documents could not be read; they are never found.`)
+    // All questions are asked of the same indexes, and share no core with what builds them.
+    await rag.settled({ signal })
     const evaluations: Evaluation[] = []
     for (const { name, retrieve } of system.asked) {
       evaluations.push(await evaluate(rag, set, { name, retrieve, k, signal, onProgress: progress.update }))

@@ -12,7 +12,15 @@ import { type FileSegment, pathsOf, refOf } from './files.js'
 import type { GraphOptions } from './graph.js'
 import type { FileStamp } from './rows-file.js'
 import type { SegmentSearch } from './search.js'
-import { readNumbers, readRows, readSnapshot, type Snapshot, type SnapshotOptions, writeSnapshot } from './snapshot.js'
+import {
+  readNumbers,
+  readRows,
+  readSnapshot,
+  type Snapshot,
+  type SnapshotOptions,
+  versionOf,
+  writeSnapshot,
+} from './snapshot.js'
 import {
   boundsOf,
   type Improvement,
@@ -46,7 +54,7 @@ const buildIdleMs = 2_000
 
 /**
  * Segments in files of a folder: searched in a worker thread, by a graph where one is built and less work, else by looking at every row. They are
- * written, joined and given their graphs in another thread. Without a folder (or with `readOnly`) the files lie in the system's folder for temporary ones.
+ * written, joined and given their graphs in others. Without a folder (or with `readOnly`) the files lie in the system's folder for temporary ones.
  */
 export function createFileStorage(
   options: FileStorageOptions,
@@ -76,6 +84,8 @@ class FileStorage implements SegmentStorage<FileSegment> {
   readonly #files = new Set<string>()
   /** Files of the snapshot on disk. */
   #saved: ReadonlySet<string> = new Set()
+  /** Of the snapshot on disk, when it was last read or written. */
+  #version: string | undefined
   #unread: Snapshot['unread'] = []
   #bytes = 0
   #nextId = 1
@@ -96,6 +106,7 @@ class FileStorage implements SegmentStorage<FileSegment> {
   async read(): Promise<StoredSnapshot<FileSegment> | undefined> {
     const { directory } = this.#options
     if (directory === undefined) return undefined
+    this.#version = await versionOf(directory)
     const snapshot = await readSnapshot(this.#snapshotOptions(directory), {
       nextId: () => this.#nextId++,
       verify: async (path, stamp) => (await this.#isSound(path, stamp)) === true,
@@ -117,6 +128,7 @@ class FileStorage implements SegmentStorage<FileSegment> {
     // Nothing of either list may be deleted while one takes the place of the other.
     this.#saved = new Set([...before, ...files])
     await writeSnapshot(this.#snapshotOptions(directory), snapshot, new Set([...this.#files, ...files]))
+    this.#version = await versionOf(directory)
     this.#saved = files
     await this.#removeFiles([...before])
   }
@@ -154,6 +166,11 @@ class FileStorage implements SegmentStorage<FileSegment> {
 
   isPrecious({ graph }: FileSegment): boolean {
     return graph !== undefined
+  }
+
+  async isOurs(): Promise<boolean> {
+    const { directory } = this.#options
+    return directory === undefined || (await versionOf(directory)) === this.#version
   }
 
   async improve(views: readonly SegmentView<FileSegment>[]): Promise<Improvement<FileSegment> | undefined> {

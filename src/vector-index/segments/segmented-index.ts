@@ -35,7 +35,7 @@ export interface IndexOfSegmentsOptions<Of extends Segment> extends VectorIndexO
   readonly storage: (host: SegmentHost<Of>) => SegmentStorage<Of>
 }
 
-/** Staged and sealed rows take no more memory than this at a time. */
+/** Staged rows at most; while they are sealed there is a copy of them, and the next ones are staged: three times as much. */
 const maxSealBytes = 64 << 20
 
 /**
@@ -233,8 +233,15 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
     const before = table.count
     try {
       const copied = await copyRows(added, table, stretches)
+      const ranges = new Map<SegmentView<Of>, readonly (readonly [start: number, end: number])[]>()
+      for (const view of sealed) {
+        await stretches.pause()
+        ranges.set(view, [...rangesOf(view.segment.numbers)])
+      }
+      const last = [...rangesOf(copied.numbers, copied.count)]
+      const rangesOfSealed = (view: SegmentView<Of>) => ranges.get(view) ?? []
       let tail = withoutRanges(this.#state.tail, removed)
-      for (const { segment } of sealed) tail = withoutRanges(tail, rangesOf(segment.numbers))
+      for (const view of sealed) tail = withoutRanges(tail, rangesOfSealed(view))
       tail = withAll(tail, copied)
       if (!this.#sealing && isWorthCompacting(tail)) tail = await compacted(tail, this.#shape(), stretches)
       stretches.check()
@@ -242,13 +249,8 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
       const kept = this.#state.segments.map((view) => withoutNumbers(view, removed))
       const segments: SegmentView<Of>[] = []
       for (const view of [...kept, ...sealed]) {
-        const later = sealed.slice(Math.max(0, sealed.indexOf(view) + 1))
-        segments.push(
-          [...later.map(segmentOf), copied].reduce(
-            (left, { numbers, count }) => withoutNumbers(left, rangesOf(numbers, count)),
-            view,
-          ),
-        )
+        const later = sealed.slice(Math.max(0, sealed.indexOf(view) + 1)).map(rangesOfSealed)
+        segments.push([...later, last].reduce((left, numbers) => withoutNumbers(left, numbers), view))
       }
       this.#swap({ epoch, tail, segments })
     } catch (error) {
@@ -286,9 +288,16 @@ class IndexOfSegments<Of extends Segment> implements VectorIndex {
         if (improvement === undefined) return
         await this.#storage.open([improvement.made])
         this.#replace(improvement)
-        if (this.#storage.isPrecious(improvement.made.segment) && !this.#closed) this.#improved()
+        if (await this.#isWorthWriting(improvement)) this.#improved()
       }
     }
+  }
+
+  /** What took long, unless another process writes there as well: each would take the other's files for leftovers, graph after graph. */
+  async #isWorthWriting({ made }: Improvement<Of>): Promise<boolean> {
+    if (!this.#storage.isPrecious(made.segment)) return false
+    const isOurs = (await this.#storage.isOurs?.()) ?? true
+    return isOurs && !this.#closed
   }
 
   async #sealTail(): Promise<void> {

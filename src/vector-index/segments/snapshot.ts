@@ -149,6 +149,16 @@ export async function writeSnapshot(
   }
 }
 
+/** What tells one list of segments in a folder from the next; `undefined` when there is none. */
+export async function versionOf(directory: string): Promise<string | undefined> {
+  try {
+    const { ino, mtimeMs, size } = await stat(join(directory, manifestName))
+    return `${ino}/${mtimeMs}/${size}`
+  } catch {
+    return undefined
+  }
+}
+
 /** Reads the numbers at the start of a file of rows and checks them. */
 export async function readNumbers(path: string, count: number, stamp: FileStamp): Promise<Float64Array> {
   const bytes = shared(wholeBlocks(count * 8, stamp))

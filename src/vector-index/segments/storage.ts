@@ -21,6 +21,8 @@ export interface SegmentStorage<Of extends Segment> {
   rowsOf(segment: Of): Promise<Float32Array>
   /** Whether a segment is too dear to make for its rows to go back into memory. */
   isPrecious(segment: Of): boolean
+  /** Whether the snapshot is what this process has read or written last. Absent: nobody can tell. */
+  isOurs?(): Promise<boolean>
   /** Does the next thing worth doing: joins segments, or makes one faster. `undefined` when there is nothing. */
   improve(views: readonly SegmentView<Of>[]): Promise<Improvement<Of> | undefined>
   /** Resolves when segments can be searched at once. */

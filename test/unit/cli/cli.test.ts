@@ -328,12 +328,15 @@ describe('ufrag ingest', () => {
       vi.useRealTimers()
       expect([exitCode, err]).toEqual([
         0,
-        'All is stored. Building what makes questions faster; Ctrl-C leaves that to a later process.\n',
+        'What was read is stored. Building what makes questions faster; Ctrl-C leaves that to a later process.\n',
       ])
       expect(out).toMatch(/chunks/)
       expect(calls.at(-1)).toEqual(['close'])
       const failing = fakeRag({ settled: async () => Promise.reject(new RagError('LOCKED', 'Held.')) })
-      expect(await run(line.split(' '), failing)).toMatchObject({ exitCode: 1, err: 'Held.\n' })
+      expect(await run(line.split(' '), failing)).toMatchObject({
+        exitCode: 0,
+        err: 'What makes questions faster was not built: Held.\n',
+      })
     },
   )
 

@@ -119,6 +119,25 @@ describe('an index of segments', () => {
     expect(problems).toEqual([])
   })
 
+  it('does not ask to be written where another process writes, too', async () => {
+    let improved = 0
+    const ours = await open({ improved: () => improved++ })
+    const other = await open()
+    await publish(ours, { first: 0, count: 1_500 })
+    await ours.settled?.()
+    expect(improved).toBe(1)
+    await ours.persist()
+    await publish(ours, { first: 1_500, count: 500 })
+    await ours.settled?.()
+    expect(improved).toBe(2)
+    await publish(other, { first: 0, count: 300 })
+    await other.persist()
+    await publish(ours, { first: 2_000, count: 1_500 })
+    await ours.settled?.()
+    expect(improved).toBe(2)
+    await Promise.all([ours.close(), other.close()])
+  })
+
   it.each(kinds)('of %s joins segments into graphs, and finds with them what a scan finds', async (_name, create) => {
     const warn = (problem: RagError) => void problems.push(problem)
     const index = await create({ dimensions, fingerprint: 'test', directory, warn })

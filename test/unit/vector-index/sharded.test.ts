@@ -102,6 +102,7 @@ describe('an index in shards', () => {
     void index.settled?.().then(() => waited.push(true))
     await new Promise(setImmediate)
     expect(waited).toEqual([])
+    building[1] = false
     settle()
     await index.settled?.()
     expect(waited).toEqual([true])
