@@ -12,8 +12,8 @@ import { quantile } from './lib/measure.js'
 import { writeTextFiles } from './lib/text-files.js'
 
 /**
- * How fast is an ingest, from the call until everything is indexed and written, and does it leave the event loop free? Text, and PDFs (made ones without the
- * measuring data), each in a fresh process; of the loop the worse of the two counts. How far do reading and embedding overlap, and how
+ * How fast is an ingest, from the call until everything is found by words and vectors and written, and does it leave the event loop free? Text in large and
+ * in small files, and PDFs (made ones without the measuring data), each in a fresh process; of the loop the worst of the three counts. How far do reading and embedding overlap, and how
  * fast is an ingest again when a twentieth of the documents was edited? Both with weights of the shape of all-MiniLM-L6-v2 in int8. And how long
  * do others take for the same PDFs?
  */
@@ -23,15 +23,15 @@ const bench: Bench = async (given) => {
   const rows: (string | number)[][] = [
     ['input', 'rate', 'committed after s', 'fit s', 'resolved after s', 'delay p99 ms', 'max ms', 'lost share'],
   ]
-  const runs = { text: [] as IngestResult[], pdf: [] as IngestResult[] }
+  const runs = { text: [] as IngestResult[], small: [] as IngestResult[], pdf: [] as IngestResult[] }
   const ingest = async (kind: keyof typeof runs, root: string) => {
     const task: IngestTask = { root, storage: join(folder, `store-${kind}-${runs[kind].length}`) }
     const { result } = await context.child<IngestResult>('children/ingest-folder.ts', task)
     runs[kind].push(result)
-    const rate = kind === 'text' ? `${perSecond(result, 'chunks')} chunks/s` : `${perSecond(result, 'pages')} pages/s`
+    const { what, unit } = inputs[kind]
     rows.push([
-      kind === 'text' ? '30 MB of text' : `${result.pages} PDF pages`,
-      rate,
+      kind === 'pdf' ? `${result.pages} ${what}` : what,
+      `${perSecond(result, unit)} ${unit}/s`,
       ...spans(result),
       ...cells(result.delay),
     ])
@@ -41,6 +41,9 @@ const bench: Bench = async (given) => {
     const text = writeTextFiles(join(folder, 'text'), { megabytes: 30, documentKilobytes: 50 })
     for (let run = 0; run < (context.quick ? 1 : 5); run++) await ingest('text', text)
     metrics['throughput.chunksPerSecondDefault'] = median(runs.text.map((result) => perSecond(result, 'chunks')))
+    const small = writeTextFiles(join(folder, 'small'), { megabytes: 10, documentKilobytes: 2 })
+    for (let run = 0; run < (context.quick ? 1 : 3); run++) await ingest('small', small)
+    metrics['throughput.smallFilesPerSecond'] = median(runs.small.map((result) => perSecond(result, 'documents')))
     const pdfs = join(context.data, 'pdf', 'good')
     for (let run = 0; run < (context.quick ? 1 : 3); run++) await ingest('pdf', pdfs)
     metrics['throughput.pdfPagesPerSecond'] = median(runs.pdf.map((result) => perSecond(result, 'pages')))
@@ -61,6 +64,12 @@ const bench: Bench = async (given) => {
 }
 
 export default bench
+
+const inputs = {
+  text: { what: '30 MB of text', unit: 'chunks' },
+  small: { what: '5,000 files of 2 kB', unit: 'documents' },
+  pdf: { what: 'PDF pages', unit: 'pages' },
+} as const
 
 function spans({ committedMs, durationMs, fitMs }: IngestResult): string[] {
   return [committedMs, fitMs, durationMs].map((ms) => (ms / 1000).toFixed(1))
@@ -115,7 +124,7 @@ function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-function perSecond(result: IngestResult, unit: 'chunks' | 'pages'): number {
+function perSecond(result: IngestResult, unit: 'chunks' | 'documents' | 'pages'): number {
   return Math.round((result[unit] * 1000) / result.durationMs)
 }
 

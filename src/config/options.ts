@@ -478,7 +478,7 @@ export interface CrossEncoderRerankOptions
   extends RerankDepth,
     Omit<Parameters<Catalogue['rerankers']['cross-encoder']>[0], 'model' | 'quantization' | 'onProgress' | SaidAbove> {
   readonly kind: 'cross-encoder'
-  /** Folder of the model, or a hub id. Default: the preset's, else `'cross-encoder/ms-marco-MiniLM-L6-v2'`. */
+  /** Folder of the model, or a hub id. Default `'cross-encoder/ms-marco-MiniLM-L6-v2'`. */
   readonly model?: string
   /** Precision of the weights. Default: the option of the top level. */
   readonly quantization?: Quantization | 'none'

@@ -6,6 +6,7 @@ import { findRanked } from './retrieve.js'
 import { type AnswerPart, findKeptAnswer } from './steps/cached-answer.js'
 import { searchScope } from './steps/cached-retrieval.js'
 import type { KnownQuestion, QuestionMemory } from './steps/question-memory.js'
+import { embedTexts } from './steps/question-vector.js'
 import { contextScope, showSources } from './steps/show-sources.js'
 import type { SearchOptions } from './steps/widen.js'
 import { wayOf } from './understand.js'
@@ -119,12 +120,8 @@ async function describe(
       understanding === undefined ? '' : wayOf(understanding),
     )
     if (semantic?.questions.has(scope, question)) return { scope, vector: undefined }
-    const { signal } = options
-    const { vectors, failed } = await leg.embedder.embed([question], {
-      kind: 'query',
-      ...(signal === undefined ? {} : { signal }),
-    })
-    return failed.length > 0 ? undefined : { scope, vector: vectors }
+    const [vector] = await embedTexts([question], 'query', leg, options.signal)
+    return vector && { scope, vector }
   })
 }
 

@@ -19,13 +19,23 @@ export async function queryVector(
     if (vectorsPending !== true) return checkVector(question.vector, leg)
     if (text.trim() === '') throw pendingError()
   }
-  if (leg === undefined || text.trim() === '') return undefined
-  const { vectors, failed } = await leg.embedder.embed([text], {
-    kind: 'query',
-    ...(signal === undefined ? {} : { signal }),
-  })
   // A question the embedder cannot represent (no known word) is left to the lexical leg.
-  return failed.length > 0 ? undefined : vectors
+  return text.trim() === '' ? undefined : (await embedTexts([text], 'query', leg, signal))[0]
+}
+
+/** A vector for each text; `undefined` where there is no vector leg, or it cannot represent the text. */
+export async function embedTexts(
+  texts: readonly string[],
+  kind: 'query' | 'passage',
+  leg: VectorLeg | undefined,
+  signal: AbortSignal | undefined,
+): Promise<readonly (Float32Array | undefined)[]> {
+  if (texts.length === 0 || leg === undefined) return []
+  const { embedder } = leg
+  const { vectors, failed } = await embedder.embed(texts, { kind, ...(signal === undefined ? {} : { signal }) })
+  const lost = new Set(failed.map(({ index }) => index))
+  const { dimensions } = embedder
+  return texts.map((_, row) => (lost.has(row) ? undefined : vectors.subarray(row * dimensions, (row + 1) * dimensions)))
 }
 
 function pendingError(): RagError {

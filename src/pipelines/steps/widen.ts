@@ -2,9 +2,8 @@ import type { Question, RetrieveOptions } from '../../core/search.js'
 import { fuseByRank } from '../../fusion/rrf.js'
 import type { FusedMatch } from '../../fusion/types.js'
 import type { QueryTerm } from '../../lexical-index/types.js'
-import type { NamespaceIndexes } from '../catch-up.js'
 import type { RetrieveTools } from '../retrieve.js'
-import { queryVector, textOf } from './question-vector.js'
+import { embedTexts, queryVector, textOf } from './question-vector.js'
 import { joinLegs, type LegSearch, type LegsFound, legWeights } from './search-legs.js'
 
 /** What understanding a question adds to its search. */
@@ -46,8 +45,8 @@ export async function legSearches(
   const queries = textsOf(beside, 'query')
   const [given, vectors, passageVectors] = await Promise.all([
     own.length > 0 ? undefined : queryVector(question, text, indexes, signal),
-    embedAll([...own, ...queries], 'query', indexes, signal),
-    embedAll(textsOf(beside, 'passage'), 'passage', indexes, signal),
+    embedTexts([...own, ...queries], 'query', indexes.vector, signal),
+    embedTexts(textsOf(beside, 'passage'), 'passage', indexes.vector, signal),
   ])
   const toSearch = (text: string, vector: Float32Array | undefined): LegSearch => ({
     ...common,
@@ -79,21 +78,6 @@ export function weighAdded(terms: readonly QueryTerm[], { added = [] }: Pick<Wid
 
 function textsOf(beside: readonly Beside[], kind: Beside['kind']): string[] {
   return beside.filter((one) => one.kind === kind).map(({ text }) => text)
-}
-
-/** A vector for each text; `undefined` where there is no vector leg, or it cannot represent the text. */
-async function embedAll(
-  texts: readonly string[],
-  kind: Beside['kind'],
-  { vector: leg }: NamespaceIndexes,
-  signal: AbortSignal | undefined,
-): Promise<readonly (Float32Array | undefined)[]> {
-  if (texts.length === 0 || leg === undefined) return []
-  const { embedder } = leg
-  const { vectors, failed } = await embedder.embed(texts, { kind, ...(signal === undefined ? {} : { signal }) })
-  const lost = new Set(failed.map(({ index }) => index))
-  const { dimensions } = embedder
-  return texts.map((_, row) => (lost.has(row) ? undefined : vectors.subarray(row * dimensions, (row + 1) * dimensions)))
 }
 
 /**
