@@ -9,7 +9,7 @@ import { formatNumber } from './lib/measure.js'
 import { curvePicture } from './lib/picture.js'
 import { fitPowerLaw } from './lib/power-law.js'
 
-/** The last takes half an hour, most of it for graphs: not with `--quick`. */
+/** The last takes a quarter of an hour: not with `--quick`. */
 const sizes = [
   { chunks: 1_000, name: '1k' },
   { chunks: 10_000, name: '10k' },
