@@ -1,17 +1,16 @@
 import type { ChildReply, ChildTask } from './lib/child.js'
 
-/** The fresh process behind `BenchContext.child`: imports one module, calls its default export, answers once. */
-process.once('message', async (task: ChildTask) => {
-  const reply = await answer(task)
-  process.send?.(reply, () => process.disconnect())
-})
+/** The fresh process behind `BenchContext.child`: calls one function with what it is sent, and answers once. */
+export function serve(run: (argument: never) => unknown): void {
+  process.once('message', async ({ argument }: ChildTask) => {
+    const reply = await answer(run, argument)
+    process.send?.(reply, () => process.disconnect())
+  })
+}
 
-async function answer({ module, argument }: ChildTask): Promise<ChildReply> {
+async function answer(run: (argument: never) => unknown, argument: unknown): Promise<ChildReply> {
   try {
-    const loaded: { readonly default: (argument: unknown) => unknown } = await import(
-      new URL(module, import.meta.url).href
-    )
-    return { result: await loaded.default(argument) }
+    return { result: await run(argument as never) }
   } catch (error) {
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }

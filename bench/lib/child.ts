@@ -1,15 +1,13 @@
 import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { bundleChild } from './bundle.js'
 import { anonymousBytes } from './memory.js'
 
-const entry = fileURLToPath(new URL('../child.ts', import.meta.url))
 const sampleEveryMs = 10
 /** A child that has answered but does not end has left something open. */
 const graceMs = 5000
 
 /** What travels to the child, and what comes back. */
 export interface ChildTask {
-  readonly module: string
   readonly argument: unknown
 }
 export type ChildReply = { readonly result: unknown } | { readonly failure: string }
@@ -19,10 +17,10 @@ export async function runChild<Result>(
   module: string,
   argument: unknown,
 ): Promise<{ result: Result; peakAnonymousBytes: number }> {
-  const child = fork(entry, [], {
+  const child = fork(await bundleChild(module), [], {
     // JSON would make `null` of NaN, and zero of that where it is counted with.
     serialization: 'advanced',
-    execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')],
+    execArgv: ['--expose-gc'],
   })
   let peakAnonymousBytes = Number.NaN
   const sample = () => {
@@ -40,7 +38,7 @@ export async function runChild<Result>(
         sample()
         resolve(message as ChildReply)
       })
-      child.send({ module, argument } satisfies ChildTask)
+      child.send({ argument } satisfies ChildTask)
     })
     if ('failure' in reply) throw new Error(`${module} failed in its own process:\n${reply.failure}`)
     return { result: reply.result as Result, peakAnonymousBytes }

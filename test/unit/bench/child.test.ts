@@ -30,7 +30,9 @@ describe('runChild', () => {
 
   it('rejects with the stack of the child', async () => {
     const source = "export default () => { throw new RangeError('too far') }"
-    await expect(runChild(module('broken', source), null)).rejects.toThrow(/RangeError: too far[\s\S]*broken\.mts/)
+    await expect(runChild(module('broken', source), null)).rejects.toThrow(
+      /broken\.mts failed[\s\S]*RangeError: too far/,
+    )
   })
 
   it('rejects when the child dies without a word', async () => {
