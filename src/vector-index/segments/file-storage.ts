@@ -136,9 +136,12 @@ class FileStorage implements SegmentStorage<FileSegment> {
   /** Reads files that only look sound so far. A damaged graph is built again; rows can only come from the store. */
   async verify(): Promise<void> {
     for (const { id, path, stamp } of this.#unread) {
-      const segment = this.#host.living().find((living) => living.id === id && pathsOf(living).includes(path))
-      if (segment === undefined || this.#stopped) continue
+      const find = () => this.#host.living().find((living) => living.id === id && pathsOf(living).includes(path))
+      if (find() === undefined || this.#stopped) continue
       if ((await this.#isSound(path, stamp)) !== false || this.#stopped) continue
+      const segment = find()
+      // It was replaced meanwhile, and its files were deleted before they could be read.
+      if (segment === undefined) continue
       const problem = new RagError('INTEGRITY', 'A file of the vector index is damaged.', {
         data: { file: stamp.name },
       })

@@ -7,6 +7,8 @@ import type { RagError } from '../../../src/core/errors.js'
 import { RangeSet } from '../../../src/core/range-set.js'
 import { randomNumbers } from '../../../src/testing/support.js'
 import { createHnswlibIndex } from '../../../src/vector-index/hnswlib.js'
+import { createFileStorage } from '../../../src/vector-index/segments/file-storage.js'
+import type { FileSegment } from '../../../src/vector-index/segments/files.js'
 import type { VectorIndex, VectorIndexOptions, VectorMatch } from '../../../src/vector-index/types.js'
 import { createUsearchIndex, type UsearchIndexOptions } from '../../../src/vector-index/usearch.js'
 
@@ -117,6 +119,39 @@ describe('an index of segments', () => {
     expect(other.stats().vectors).toBe(9_950)
     await other.close()
     expect(problems).toEqual([])
+  })
+
+  it.each([
+    ['in use is damage', true, 1],
+    ['that was replaced while it was looked for is none', false, 0],
+  ])('a file that is gone and %s', async (_what, isInUse, expected) => {
+    const index = await open()
+    await publish(index, { first: 0, count: 450 })
+    await index.persist()
+    await index.close()
+    let living: readonly FileSegment[] = []
+    let begunAgain = 0
+    const storage = createFileStorage(
+      { dimensions, fingerprint: 'test', directory, graph: undefined, sizes },
+      {
+        living: () => {
+          const now = living
+          if (!isInUse) living = []
+          return now
+        },
+        exchange: () => {},
+        workSoon: () => {},
+        startAgain: () => void begunAgain++,
+        warn: () => {},
+      },
+    )
+    const snapshot = await storage.read()
+    const [first] = snapshot?.views ?? []
+    living = first === undefined ? [] : [first.segment]
+    for (const { segment } of snapshot?.views ?? []) await rm(segment.rows.path)
+    await storage.verify()
+    expect(begunAgain).toBe(expected)
+    await storage.stop()
   })
 
   it('does not ask to be written where another process writes, too', async () => {
