@@ -11,7 +11,7 @@ import { type Citation, type QueryResult, UltraFastRAG } from 'ultrafast-rag'
 const project = fileURLToPath(new URL('..', import.meta.url))
 const ownDocuments = ['docs/*.md', 'docs/decisions', 'examples/documents']
 const ownQuestions = [
-  'What becomes visible when a document is half written?',
+  'What does a reader see of a document that is half written?',
   'How do I add an adapter?',
   'Who won the football world cup in 1966?',
 ]
