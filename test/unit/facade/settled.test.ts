@@ -7,7 +7,7 @@ import { createFakeEmbedder } from '../../../src/testing/index.js'
 import { randomNumbers } from '../../../src/testing/support.js'
 import { inSoak } from '../../lib/soak.js'
 
-const dimensions = 32
+const dimensions = 16
 /** Graphs are built over 20,000 passages; up to 10,000 more may be in memory. */
 const documents = 62
 const passages = 500

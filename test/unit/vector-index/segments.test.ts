@@ -105,9 +105,9 @@ describe('an index of segments', () => {
 
   it('tells when a graph was built, and writes meanwhile what there is', async () => {
     let improved = 0
-    const slow = { M: 64, efConstruction: 1_000, sizes: { ...sizes, maxRows: 10_000 } }
+    const slow = { M: 32, efConstruction: 400, sizes: { ...sizes, maxRows: 10_000 } }
     const index = await open({ ...slow, improved: () => improved++ })
-    await publish(index, { first: 0, count: 9_950 })
+    await publish(index, { first: 0, count: 4_950 })
     await index.persist()
     expect([improved, index.stats().building]).toEqual([0, true])
     const copy = join(root, 'copy')
@@ -116,7 +116,7 @@ describe('an index of segments', () => {
     expect([improved, index.stats().segments]).toEqual([1, 2])
     await index.close()
     const other = await open({ ...slow, directory: copy })
-    expect(other.stats().vectors).toBe(9_950)
+    expect(other.stats().vectors).toBe(4_950)
     await other.close()
     expect(problems).toEqual([])
   })
