@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { UltraFastRAG } from '../../../src/index.js'
 import { createFakeEmbedder } from '../../../src/testing/index.js'
 import { randomNumbers } from '../../../src/testing/support.js'
@@ -65,9 +65,7 @@ describe('settled()', () => {
 
   inSoak('is not needed: a graph is written as soon as it is built', async () => {
     await rag.ingest(madeDocuments(documents))
-    while ((await rag.stats()).indexes.vector?.building) await new Promise((resolve) => setTimeout(resolve, 20))
-    await new Promise((resolve) => setTimeout(resolve, 500))
-    await expectGraph()
+    await vi.waitFor(expectGraph, { timeout: 120_000, interval: 500 })
   })
 })
 
