@@ -27,6 +27,7 @@ export default defineConfig({
     'lance.worker': 'src/vector-index/lance/lance.worker.ts',
     'lmdb.worker': 'src/store/lmdb.worker.ts',
     'cache.worker': 'src/cache/cache.worker.ts',
+    'prepack.worker': 'src/onnx/prepack.worker.ts',
     'embed.worker': 'src/embed/onnx/embed.worker.ts',
     'static.worker': 'src/embed/static/static.worker.ts',
     'generate.worker': 'src/llm/transformers/generate.worker.ts',

@@ -11,6 +11,7 @@ import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import type { Drift } from './lib/drift.js'
 import { type EmbeddingTexts, loadEmbeddingTexts } from './lib/embedding-texts.js'
 import { quantile } from './lib/measure.js'
+import { prepackModel } from './lib/prepack.js'
 import { measureStaticSpeed } from './lib/static-speed.js'
 import { measureTokenizerSpeed } from './lib/tokenizer-speed.js'
 
@@ -36,6 +37,7 @@ const bench: Bench = async (context) => {
     weights: ['fp32', 'int8'],
     tokenizer: { file: join(context.data as string, 'tokenizer', 'bert-base-uncased', 'tokenizer.json') },
   })
+  await prepackModel(directory)
   return {
     ...(await compareWithTransformers('chunks', texts, directory, context)),
     ...(await compareWithTransformers('mixed', texts, directory, context)),

@@ -7,6 +7,7 @@ import type { Bench, Metrics } from './lib/bench.js'
 import { createTextGenerator } from './lib/corpus.js'
 import { markdownTable } from './lib/markdown.js'
 import { formatNumber, quantile } from './lib/measure.js'
+import { prepackModel } from './lib/prepack.js'
 
 /** Models that people choose, by their shapes. `texts` is how many of them a measurement takes. */
 const shapes: readonly { readonly name: string; readonly texts: number; readonly shape: ModelFolderOptions }[] = [
@@ -23,7 +24,7 @@ const staticDimensions = 512
 
 /**
  * What models of different shapes cost, in each precision: dimensions, texts of 400 characters and tokens in a second, peak of anonymous memory: of a
- * process with three sessions on two cores, each with its own copy of the weights, two for passages and one for questions. Weights are
+ * process with three sessions on two cores, two for passages and one for questions, whose weights are mapped from one file. Weights are
  * random: speed and memory do not depend on what they are. Words are cut by BERT's tokenizer, without measuring data by a small made one; for the
  * multilingual shape by a made one of its size.
  */
@@ -54,6 +55,7 @@ const bench: Bench = async ({ child, data, log, quick, table, write }) => {
       runs: [] as Run[],
     }))
   })
+  for (const { task } of models) await prepackModel(task.directory)
   for (let round = 0; round < (quick ? 1 : 3); round++) {
     for (const { name, runs, task } of round % 2 === 0 ? models : models.toReversed()) {
       const { peakAnonymousBytes: bytes, result } = await child<EmbedRun>('children/embed-ours.ts', task)

@@ -3,6 +3,7 @@ import { staticModelFolder } from '../test/fixtures/models/static-model-folder.j
 import type { Bench, Metrics } from './lib/bench.js'
 import { climbAll } from './lib/climb.js'
 import { peerModel } from './lib/peer-runs.js'
+import { prepackModel } from './lib/prepack.js'
 import type { Rung } from './lib/rungs.js'
 
 /** As many values as the static model of the preset `extreme`. */
@@ -19,6 +20,7 @@ const bench: Bench = async (context) => {
   }
   const model = peerModel(context.data)
   const reranker = modelFolder({ size: 'minilm', weights: ['fp32'], output: 'logit' })
+  await prepackModel(reranker)
   const staticModel = staticModelFolder({ dimensions: staticDimensions, vocabulary: 30_522 })
   const neural = { kind: 'onnx', model } as const
   const rung = (name: string, options: Extract<Rung['pipeline'], { kind: 'ours' }>['options']): Rung => ({

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -37,6 +38,8 @@ interface WrittenReport extends Report {
   readonly data: boolean
 }
 
+// Models that are made for a bench leave nothing in the cache of whoever runs it.
+process.env.UFRAG_PREPACKED ??= join(tmpdir(), 'ufrag-bench-prepacked')
 await main()
 
 async function main(): Promise<void> {

@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     root,
     include: ['test/soak/**/*.test.ts', ...withLongTests],
-    env: { UFRAG_SOAK: '1' },
+    env: { UFRAG_SOAK: '1', UFRAG_PREPACKED: 'off' },
     testTimeout: 900_000,
     hookTimeout: 60_000,
     reporters: ['default', './test/summary-reporter.ts'],

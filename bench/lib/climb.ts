@@ -10,12 +10,13 @@ import { markdownTable } from './markdown.js'
 import { formatNumber, quantile } from './measure.js'
 import { loadPdfs, loadTexts, madeQuestions, peerModel } from './peer-runs.js'
 import { barPicture } from './picture.js'
+import { prepackModel } from './prepack.js'
 import type { Rung } from './rungs.js'
 import { ways } from './ways.js'
 
-/** A rung takes seconds for some hundred chunks. */
-const pages = 12
-const characters = 60_000
+/** Enough for what is compiled and opened at the start to be a small part of the time, little enough for minutes. */
+const pages = 24
+const characters = 120_000
 const questionsAtOnce = 64
 
 /** A rung, what it measured, and how well it found. */
@@ -55,6 +56,7 @@ export async function climbAll(
     const pdfs = await loadPdfs(data, pages)
     const files = writeFiles(folder, pdfs.corpus.kind === 'pdf' ? pdfs.corpus.files : [], texts.corpus.documents)
     const model = peerModel(data)
+    await prepackModel(model)
     const task = {
       model,
       folder,

@@ -10,6 +10,7 @@ import type { BenchContext } from './bench.js'
 import { createTextGenerator } from './corpus.js'
 import { quantile } from './measure.js'
 import { choosePdfs, chooseTexts, type KnownItem, type LabelledCorpus, type ReadPages } from './peer-corpus.js'
+import { prepackModel } from './prepack.js'
 import type { RetrievalQuery } from './retrieval.js'
 
 /** One contender used in one way. */
@@ -48,6 +49,7 @@ export async function runContenders(
   context: BenchContext,
 ): Promise<ReadonlyMap<string, PeerResult>> {
   const model = peerModel(context.data as string)
+  await prepackModel(model)
   const results = new Map(runs.map(({ name }) => [name, [] as PeerResult[]]))
   for (let round = 0; round < rounds; round++) {
     for (const run of round % 2 === 0 ? runs : runs.toReversed()) {

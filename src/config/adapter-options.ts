@@ -5,6 +5,7 @@ import { precision } from './precision.js'
 
 const between = (least: number, most: number) => z.number().check(z.minimum(least), z.maximum(most))
 const weight = between(0, 1_000)
+const prepackedDir = () => z.optional(z.union([text, z.literal(false)]))
 
 /**
  * What the caller may set of each adapter, with defaults where they are the library's and not the adapter's. An adapter of the
@@ -46,6 +47,7 @@ export const adapterOptions = {
       maxBatchTokens: z.optional(whole(1, 2 ** 20)),
       batchSize: z.optional(whole(1, 4_096)),
       deterministic: z.optional(z.boolean()),
+      prepackedDir: prepackedDir(),
       pooling: z.optional(z.enum(['mean', 'cls', 'last-token', 'none'])),
       queryPrefix: z.optional(z.string()),
       passagePrefix: z.optional(z.string()),
@@ -125,6 +127,7 @@ export const adapterOptions = {
       activation: z.optional(z.enum(['sigmoid', 'none'])),
       cascade: z.optional(z.strictObject({ model: z.optional(text), keep: z.optional(whole(1, 1_000)) })),
       patience: z.optional(whole(1, 1_000)),
+      prepackedDir: prepackedDir(),
     },
     llm: {
       ...rerankOptions(),

@@ -48,6 +48,21 @@ export function hubCache(environment: Environment): ModelPlace {
   return { kind: 'cache', path: join(homedir(), '.cache', 'huggingface', 'hub'), from: 'default' }
 }
 
+/**
+ * The folder of models as this processor computes them: what the option says, `UFRAG_PREPACKED` (`off` for none), else one in the user's cache.
+ * `undefined` for none.
+ */
+export function prepackedDirectory(
+  given: string | false | undefined,
+  environment: Environment = process.env,
+): string | undefined {
+  if (given === false) return undefined
+  const { UFRAG_PREPACKED: named = '', XDG_CACHE_HOME: cache = '' } = environment
+  if (given === undefined && named.toLowerCase() === 'off') return undefined
+  const inCache = join(cache === '' ? join(homedir(), '.cache') : cache, 'ultrafast-rag', 'prepacked')
+  return resolve(expandHome(given ?? (named === '' ? inCache : named)))
+}
+
 /** Variables in a service file or a Dockerfile are not expanded by a shell. */
 export function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { memoizeAsync } from '../util/memoize-async.js'
+import { readCpuInfo } from '../util/processor.js'
 import type { Quantization } from './types.js'
 
 /** What decides which 8-bit weights a processor multiplies fast and exactly. */
@@ -86,12 +85,8 @@ function int8Names({ arch, vnni }: Processor): readonly string[] {
 }
 
 /** This machine's processor. Where it cannot be asked (Windows, macOS on Intel) it counts as without VNNI, which is right everywhere. */
-export const detectProcessor = memoizeAsync(async (): Promise<Processor> => {
+export async function detectProcessor(): Promise<Processor> {
   const { arch } = process
-  if (arch !== 'x64' || process.platform !== 'linux') return { arch, vnni: false }
-  const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => {
-    // Hidden in some sandboxes; then the careful choice stands.
-    return ''
-  })
-  return { arch, vnni: /^flags\s*:.*\bavx(?:512)?_vnni\b/m.test(text) }
-})
+  // Hidden in some sandboxes; then the careful choice stands.
+  return { arch, vnni: arch === 'x64' && /^flags\s*:.*\bavx(?:512)?_vnni\b/m.test(await readCpuInfo()) }
+}

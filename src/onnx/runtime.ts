@@ -29,6 +29,12 @@ export function missingLibrary(name: string): string | undefined {
   return join(folder, name)
 }
 
+/** Version of the runtime that {@link loadRuntime} loads; absent when it is not installed. */
+export function runtimeVersion(): string | undefined {
+  const folder = packageFolder()
+  return folder === undefined ? undefined : versionOf(folder)
+}
+
 function refuseSecondCopy(): void {
   const own = packageFolder()
   if (own === undefined) return

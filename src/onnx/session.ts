@@ -12,6 +12,13 @@ export interface SessionOptions {
   readonly device: Device
   /** Threads that share the work of one operator. They sleep between runs. */
   readonly threads: number
+  /**
+   * Where the runtime writes the model as it is about to run it: the graph optimised, and, in a second file of this name beside it, the
+   * weights in the layout that this processor multiplies.
+   */
+  readonly save?: { readonly file: string; readonly weightsName: string }
+  /** The model file was written so: nothing is left to optimise, and the weights are mapped, not read. Default false. */
+  readonly saved?: boolean
   /** Runs native code that must not be cut short by the end of its thread; see `TaskContext.critical`. */
   readonly critical: <Result>(section: () => Result) => Result
 }
@@ -89,10 +96,11 @@ function requireLibrary({ kind, index }: Device): void {
   )
 }
 
-function runtimeOptions({ device, threads }: SessionOptions): InferenceSession.SessionOptions {
+function runtimeOptions({ device, threads, save, saved }: SessionOptions): InferenceSession.SessionOptions {
   return {
     executionProviders: [numberedProvider(device)],
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: saved ? 'disabled' : 'all',
+    ...(save === undefined ? {} : { optimizedModelFilePath: save.file }),
     executionMode: 'sequential',
     interOpNumThreads: 1,
     intraOpNumThreads: threads,
@@ -101,7 +109,16 @@ function runtimeOptions({ device, threads }: SessionOptions): InferenceSession.S
     // What it would write to stderr is thrown as well.
     logSeverityLevel: 4,
     // Values are strings, or the binding refuses them. Its threads otherwise burn a core for some 60 ms after every run.
-    extra: { session: { force_spinning_stop: '1' } },
+    extra: { session: { force_spinning_stop: '1', ...(save === undefined ? {} : savingEntries(save.weightsName)) } },
+  }
+}
+
+/** Tensors below 1 KiB stay in the graph. */
+function savingEntries(weightsName: string): Readonly<Record<string, string>> {
+  return {
+    optimized_model_external_initializers_file_name: weightsName,
+    optimized_model_external_initializers_min_size_in_bytes: '1024',
+    save_external_prepacked_constant_initializers: '1',
   }
 }
 

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { readdir, stat, statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
-import { resolve } from 'node:path'
-import { isOffline, modelPlaces } from '../../models/places.js'
+import { join, resolve } from 'node:path'
+import { isOffline, modelPlaces, prepackedDirectory } from '../../models/places.js'
 import { errorCode } from '../../util/system-error.js'
 import { workerUrl } from '../../util/worker-url.js'
 import { type Command, type CommandContext, describeError, exitCodes } from '../context.js'
@@ -101,6 +101,7 @@ export const doctor: Command = async (context) => {
     ...(await Promise.all(packages.map(checkPackage))),
     ...workers.map(checkWorker),
     ...checkModels(context.environment.variables),
+    await checkPrepacked(context.environment.variables),
     ...(await checkStorage(context)),
   ]
   if (context.json) context.data({ findings })
@@ -150,6 +151,21 @@ function checkModels(environment: Readonly<Record<string, string | undefined>>):
   })
   if (!isOffline(environment)) return places
   return [...places, { name: 'models', state: 'ok', detail: 'none are fetched: HF_HUB_OFFLINE is set' }]
+}
+
+/** Models as this processor computes them, which may be removed at any time. */
+async function checkPrepacked(environment: Readonly<Record<string, string | undefined>>): Promise<Finding> {
+  const folder = prepackedDirectory(undefined, environment)
+  if (folder === undefined)
+    return { name: 'prepacked models', state: 'absent', detail: 'none are made: UFRAG_PREPACKED is off' }
+  const name = `prepacked models in ${folder}`
+  if (!existsSync(folder)) return { name, state: 'absent', detail: 'is made when a model is first opened' }
+  const files = await readdir(folder, { recursive: true, withFileTypes: true })
+  const sizes = await Promise.all(
+    files.filter((file) => file.isFile()).map(async (file) => (await stat(join(file.parentPath, file.name))).size),
+  )
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  return { name, state: 'ok', detail: `${Math.round(bytes / 2 ** 20)} MiB, to be removed at will` }
 }
 
 async function checkStorage(context: CommandContext): Promise<Finding[]> {

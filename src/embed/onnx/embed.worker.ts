@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads'
 import { openTokenizer } from '../../models/tokenizer.js'
 import type { EmbeddingModel, TokenizedTexts, Tokenizer } from '../../models/types.js'
 import { type DeviceLadder, deviceName, openOnFirst } from '../../onnx/devices.js'
-import { openSession } from '../../onnx/session.js'
+import { openModel } from '../../onnx/prepacked.js'
 import { memoizeAsync } from '../../util/memoize-async.js'
 import { serveTasks, type TaskContext, Transferred } from '../../util/worker-serve.js'
 import type { LaneReport } from './lane.js'
@@ -14,6 +14,8 @@ export interface LaneData {
   readonly devices: DeviceLadder
   readonly threads: number
   readonly dimensions: number
+  /** See `openModel`. */
+  readonly prepacked: string | undefined
 }
 
 /** Texts of one kind, as the lane sends them. */
@@ -68,7 +70,8 @@ async function load(): Promise<Loaded> {
   const { paddingId } = tokenizer
   const opened = await openOnFirst(data.devices, async (device) => {
     const { weights } = data.model
-    const session = await openSession({ weights, device, threads: data.threads, critical })
+    const { threads, prepacked } = data
+    const session = await openModel({ weights, prepacked, device, threads, critical })
     try {
       const model = createSentenceModel(session, { ...data, paddingId })
       if (device.kind !== 'cpu') await tryOut(model, paddingId)

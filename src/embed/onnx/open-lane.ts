@@ -1,5 +1,6 @@
 import type { EmbeddingModel, TokenizedTexts } from '../../models/types.js'
 import { type DeviceLadder, deviceName } from '../../onnx/devices.js'
+import type { Prepacking } from '../../onnx/prepack.js'
 import { abortable } from '../../util/abort.js'
 import { type Task, WorkerPool } from '../../util/worker-pool.js'
 import type { LaneData, TextsMessage } from './embed.worker.js'
@@ -12,6 +13,8 @@ export interface LaneOptions {
   readonly devices: DeviceLadder
   /** Threads of the runtime for one pass, beside which the lane has none of its own. */
   readonly threads: number
+  /** What is opened on a CPU instead of the model file; made before the lane loads. Default: none. */
+  readonly prepacking?: Prepacking | undefined
   /** Values per vector, at most those of the model: the first ones are kept. Default: all. */
   readonly dimensions?: number
   /** `'low'` (default) gives way to the application and to lanes of `'normal'` priority, such as the one of questions. */
@@ -26,14 +29,17 @@ export function openLane(options: LaneOptions): Lane {
 class WorkerLane implements Lane {
   readonly #pool: WorkerPool
   readonly #firstDevice: string
+  readonly #prepacking: Prepacking | undefined
   #report: LaneReport | undefined
   #loading: Promise<LaneReport> | undefined
   /** Threads that had died when `#loading` began. */
   #diedBefore = 0
   #pending = 0
 
-  constructor({ model, devices, threads, dimensions = model.dimensions, priority = 'low' }: LaneOptions) {
+  constructor(options: LaneOptions) {
+    const { model, devices, threads, prepacking, dimensions = model.dimensions, priority = 'low' } = options
     this.#firstDevice = deviceName(devices[0])
+    this.#prepacking = prepacking
     this.#pool = new WorkerPool({
       worker: 'embed',
       size: 1,
@@ -42,7 +48,7 @@ class WorkerLane implements Lane {
       // Another thread would have to load the model again, and a batch is done in a moment.
       abortGraceMs: Number.POSITIVE_INFINITY,
       idleMs: 0,
-      workerData: { model, devices, threads, dimensions } satisfies LaneData,
+      workerData: { model, devices, threads, dimensions, prepacked: prepacking?.folder } satisfies LaneData,
     })
   }
 
@@ -98,7 +104,7 @@ class WorkerLane implements Lane {
     const died = this.#pool.replaced.crashed
     if (this.#loading === undefined || died > this.#diedBefore) {
       this.#diedBefore = died
-      const loading = this.#pool.run<LaneReport>({ type: 'load', payload: undefined })
+      const loading = this.#load()
       this.#loading = loading
       loading.then(
         (report) => {
@@ -111,6 +117,11 @@ class WorkerLane implements Lane {
       )
     }
     return this.#loading
+  }
+
+  async #load(): Promise<LaneReport> {
+    await this.#prepacking?.prepare()
+    return this.#pool.run<LaneReport>({ type: 'load', payload: undefined })
   }
 }
 

@@ -3,6 +3,7 @@ import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
 import { openRerankingModel, type RerankingModelRequest } from '../../models/describe.js'
 import { planDevices } from '../../onnx/devices.js'
+import { planPrepacking } from '../../onnx/prepack.js'
 import { inOrder } from '../in-order.js'
 import type { RerankCandidate, Reranker, RerankRequest } from '../types.js'
 import { createScorer, type Scorer, type ScorerOptions } from './scorer.js'
@@ -27,6 +28,11 @@ export interface CrossEncoderOptions
   readonly workers?: number
   /** Threads of the runtime in each of those workers, 1 to 64. Default: the cores shared out evenly. */
   readonly threads?: number
+  /**
+   * Folder of models as this processor computes them, or `false` for none; as for the `onnx` embedder. Default: `UFRAG_PREPACKED`, else
+   * `ultrafast-rag/prepacked` in the user's cache.
+   */
+  readonly prepackedDir?: string | false
   /** Where `workers` and `threads` do not say: no more than so many in all, at least 1. */
   readonly maxWorkers?: number
   /** Tokens in one pass, padding included, 1 to 1,048,576. Default 512 on a CPU, 16,384 on an accelerator. */
@@ -147,6 +153,12 @@ async function describeScorer(options: CrossEncoderOptions, name: string): Promi
     workers,
     threads: options.threads ?? Math.max(1, Math.floor(cores / workers)),
     maxBatchTokens,
+    prepacking: await planPrepacking({
+      weights: model.weights,
+      device: devices[0],
+      directory: options.prepackedDir,
+      logger,
+    }),
     logger,
   }
 }

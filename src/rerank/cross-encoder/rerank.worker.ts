@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads'
 import { openTokenizer } from '../../models/tokenizer.js'
 import type { RerankingModel, Tokenizer } from '../../models/types.js'
 import { type DeviceFallback, type DeviceLadder, deviceName, openOnFirst } from '../../onnx/devices.js'
-import { openSession } from '../../onnx/session.js'
+import { openModel } from '../../onnx/prepacked.js'
 import { memoizeAsync } from '../../util/memoize-async.js'
 import { serveTasks, type TaskContext, Transferred } from '../../util/worker-serve.js'
 import { runInBatches } from './batches.js'
@@ -15,6 +15,8 @@ export interface RerankWorkerData {
   readonly threads: number
   /** Padded tokens of a pass at most; absent: what suits the device. */
   readonly maxBatchTokens: number | undefined
+  /** See `openModel`. */
+  readonly prepacked: string | undefined
 }
 
 /** A question and passages, as the main thread sends them. */
@@ -68,7 +70,8 @@ async function load(): Promise<Loaded> {
   const trial = tokenizer.encodePairs('a', ['b'], { maxTokens: data.model.maxTokens })
   const { session, device, fallbacks } = await openOnFirst(data.devices, async (candidate) => {
     const { weights } = data.model
-    const opened = await openSession({ weights, device: candidate, threads: data.threads, critical })
+    const { threads, prepacked } = data
+    const opened = await openModel({ weights, prepacked, device: candidate, threads, critical })
     try {
       const model = createPairModel(opened, { model: data.model, paddingId })
       await model.run(trial)

@@ -2,6 +2,7 @@ import { RagError } from '../../core/errors.js'
 import type { Closable, Logger } from '../../core/lifecycle.js'
 import type { RerankingModel } from '../../models/types.js'
 import type { DeviceLadder } from '../../onnx/devices.js'
+import type { Prepacking } from '../../onnx/prepack.js'
 import { abortable } from '../../util/abort.js'
 import { inLanes } from '../../util/in-lanes.js'
 import { memoizeAsync } from '../../util/memoize-async.js'
@@ -14,6 +15,8 @@ export interface ScorerOptions {
   readonly workers: number
   readonly threads: number
   readonly maxBatchTokens: number | undefined
+  /** What is opened on a CPU instead of the model file. */
+  readonly prepacking: Prepacking | undefined
   readonly logger: Logger | undefined
 }
 
@@ -30,7 +33,7 @@ const charactersOfAny = 64
 const passagesPerTask = 32
 
 /** Makes a scorer. Its threads start with the first call and have the priority of the application: somebody waits for them. */
-export function createScorer({ workers, logger, ...data }: ScorerOptions): Scorer {
+export function createScorer({ workers, logger, prepacking, ...data }: ScorerOptions): Scorer {
   const pool = new WorkerPool({
     worker: 'rerank',
     size: workers,
@@ -38,9 +41,10 @@ export function createScorer({ workers, logger, ...data }: ScorerOptions): Score
     abortGraceMs: Number.POSITIVE_INFINITY,
     idleMs: 0,
     priority: 'normal',
-    workerData: data satisfies RerankWorkerData,
+    workerData: { ...data, prepacked: prepacking?.folder } satisfies RerankWorkerData,
   })
   const load = memoizeAsync(async () => {
+    await prepacking?.prepare()
     // All threads at once; a pool gives each idle thread one.
     const reports = await Promise.all(
       Array.from({ length: workers }, () => pool.run<LoadReport>({ type: 'load', payload: undefined })),
@@ -73,7 +77,10 @@ export function createScorer({ workers, logger, ...data }: ScorerOptions): Score
       return logits
     },
     load: (signal) => abortable(load(), signal),
-    close: () => pool.close(),
+    async close() {
+      await pool.close()
+      await prepacking?.close()
+    },
   }
 }
 

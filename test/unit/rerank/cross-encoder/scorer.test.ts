@@ -10,7 +10,15 @@ afterAll(() => Promise.all(scorers.map((scorer) => scorer.close())))
 async function open(options: Partial<ScorerOptions> = {}): Promise<Scorer> {
   const model = await openRerankingModel({ model: modelFolder({ output: 'logit', weights: ['fp32'] }) })
   const devices = [{ kind: 'cpu', index: 0 }] as const
-  const all = { model, devices, workers: 1, threads: 1, maxBatchTokens: undefined, logger: undefined }
+  const all = {
+    model,
+    devices,
+    workers: 1,
+    threads: 1,
+    maxBatchTokens: undefined,
+    prepacking: undefined,
+    logger: undefined,
+  }
   const scorer = createScorer({ ...all, ...options })
   scorers.push(scorer)
   return scorer

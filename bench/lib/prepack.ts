@@ -1,0 +1,18 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { planPrepacking } from '../../src/onnx/prepack.js'
+
+/** Makes the prepacked copies of all weights of a model, so that every process opens it as every start but the first does. */
+export async function prepackModel(directory: string): Promise<void> {
+  for (const name of readdirSync(join(directory, 'onnx')).filter((file) => file.endsWith('.onnx'))) {
+    const weights = join(directory, 'onnx', name)
+    const plan = await planPrepacking({
+      weights,
+      device: { kind: 'cpu', index: 0 },
+      directory: undefined,
+      logger: undefined,
+    })
+    await plan?.prepare()
+    await plan?.close()
+  }
+}
