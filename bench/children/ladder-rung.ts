@@ -26,6 +26,8 @@ export interface RungTask {
 
 export interface RungResult {
   readonly chunks: number
+  /** That were embedded of those chunks, without padding. */
+  readonly tokens: number
   readonly ingestMs: number
   /** Anonymous memory before the ingest, models loaded, and at its highest during it, bytes. */
   readonly beforeBytes: number
@@ -52,6 +54,8 @@ const topK = 10
 interface Subject {
   ingest(files: readonly string[]): Promise<number>
   /** Resolves when indexes are built. */
+  /** Embedded so far. */
+  tokens(): Promise<number>
   fill(documents: Iterable<readonly FilledPassage[]>): Promise<void>
   retrieve(question: string): Promise<readonly string[]>
   answer(question: string): Promise<unknown>
@@ -71,6 +75,7 @@ export default async function climb(task: RungTask): Promise<RungResult> {
       }),
     )
     const { maxMs, p99Ms, result } = ingest.result
+    const tokens = await subject.tokens()
     if (task.fill !== undefined) await subject.fill(filledDocuments(task.fill))
     const filled = task.fill === undefined ? {} : { filledBytes: await settledAnonymousBytes() }
     const found: (readonly string[])[] = []
@@ -93,6 +98,7 @@ export default async function climb(task: RungTask): Promise<RungResult> {
     return {
       ...result,
       ...filled,
+      tokens,
       beforeBytes: ingest.beforeBytes,
       peakBytes: ingest.peakBytes,
       delayP99Ms: p99Ms,
@@ -157,6 +163,7 @@ async function openOurs(options: UltraFastRAGOptions): Promise<Subject> {
       if (failed[0] !== undefined) throw failed[0].error
       await rag.settled()
     },
+    tokens: async () => (await rag.stats()).embedder?.tokens ?? Number.NaN,
     retrieve: async (question) =>
       (await rag.retrieve(question, { topK })).map(({ chunk }) => basename(chunk.documentId)),
     answer: (question) => rag.query(question),

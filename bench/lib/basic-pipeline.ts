@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { createPdfExtractor } from '../../src/extract/pdf.js'
+import { openTokenizer } from '../../src/models/tokenizer.js'
 import type { FilledPassage } from './fill.js'
 
 /** What a pipeline written by hand may have that the simplest has not. */
@@ -18,6 +19,8 @@ interface BasicPipeline {
   warmUp(): Promise<void>
   /** Reads, cuts and embeds files, all of it in memory. The number of chunks. */
   ingest(files: readonly string[]): Promise<number>
+  /** Tokens of all chunks that were ingested. */
+  tokens(): Promise<number>
   /** Keeps passages whose vectors are there already. */
   fill(passages: readonly FilledPassage[]): void
   /** The best chunks, each with the file it is from. */
@@ -29,6 +32,8 @@ const chunkCharacters = 400
 const fixedBatch = 32
 const budgetTokens = 1_024
 const charactersPerToken = 4
+/** That the model sees of a text. */
+const maxTokens = 512
 
 /**
  * The pipeline that people write first: files read whole, in the main thread, cut every 400 characters, embedded by transformers.js and
@@ -77,6 +82,13 @@ export async function createBasicPipeline({
       const vectors = await embedAll(found.map(({ text }) => text))
       for (const [place, chunk] of found.entries()) chunks.push({ ...chunk, vector: vectors[place] as Float32Array })
       return found.length
+    },
+    tokens: async () => {
+      const tokenizer = await openTokenizer(model)
+      return tokenizer.encode(
+        chunks.map(({ text }) => text),
+        { maxTokens },
+      ).ids.length
     },
     fill: (passages) => {
       for (const { source, text, vector } of passages) chunks.push({ source, text, vector })

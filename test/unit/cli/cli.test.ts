@@ -627,7 +627,7 @@ describe('ufrag doctor', () => {
     const { optionalDependencies, peerDependencies } = manifest
     const optional = Object.keys({ ...optionalDependencies, ...peerDependencies })
     const workers = Object.keys(tsup.entry).filter((entry) => entry.endsWith('.worker'))
-    const notPackages = /^node$| worker$|^models|^storage/
+    const notPackages = /^node$| worker$|^(?:prepacked )?models|^storage/
     expect(names.filter((name) => !notPackages.test(name)).sort()).toEqual(
       ['@hyzyla/pdfium', 'lmdb', ...optional].sort(),
     )
