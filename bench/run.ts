@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -39,8 +39,13 @@ interface WrittenReport extends Report {
 }
 
 // Models that are made for a bench leave nothing in the cache of whoever runs it.
-process.env.UFRAG_PREPACKED ??= join(tmpdir(), 'ufrag-bench-prepacked')
-await main()
+const prepacked = mkdtempSync(join(tmpdir(), 'ufrag-bench-prepacked-'))
+process.env.UFRAG_PREPACKED = prepacked
+try {
+  await main()
+} finally {
+  rmSync(prepacked, { recursive: true, force: true })
+}
 
 async function main(): Promise<void> {
   const { positionals: names, values } = parseArgs({

@@ -53,9 +53,9 @@ const topK = 10
 
 interface Subject {
   ingest(files: readonly string[]): Promise<number>
-  /** Resolves when indexes are built. */
   /** Embedded so far. */
   tokens(): Promise<number>
+  /** Resolves when indexes are built. */
   fill(documents: Iterable<readonly FilledPassage[]>): Promise<void>
   retrieve(question: string): Promise<readonly string[]>
   answer(question: string): Promise<unknown>

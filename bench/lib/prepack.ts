@@ -6,12 +6,8 @@ import { planPrepacking } from '../../src/onnx/prepack.js'
 export async function prepackModel(directory: string): Promise<void> {
   for (const name of readdirSync(join(directory, 'onnx')).filter((file) => file.endsWith('.onnx'))) {
     const weights = join(directory, 'onnx', name)
-    const plan = await planPrepacking({
-      weights,
-      device: { kind: 'cpu', index: 0 },
-      directory: undefined,
-      logger: undefined,
-    })
+    const model = { weights, weightsFiles: [weights] }
+    const plan = await planPrepacking({ model, directory: undefined, logger: undefined })
     await plan?.prepare()
     await plan?.close()
   }

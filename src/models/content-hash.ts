@@ -33,6 +33,13 @@ export async function contentHashOf(
   return sha256Hex('model/1', settings, ...hashes)
 }
 
+/** The identity of weights alone, in all their files; of large ones as {@link contentHashOf} reads them. */
+export async function weightsHashOf(files: readonly string[]): Promise<string> {
+  const hashes: string[] = []
+  for (const file of files) hashes.push(await fileHash(file, { limit: wholeBytes, signal: undefined }))
+  return sha256Hex('weights/1', ...hashes)
+}
+
 interface FileHashOptions {
   /** Bytes above which samples are enough. */
   readonly limit: number

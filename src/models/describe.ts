@@ -80,12 +80,13 @@ export async function describe<Settings extends object>(
   settings: Settings,
   { signal }: ModelRequest,
 ) {
-  const { name, directory, weights } = located
+  const { name, directory, weights, files } = located
   const contentHash = await hashOf(located, { settings: stableJson(settings), signal })
   return {
     name,
     directory,
     weights: join(directory, weights.path),
+    weightsFiles: files,
     quantization: weights.quantization,
     contentHash,
     ...settings,

@@ -50,17 +50,28 @@ export function hubCache(environment: Environment): ModelPlace {
 
 /**
  * The folder of models as this processor computes them: what the option says, `UFRAG_PREPACKED` (`off` for none), else one in the user's cache.
- * `undefined` for none.
+ * `undefined` for none, and where the user has no home.
  */
 export function prepackedDirectory(
   given: string | false | undefined,
   environment: Environment = process.env,
 ): string | undefined {
   if (given === false) return undefined
-  const { UFRAG_PREPACKED: named = '', XDG_CACHE_HOME: cache = '' } = environment
-  if (given === undefined && named.toLowerCase() === 'off') return undefined
-  const inCache = join(cache === '' ? join(homedir(), '.cache') : cache, 'ultrafast-rag', 'prepacked')
-  return resolve(expandHome(given ?? (named === '' ? inCache : named)))
+  const { UFRAG_PREPACKED: variable = '', XDG_CACHE_HOME: cache = '' } = environment
+  const named = given || variable
+  if (!given && /^(?:off|no|false|0)$/i.test(named)) return undefined
+  if (named !== '') return resolve(expandHome(named))
+  const base = cache === '' ? userCache() : expandHome(cache)
+  return base === undefined ? undefined : resolve(base, 'ultrafast-rag', 'prepacked')
+}
+
+function userCache(): string | undefined {
+  try {
+    return join(homedir(), '.cache')
+  } catch {
+    // A user without an entry in the system's list, as in some containers.
+    return undefined
+  }
 }
 
 /** Variables in a service file or a Dockerfile are not expanded by a shell. */

@@ -12,6 +12,8 @@ export interface EmbeddingModel {
   readonly directory: string
   /** Absolute path of the weights. */
   readonly weights: string
+  /** Absolute paths of all files that the weights consist of, `weights` first. */
+  readonly weightsFiles: readonly string[]
   /** Precision of the file at `weights`, which may be another than was asked for. */
   readonly quantization: Quantization
   /** Hash over weights, tokenizer and settings: two folders with the same content have the same. */
@@ -27,7 +29,10 @@ export interface EmbeddingModel {
 
 /** A model on this machine that scores pairs of texts, and all that must be known to use it. Plain data: it crosses threads. */
 export interface RerankingModel
-  extends Pick<EmbeddingModel, 'name' | 'directory' | 'weights' | 'quantization' | 'contentHash' | 'maxTokens'> {}
+  extends Pick<
+    EmbeddingModel,
+    'name' | 'directory' | 'weights' | 'weightsFiles' | 'quantization' | 'contentHash' | 'maxTokens'
+  > {}
 
 /** A model on this machine that writes text, and all that must be known to use it. Plain data: it crosses threads. */
 export interface TextModel

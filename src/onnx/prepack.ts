@@ -1,13 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, realpath, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Logger } from '../core/lifecycle.js'
+import { weightsHashOf } from '../models/content-hash.js'
 import { type Environment, prepackedDirectory } from '../models/places.js'
+import type { EmbeddingModel } from '../models/types.js'
+import { systemClock } from '../util/clock.js'
 import { sha256Hex } from '../util/hash.js'
+import { networkFileSystem } from '../util/network-file-system.js'
 import { processorFeatures } from '../util/processor.js'
-import { isMissingFile } from '../util/system-error.js'
+import { errorCode, isMissingFile } from '../util/system-error.js'
+import { waitAtMost } from '../util/wait-at-most.js'
 import { WorkerPool } from '../util/worker-pool.js'
-import type { Device } from './devices.js'
 import type { PrepackMessage } from './prepack.worker.js'
 import { prepackedState } from './prepacked.js'
 import { runtimeVersion } from './runtime.js'
@@ -16,150 +19,208 @@ import { runtimeVersion } from './runtime.js'
 export interface Prepacking {
   /** Absolute folder of the copy, whether it is there or not. */
   readonly folder: string
-  /** Resolves when the copy is there, or is not to be had: that is logged, and no failure. Whoever waits shares one attempt. */
+  /**
+   * Resolves when the copy is there, or is not to be had (which is logged, and no failure), or after ten seconds, while it is still being
+   * made. Whoever waits shares one attempt.
+   */
   prepare(): Promise<void>
-  /** Resolves when nothing is being written any more. */
+  /** Resolves when this process writes nothing any more. */
   close(): Promise<void>
 }
 
 export interface PrepackingOptions {
-  /** Absolute path of the model file. */
-  readonly weights: string
-  /** The device that sessions are opened on first. */
-  readonly device: Device
-  /** Folder of all copies; `false`: none are made or used. Default: `UFRAG_PREPACKED`, else `ultrafast-rag/prepacked` in the user's cache. */
+  readonly model: Pick<EmbeddingModel, 'weights' | 'weightsFiles'>
+  /** See {@link prepackedDirectory}. */
   readonly directory: string | false | undefined
   readonly logger: Logger | undefined
-  /** Default: those of the process. */
+  /** Default: that of the process. */
   readonly environment?: Environment
 }
 
-/** Smaller ones are opened in a few milliseconds, and what larger ones would take of the disk is not ours to decide. */
-const prepackable = { least: 2 << 20, most: 2 ** 30 }
-/** Copies that nobody has opened for so long are removed when another is made. */
-const unusedMs = 60 * 86_400_000
-/** What began so long ago and was not finished belongs to a process that has died. */
+/** Smaller ones are opened in a few milliseconds; to make a copy of larger ones would take gigabytes of memory. */
+const prepackable = { least: 2 << 20, most: 512 << 20 }
+/** Both opened as they are and as they are written, a model was seen to take 3.5 times its bytes. */
+const memoryPerByte = 5
+const diskPerByte = 4
+/** Copies that nobody has opened for so long are removed, and those beyond so many, the ones that were opened last stay. */
+const kept = { unusedMs: 60 * 86_400_000, most: 16 }
+/** Whoever began so long ago to make a copy has died. Until then nobody else begins: perhaps it was the copy that they died of. */
 const unfinishedMs = 3_600_000
+/** How long it is believed that a model cannot have a copy. */
+const unusableMs = 7 * 86_400_000
+const patienceMs = 10_000
+const pollMs = 100
 const unfinished = '.tmp'
 
 /** Copies that are being made in this process, by their folders. */
 const running = new Map<string, Promise<void>>()
 
 /**
- * Finds out where the prepacked copy of a model belongs: a folder whose name is made of the model file (place, size, time of its last change,
- * that of the files beside it that hold its weights), the version of the runtime and the features of this processor, since the layout is theirs.
- * `undefined` where none is to be made: another device, a model file below 2 MiB or above 1 GiB, no runtime, or a folder that cannot be.
+ * Finds out where the prepacked copy of a model belongs: a folder whose name is made of the model's weights, the version of the runtime and the
+ * features of this processor, since the layout is theirs. `undefined` where none is made or used: weights below 2 MiB or above 512 MiB, no runtime,
+ * a folder on a network file system (what is mapped from one may vanish, which kills the process) or one that others may write to.
  */
 export async function planPrepacking(options: PrepackingOptions): Promise<Prepacking | undefined> {
-  const { weights, device, directory: given, logger, environment } = options
+  const { model, directory: given, logger, environment } = options
   const directory = prepackedDirectory(given, environment)
   const runtime = runtimeVersion()
-  if (device.kind !== 'cpu' || directory === undefined || runtime === undefined) return undefined
-  const model = await identify(weights)
-  if (model === undefined || model.bytes < prepackable.least || model.bytes > prepackable.most) return undefined
-  const identity = ['prepacked/1', ...model.identity, runtime, process.platform, await processorFeatures()]
-  const folder = join(directory, sha256Hex(...identity).slice(0, 32))
+  if (directory === undefined || runtime === undefined) return undefined
+  try {
+    const bytes = await sizeOf(model)
+    if (bytes < prepackable.least || bytes > prepackable.most || !(await isTrusted(directory))) return undefined
+    const hash = await weightsHashOf(model.weightsFiles)
+    const identity = ['prepacked/1', hash, runtime, process.platform, await processorFeatures()]
+    return prepackingOf({ model, folder: join(directory, sha256Hex(...identity).slice(0, 32)), hash, bytes, logger })
+  } catch (error) {
+    logger?.debug(notPrepacked, { weights: model.weights, directory, error: String(error) })
+    return undefined
+  }
+}
+
+const notPrepacked = 'A model could not be prepacked.'
+
+interface Preparation {
+  readonly folder: string
+  readonly model: PrepackingOptions['model']
+  /** Of the weights when the folder was named. */
+  readonly hash: string
+  readonly bytes: number
+  readonly logger: Logger | undefined
+}
+
+function prepackingOf(preparation: Preparation): Prepacking {
+  const { folder } = preparation
   return {
     folder,
-    prepare: () => {
-      const attempt =
-        running.get(folder) ??
-        prepare({ folder, weights, bytes: model.bytes, logger }).finally(() => running.delete(folder))
+    async prepare() {
+      const attempt = running.get(folder) ?? prepare(preparation).finally(() => running.delete(folder))
       running.set(folder, attempt)
-      return attempt
+      await waitAtMost(attempt, patienceMs, systemClock)
     },
     close: async () => running.get(folder),
   }
 }
 
-/** A model file with all that may hold weights of it: what begins with its name. */
-async function identify(
-  weights: string,
-): Promise<{ readonly bytes: number; readonly identity: readonly string[] } | undefined> {
+async function sizeOf({ weightsFiles }: PrepackingOptions['model']): Promise<number> {
+  const sizes = await Promise.all(weightsFiles.map(async (file) => (await stat(file)).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/** Local, and nobody but this user and the administrator can put something there. */
+async function isTrusted(directory: string): Promise<boolean> {
+  if ((await networkFileSystem(directory)) !== undefined) return false
   try {
-    const path = await realpath(weights)
-    const names = (await readdir(dirname(weights))).filter((name) => name.startsWith(basename(weights))).sort()
-    const stats = await Promise.all(
-      names.map(async (name) => ({ name, ...pick(await stat(join(dirname(weights), name))) })),
-    )
-    const bytes = stats.reduce((sum, { size }) => sum + size, 0)
-    return { bytes, identity: [path, ...stats.map(({ name, size, mtimeMs }) => `${name}:${size}:${mtimeMs}`)] }
-  } catch {
-    // A model that is not there, or not readable, is told by whoever opens it.
-    return undefined
+    const { uid, mode } = await stat(directory)
+    const own = process.getuid?.()
+    return own === undefined || ((uid === own || uid === 0) && (mode & 0o022) === 0)
+  } catch (error) {
+    // It is made for this user alone.
+    if (isMissingFile(error)) return true
+    throw error
   }
 }
 
-const pick = ({ size, mtimeMs }: { readonly size: number; readonly mtimeMs: number }) => ({ size, mtimeMs })
-
-interface Preparation {
-  readonly folder: string
-  readonly weights: string
-  readonly bytes: number
-  readonly logger: Logger | undefined
-}
-
-async function prepare({ folder, weights, bytes, logger }: Preparation): Promise<void> {
+async function prepare(preparation: Preparation): Promise<void> {
+  const { folder, logger, model } = preparation
   try {
-    if ((await prepackedState(folder)) === 'absent') await make({ folder, weights, bytes })
-    else await touch(folder)
+    const state = await prepackedState(folder)
+    if (state === 'there') await touch(folder)
+    await removeOld(dirname(folder))
+    if (state === 'there') return
+    if (state === 'absent' || (await ageOf(folder)) > unusableMs) await make(preparation)
   } catch (error) {
     // A disk that is full or must not be written: the model is opened as it is, which takes longer and more memory.
-    logger?.debug('A model could not be prepacked.', { weights, folder, error: String(error) })
+    logger?.debug(notPrepacked, { weights: model.weights, folder, error: String(error) })
   }
 }
 
-/** Written under another name and renamed: what is there is whole. */
-async function make({ folder, weights, bytes }: Omit<Preparation, 'logger'>): Promise<void> {
+/** Written under another name and renamed: what is there is whole. The other name is the lock: one process makes it, the others wait. */
+async function make({ folder, model, hash, bytes }: Preparation): Promise<void> {
   const directory = dirname(folder)
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  await removeOld(directory)
   await requireRoom(directory, bytes)
-  const temporary = `${folder}-${randomUUID()}${unfinished}`
-  await mkdir(temporary)
-  const pool = new WorkerPool({
-    worker: 'prepack',
-    size: 1,
-    abortGraceMs: Number.POSITIVE_INFINITY,
-    priority: 'normal',
-  })
+  const temporary = `${folder}${unfinished}`
+  if (!(await begin(temporary))) return awaitOther(folder, temporary)
   try {
-    await pool.run({ type: 'prepack', payload: { weights, folder: temporary } satisfies PrepackMessage })
+    const pool = new WorkerPool({
+      worker: 'prepack',
+      size: 1,
+      abortGraceMs: Number.POSITIVE_INFINITY,
+      priority: 'normal',
+    })
+    try {
+      const payload: PrepackMessage = { weights: model.weights, folder: temporary }
+      await pool.run({ type: 'prepack', payload })
+    } finally {
+      await pool.close()
+    }
+    if ((await weightsHashOf(model.weightsFiles)) !== hash) throw new Error('The model was replaced meanwhile.')
+    // What is there without a list is of no use to anybody; nor is what is said of a model for too long.
+    await rm(folder, { recursive: true, force: true })
     await rename(temporary, folder)
   } catch (error) {
     await rm(temporary, { recursive: true, force: true })
-    // Another process was faster.
-    if ((await prepackedState(folder)) === 'absent') throw error
-  } finally {
-    await pool.close()
+    throw error
   }
 }
 
-/** Packed weights took up to 1.5 times the bytes of those they were made of. */
+/** Whether the lock is ours now. */
+async function begin(temporary: string): Promise<boolean> {
+  try {
+    await mkdir(temporary)
+    return true
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+    return false
+  }
+}
+
+/** Until another process has the copy in its place, or has given up. */
+async function awaitOther(folder: string, temporary: string): Promise<void> {
+  const end = systemClock.now() + patienceMs
+  while (systemClock.now() < end) {
+    if ((await prepackedState(folder)) !== 'absent') return
+    const waiting = await stat(temporary).catch(() => undefined)
+    if (waiting === undefined) return
+    await systemClock.sleep(pollMs)
+  }
+}
+
 async function requireRoom(directory: string, bytes: number): Promise<void> {
   const { bavail, blocks, bsize } = await statfs(directory)
-  // Some network file systems do not tell.
-  if (blocks > 0 && bavail * bsize < bytes * 4) throw new Error(`There is not room for a copy in ${directory}.`)
+  // Some file systems do not tell.
+  if (blocks > 0 && bavail * bsize < bytes * diskPerByte) throw new Error('There is not room for a copy on the disk.')
+  if (process.availableMemory() < bytes * memoryPerByte) throw new Error('There is not the memory to make a copy.')
 }
 
+/** The time of its last use. */
 async function touch(folder: string): Promise<void> {
   const now = new Date()
-  await utimes(folder, now, now)
+  await utimes(folder, now, now).catch(() => {
+    // Of a copy on a disk that must not be written the time does not matter.
+  })
 }
 
+async function ageOf(path: string): Promise<number> {
+  return Date.now() - (await stat(path)).mtimeMs
+}
+
+/** Another process may be at it, too, and Windows holds on to what is open: what stays is removed another time. */
 async function removeOld(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name)
-    try {
-      const age = Date.now() - (await stat(path)).mtimeMs
-      const limit = name.endsWith(unfinished) ? unfinishedMs : unusedMs
-      if (isOurs.test(name) && age > limit) await rm(path, { recursive: true, force: true })
-    } catch (error) {
-      // Another process removes it, too, or Windows holds on to what is open.
-      if (!isMissingFile(error)) continue
-    }
-  }
+  const names = (await readdir(directory).catch(() => [])).filter((name) => isOurs.test(name))
+  const ages = await Promise.all(
+    names.map(async (name) => ({
+      path: join(directory, name),
+      age: await ageOf(join(directory, name)).catch(() => 0),
+    })),
+  )
+  const copies = ages.filter(({ path }) => !path.endsWith(unfinished)).sort((one, other) => one.age - other.age)
+  const old = [
+    ...ages.filter(({ path, age }) => path.endsWith(unfinished) && age > unfinishedMs),
+    ...copies.filter(({ age }, place) => age > kept.unusedMs || place >= kept.most),
+  ]
+  for (const { path } of old) await rm(path, { recursive: true, force: true }).catch(() => undefined)
 }
 
 /** Whatever else lies in the folder is not to be touched. */
-const isOurs = /^[0-9a-f]{32}(?:-[0-9a-f-]{36}\.tmp)?$/
+const isOurs = /^[0-9a-f]{32}(?:\.tmp)?$/

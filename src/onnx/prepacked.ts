@@ -1,8 +1,9 @@
 import { open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RagError } from '../core/errors.js'
+import { sha256Hex } from '../util/hash.js'
 import { sealJson, syncFolder, unsealJson } from '../util/safe-files.js'
-import { errorCode } from '../util/system-error.js'
+import { isMissingFile } from '../util/system-error.js'
 import { createBatchInputs } from './batch-inputs.js'
 import { floatsOf } from './float-data.js'
 import { openSession, type Session, type SessionOptions } from './session.js'
@@ -16,8 +17,13 @@ const files = { graph: 'model.onnx', weights: 'model.data', list: 'prepacked' } 
 
 /** What the list says. */
 type Prepacked =
-  | { readonly sizes: { readonly graph: number; readonly weights: number }; readonly probe: readonly number[] }
-  /** The runtime cannot do it with this model: nobody need try again. */
+  | {
+      readonly graphHash: string
+      readonly weightsBytes: number
+      /** Some of what the model itself gives. */
+      readonly probe: readonly number[]
+    }
+  /** The runtime cannot do it with this model: nobody need try again soon. */
   | { readonly unusable: string }
 
 /** Outputs that are compared, evenly spread over all that a probe gives. */
@@ -27,13 +33,15 @@ const probeBatch = {
   ids: Int32Array.from({ length: 24 }, (_, place) => 1 + (place % 7)),
   offsets: Int32Array.of(0, 16, 24),
 }
-/** Share of the largest output by which others may be off: work shared out among more threads is added up in another order. */
-const tolerance = 1e-3
+/**
+ * By how much an output may be off, as a share of the largest, and at all: work shared out among more threads is added up in another order.
+ */
+const tolerance = { share: 1e-3, least: 1e-4 }
 
 /**
- * Opens a model, on a CPU from its prepacked copy where `prepacked` is the folder of a sound one: that its files have their sizes, and that it
- * computes what the model did when the copy was made, is tried out in a pass of 24 tokens. A copy that fails is removed, and the model
- * opened as it is. Rejects as {@link openSession} does.
+ * Opens a model, on a CPU from its prepacked copy where `prepacked` is the folder of a sound one: that its files are those that were written, and
+ * that its matrices compute what the model did then, is tried out in a pass of 24 tokens. A damaged copy is removed, and the model opened as it
+ * is. Rejects as {@link openSession} does.
  */
 export async function openModel({
   prepacked,
@@ -46,20 +54,16 @@ export async function openModel({
 async function openCopy(folder: string, options: SessionOptions): Promise<Session | undefined> {
   const list = await readList(folder)
   if (list === undefined || 'unusable' in list) return undefined
-  let session: Session | undefined
-  try {
-    await requireSizes(folder, list.sizes)
-    session = await openSession({ ...options, weights: join(folder, files.graph), saved: true })
-    requireAgreement(list.probe, await probe(session))
-    return session
-  } catch (error) {
-    await session?.release()
-    // Throws when the thread is about to end, which says nothing of the copy.
-    options.critical(() => undefined)
-    // What is wrong with this machine, and not with the copy, shows with the model as well.
-    if (!RagError.isInstance(error, 'LIMIT')) await removeFolder(folder)
+  if (!(await areFilesSound(folder, list))) return remove(folder)
+  const session = await openSession({ ...options, weights: join(folder, files.graph), saved: true }).catch(() => {
+    // What this machine lacks (memory, open files), or that the thread is about to end, shows with the model as well.
     return undefined
-  }
+  })
+  if (session === undefined) return undefined
+  const found = await probe(session).catch(() => undefined)
+  if (found !== undefined && agree(list.probe, found)) return session
+  await session.release()
+  return found === undefined ? undefined : remove(folder)
 }
 
 /** Whether a model has a prepacked copy; `'unusable'` when it cannot have one. */
@@ -69,30 +73,29 @@ export async function prepackedState(folder: string): Promise<'there' | 'absent'
 }
 
 /**
- * Writes the prepacked copy of a model into an empty folder, and tries it out. A model with which the runtime cannot do it is noted as such.
+ * Writes the prepacked copy of a model into an empty folder, and tries it out. A sound model with which the runtime cannot do it is noted as such.
  * Rejects when files cannot be written, or with what {@link openSession} says of the model.
  */
 export async function writePrepacked(folder: string, options: SessionOptions): Promise<void> {
-  const list = await writeCopy(folder, options).catch(asUnusable)
+  const list = await writeCopy(folder, options)
   if ('unusable' in list) for (const name of [files.graph, files.weights]) await rm(join(folder, name), { force: true })
   await writeList(folder, list)
 }
 
 async function writeCopy(folder: string, options: SessionOptions): Promise<Prepacked> {
   const [graph, weights] = [join(folder, files.graph), join(folder, files.weights)]
-  const expected = await runOnce({ ...options, save: { file: graph, weightsName: files.weights } })
-  requireAgreement(expected, await runOnce({ ...options, weights: graph, saved: true }))
+  let expected: readonly number[]
+  try {
+    expected = await runOnce({ ...options, save: { file: graph, weightsName: files.weights } })
+    const found = await runOnce({ ...options, weights: graph, saved: true })
+    if (!agree(expected, found)) return { unusable: 'It computes something else than the model.' }
+  } catch (error) {
+    // Throws what is wrong with the model itself, or with this machine.
+    await runOnce(options)
+    return { unusable: String(error) }
+  }
   for (const path of [graph, weights]) await sync(path)
-  return { sizes: { graph: (await stat(graph)).size, weights: (await stat(weights)).size }, probe: expected }
-}
-
-/** What the runtime says of a model or of its copy; not what the machine lacks. */
-function asUnusable(error: unknown): Prepacked {
-  const isOfTheModel = (['INTEGRITY', 'PROVIDER', 'UNSUPPORTED'] as const).some((code) =>
-    RagError.isInstance(error, code),
-  )
-  if (!isOfTheModel) throw error
-  return { unusable: String(error) }
+  return { graphHash: sha256Hex(await readFile(graph)), weightsBytes: (await stat(weights)).size, probe: expected }
 }
 
 async function runOnce(options: SessionOptions): Promise<readonly number[]> {
@@ -115,18 +118,19 @@ async function probe(session: Session): Promise<readonly number[]> {
   })
 }
 
-function requireAgreement(expected: readonly number[], found: readonly number[]): void {
-  const largest = Math.max(...expected.map(Math.abs))
+function agree(expected: readonly number[], found: readonly number[]): boolean {
+  const allowed = Math.max(tolerance.least, Math.max(...expected.map(Math.abs)) * tolerance.share)
   // Written so that whatever is no number disagrees.
-  const agrees = expected.every((value, place) => Math.abs(value - (found[place] ?? Number.NaN)) <= largest * tolerance)
-  if (!agrees) throw new RagError('INTEGRITY', 'The prepacked model computes something else than the model.')
+  return expected.every((value, place) => Math.abs(value - (found[place] ?? Number.NaN)) <= allowed)
 }
 
-async function requireSizes(folder: string, sizes: { graph: number; weights: number }): Promise<void> {
-  for (const part of ['graph', 'weights'] as const) {
-    const { size } = await stat(join(folder, files[part]))
-    if (size !== sizes[part])
-      throw new RagError('INTEGRITY', 'A prepacked model has a file of another size than was written.')
+/** `false` only for files that are others than were written, or gone; the weights count by their size. */
+async function areFilesSound(folder: string, { graphHash, weightsBytes }: Extract<Prepacked, { graphHash: string }>) {
+  try {
+    const graph = await readFile(join(folder, files.graph))
+    return sha256Hex(graph) === graphHash && (await stat(join(folder, files.weights))).size === weightsBytes
+  } catch (error) {
+    return !isMissingFile(error)
   }
 }
 
@@ -159,9 +163,8 @@ async function writeList(folder: string, list: Prepacked): Promise<void> {
   await syncFolder(folder)
 }
 
-/** Removes a folder; what is in use, or gone already, stays as it is. */
-async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
-    if (errorCode(error) === undefined) throw error
-  })
+/** What is open elsewhere may stay; without its list it is none. */
+async function remove(folder: string): Promise<undefined> {
+  await rm(join(folder, files.list), { force: true }).catch(() => undefined)
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined)
 }

@@ -168,7 +168,7 @@ function runningError(cause: unknown, { weights, device }: SessionOptions): RagE
 
 /** Of the C++ library, of the runtime's arenas, of V8's buffers and of graphics cards. */
 const memoryWords =
-  /bad_alloc|bad allocation|fail(ed|ure)? to allocate|out of memory|allocation failed|ALLOC_FAILED|OUTOFMEMORY/i
+  /bad_alloc|bad allocation|fail(ed|ure)? to allocate|cannot allocate memory|out of memory|allocation failed|ALLOC_FAILED|OUTOFMEMORY/i
 
 function isMemory(cause: unknown): boolean {
   return memoryWords.test(String(cause))

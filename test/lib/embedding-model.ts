@@ -16,6 +16,7 @@ export function embeddingModel(
     name: 'test-model',
     directory,
     weights: join(directory, weightsFolder, weightFiles[kind]),
+    weightsFiles: [join(directory, weightsFolder, weightFiles[kind])],
     quantization: kind === 'int8-vnni' || kind === 'int8-blocks' ? 'int8' : kind,
     contentHash: 'test',
     pooling: pooling ?? 'mean',

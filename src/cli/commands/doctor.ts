@@ -3,7 +3,7 @@ import { readdir, stat, statfs } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isOffline, modelPlaces, prepackedDirectory } from '../../models/places.js'
-import { errorCode } from '../../util/system-error.js'
+import { errorCode, isMissingFile } from '../../util/system-error.js'
 import { workerUrl } from '../../util/worker-url.js'
 import { type Command, type CommandContext, describeError, exitCodes } from '../context.js'
 
@@ -85,6 +85,7 @@ const workers = [
   'lance',
   'lmdb',
   'cache',
+  'prepack',
   'embed',
   'static',
   'latent-semantic',
@@ -157,15 +158,23 @@ function checkModels(environment: Readonly<Record<string, string | undefined>>):
 async function checkPrepacked(environment: Readonly<Record<string, string | undefined>>): Promise<Finding> {
   const folder = prepackedDirectory(undefined, environment)
   if (folder === undefined)
-    return { name: 'prepacked models', state: 'absent', detail: 'none are made: UFRAG_PREPACKED is off' }
+    return {
+      name: 'prepacked models',
+      state: 'absent',
+      detail: 'none are made: UFRAG_PREPACKED is off, or there is no home',
+    }
   const name = `prepacked models in ${folder}`
-  if (!existsSync(folder)) return { name, state: 'absent', detail: 'is made when a model is first opened' }
-  const files = await readdir(folder, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(
-    files.filter((file) => file.isFile()).map(async (file) => (await stat(join(file.parentPath, file.name))).size),
-  )
-  const bytes = sizes.reduce((sum, size) => sum + size, 0)
-  return { name, state: 'ok', detail: `${Math.round(bytes / 2 ** 20)} MiB, to be removed at will` }
+  try {
+    const files = await readdir(folder, { recursive: true, withFileTypes: true })
+    const sizes = await Promise.all(
+      files.filter((file) => file.isFile()).map(async (file) => (await stat(join(file.parentPath, file.name))).size),
+    )
+    const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    return { name, state: 'ok', detail: `${Math.round(bytes / 2 ** 20)} MiB, to be removed at will` }
+  } catch (error) {
+    const detail = isMissingFile(error) ? 'is made when a model is first opened' : describeError(error)
+    return { name, state: 'absent', detail }
+  }
 }
 
 async function checkStorage(context: CommandContext): Promise<Finding[]> {

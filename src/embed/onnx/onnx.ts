@@ -39,7 +39,7 @@ export interface OnnxEmbedderOptions
   /**
    * Threads with a copy of the model each, 1 to 64, that embed passages side by side. Default: one for each core up to 8 on a CPU, one
    * on an accelerator; a list of devices says it itself. On two cores, two workers of one thread embed 1.1 times what one of two
-   * threads does. Each costs the memory of the weights and some 100 MB. Questions have one more of their own.
+   * threads does. Each takes some 60 MB beside the weights. Questions have one more of their own.
    */
   readonly workers?: number
   /** Where `workers` does not say: no more than so many on a CPU, at least 1. Default: no limit beside its own. */
@@ -67,10 +67,11 @@ export interface OnnxEmbedderOptions
   readonly dimensions?: number
   /**
    * Folder of models as this processor computes them: the graph optimised, the weights in the layout that it multiplies. Such a copy is made
-   * when a model between 2 MiB and 1 GiB is first opened on a CPU (half a second for MiniLM-L6 in int8, 34 MB of disk), and every session
-   * maps it: models open twice as fast, and each takes some 35 MB less memory. A copy that nobody opens for 60 days is removed. Vectors are
-   * the same. `false`: none is made or used. Default: the variable `UFRAG_PREPACKED` (`off` for none), else `ultrafast-rag/prepacked` in
-   * `XDG_CACHE_HOME` or `~/.cache`. Where it cannot be written models are opened as they are.
+   * when a model between 2 MiB and 512 MiB is first opened on a CPU (a third of a second for MiniLM-L6 in int8, 34 MB of disk), and every session
+   * maps it: models open twice as fast, and each takes some 33 MB less memory. Copies that nobody opens for 60 days, and those beyond sixteen, are
+   * removed. Vectors are the same. `false`: none is made or used. Default: the variable `UFRAG_PREPACKED` (`off` for none), else `ultrafast-rag/prepacked` in
+   * `XDG_CACHE_HOME` or `~/.cache`. Models are opened as they are where it cannot be written,
+   * is on a network file system, or may be written by other users.
    */
   readonly prepackedDir?: string | false
   readonly logger?: Logger | undefined
@@ -107,14 +108,14 @@ export async function createOnnxEmbedder(
   const dimensions = checkedDimensions(options.dimensions, model)
   const plan = planLanes(options, model)
 
-  const prepacking = await planPrepacking({
-    weights: model.weights,
-    device: plan.query.devices[0],
-    directory: prepackedDir,
-    logger,
-  })
-  const passageLanes = plan.lanes.map((lane) => tools.openLane({ ...lane, model, dimensions, prepacking }))
-  const queryLane = tools.openLane({ ...plan.query, model, dimensions, prepacking, priority: 'normal' })
+  const onCpu = ({ devices }: LanePlan) => devices[0].kind === 'cpu'
+  const prepacking = [...plan.lanes, plan.query].some(onCpu)
+    ? await planPrepacking({ model, directory: prepackedDir, logger })
+    : undefined
+  const openLane = (lane: LanePlan, priority: 'low' | 'normal') =>
+    tools.openLane({ ...lane, model, dimensions, priority, prepacking: onCpu(lane) ? prepacking : undefined })
+  const passageLanes = plan.lanes.map((lane) => openLane(lane, 'low'))
+  const queryLane = openLane(plan.query, 'normal')
   const counters = new EmbeddingCounters()
   const budgets = new TokenBudgets(maxBatchTokens)
   const onLoad = createFallbackReport({ counters, logger, model })

@@ -22,8 +22,8 @@ export interface CrossEncoderOptions
   readonly device?: string
   /**
    * Threads with a copy of the model each, 1 to 16, that share the candidates of a question. Default: one for each core up to 4 on a
-   * CPU, 1 on an accelerator: two of one thread take 0.6 times the processor time of one with two threads. Each costs the memory of the
-   * weights and some 100 MB.
+   * CPU, 1 on an accelerator: two of one thread take 0.6 times the processor time of one with two threads. Each takes some 60 MB
+   * beside the weights.
    */
   readonly workers?: number
   /** Threads of the runtime in each of those workers, 1 to 64. Default: the cores shared out evenly. */
@@ -153,12 +153,8 @@ async function describeScorer(options: CrossEncoderOptions, name: string): Promi
     workers,
     threads: options.threads ?? Math.max(1, Math.floor(cores / workers)),
     maxBatchTokens,
-    prepacking: await planPrepacking({
-      weights: model.weights,
-      device: devices[0],
-      directory: options.prepackedDir,
-      logger,
-    }),
+    prepacking:
+      devices[0].kind === 'cpu' ? await planPrepacking({ model, directory: options.prepackedDir, logger }) : undefined,
     logger,
   }
 }

@@ -44,6 +44,7 @@ describe('an embedding model', () => {
       name: expect.stringMatching(/^model-/),
       directory,
       weights: join(directory, 'onnx/model.onnx'),
+      weightsFiles: [join(directory, 'onnx/model.onnx')],
       quantization: 'fp32',
       contentHash: expect.stringMatching(/^[0-9a-f]{64}$/),
       pooling: 'mean',

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -10,16 +11,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Logger } from '../../../src/core/lifecycle.js'
 import { createOnnxEmbedder } from '../../../src/embed/onnx/onnx.js'
-import type { Device } from '../../../src/onnx/devices.js'
+import { prepackedDirectory } from '../../../src/models/places.js'
 import { type PrepackingOptions, planPrepacking } from '../../../src/onnx/prepack.js'
+import { prepackedState } from '../../../src/onnx/prepacked.js'
 import { createCrossEncoder } from '../../../src/rerank/cross-encoder/cross-encoder.js'
 import { modelFolder } from '../../fixtures/models/model-folder.js'
 
-const cpu: Device = { kind: 'cpu', index: 0 }
 let root: string
 let folders = 0
 
@@ -32,10 +33,10 @@ const freshFolder = () => join(root, String(folders++))
 /** Just large enough for copies to be made. */
 const large = () => modelFolder({ vocabulary: 9_000, weights: ['fp32'] })
 const weightsOf = (folder: string) => join(folder, 'onnx', 'model.onnx')
+const modelOf = (weights: string, ...others: readonly string[]) => ({ weights, weightsFiles: [weights, ...others] })
 const plan = (options: Partial<PrepackingOptions> = {}) =>
   planPrepacking({
-    weights: weightsOf(large()),
-    device: cpu,
+    model: modelOf(weightsOf(large())),
     directory: undefined,
     logger: undefined,
     environment: { UFRAG_PREPACKED: join(root, 'shared') },
@@ -50,47 +51,63 @@ function remembering(): { readonly logger: Logger; readonly told: string[] } {
 }
 
 describe('a plan for a prepacked model', () => {
-  it('is made for the CPU alone', async () => {
-    expect(await plan({ device: { kind: 'cuda', index: 0 } })).toBeUndefined()
-    expect(await plan()).toBeDefined()
-  })
-
   it('is not made for what is small, absent, or not wanted', async () => {
-    expect(await plan({ weights: weightsOf(modelFolder({ weights: ['fp32'] })) })).toBeUndefined()
-    expect(await plan({ weights: join(root, 'absent.onnx') })).toBeUndefined()
+    expect(await plan()).toBeDefined()
+    expect(await plan({ model: modelOf(weightsOf(modelFolder({ weights: ['fp32'] }))) })).toBeUndefined()
+    expect(await plan({ model: modelOf(join(root, 'absent.onnx')) })).toBeUndefined()
     expect(await plan({ directory: false })).toBeUndefined()
     expect(await plan({ environment: { UFRAG_PREPACKED: 'off' } })).toBeUndefined()
-    expect(await plan({ environment: { UFRAG_PREPACKED: 'OFF' } })).toBeUndefined()
   })
 
-  it('lies where the option, the variable or the cache of the user says', async () => {
-    const placeOf = async (options: Partial<PrepackingOptions>) => dirname((await plan(options))?.folder ?? '')
+  it('lies where the option, the variable or the cache of the user says', () => {
     const environment = { UFRAG_PREPACKED: '/named', XDG_CACHE_HOME: '/cache' }
-    expect(await placeOf({ directory: '/given', environment })).toBe('/given')
-    expect(await placeOf({ directory: '/given', environment: { UFRAG_PREPACKED: 'off' } })).toBe('/given')
-    expect(await placeOf({ environment })).toBe('/named')
-    expect(await placeOf({ environment: { ...environment, UFRAG_PREPACKED: '' } })).toBe(
+    expect(prepackedDirectory('/given', environment)).toBe('/given')
+    expect(prepackedDirectory('/given', { UFRAG_PREPACKED: 'off' })).toBe('/given')
+    expect(prepackedDirectory(undefined, environment)).toBe('/named')
+    expect(prepackedDirectory(undefined, { ...environment, UFRAG_PREPACKED: '' })).toBe(
       '/cache/ultrafast-rag/prepacked',
     )
-    expect(await placeOf({ environment: {} })).toBe(join(homedir(), '.cache/ultrafast-rag/prepacked'))
-    expect(await placeOf({ environment: { UFRAG_PREPACKED: '~/models' } })).toBe(join(homedir(), 'models'))
+    expect(prepackedDirectory(undefined, {})).toBe(join(homedir(), '.cache/ultrafast-rag/prepacked'))
+    expect(prepackedDirectory(undefined, { UFRAG_PREPACKED: '~/models' })).toBe(join(homedir(), 'models'))
+    for (const off of ['off', 'OFF', 'false', '0', 'no'])
+      expect(prepackedDirectory(undefined, { UFRAG_PREPACKED: off })).toBeUndefined()
+    expect(prepackedDirectory(false, environment)).toBeUndefined()
   })
 
-  it('is another one when the model file is, or a file of weights beside it', async () => {
+  it('is that of the same weights wherever they lie and whenever they were written, and of no others', async () => {
     const folder = freshFolder()
     mkdirSync(folder)
-    const weights = join(folder, 'model.onnx')
-    writeFileSync(weights, Buffer.alloc(3 << 20))
-    const places: (string | undefined)[] = []
-    const look = async () => void places.push((await plan({ weights }))?.folder)
-    await look()
-    utimesSync(weights, 1_000, 1_000)
-    await look()
-    writeFileSync(`${weights}_data`, 'weights')
-    await look()
-    writeFileSync(join(folder, 'config.json'), '{}')
-    expect((await plan({ weights }))?.folder).toBe(places.at(-1))
-    expect(new Set(places)).toHaveLength(3)
+    const files = ['a.onnx', 'b.onnx', 'weights.bin'].map((name) => join(folder, name)) as [string, string, string]
+    const content = Buffer.alloc(3 << 20, 7)
+    for (const file of files) writeFileSync(file, content)
+    utimesSync(files[1], 1_000, 1_000)
+    const placeOf = async (...given: [string, ...string[]]) => (await plan({ model: modelOf(...given) }))?.folder
+    const place = await placeOf(files[0])
+    expect(place).toBeDefined()
+    expect(await placeOf(files[1])).toBe(place)
+    const whole = await placeOf(files[0], files[2])
+    expect(whole).not.toBe(place)
+    content[1 << 20] = 8
+    writeFileSync(files[2], content)
+    expect(await placeOf(files[0], files[2]), 'weights beside the model file').not.toBe(whole)
+    writeFileSync(files[0], content)
+    utimesSync(files[0], 1_000, 1_000)
+    expect(await placeOf(files[0]), 'the same size and date').not.toBe(place)
+  })
+
+  it.skipIf(process.platform === 'win32')('is not made where others may write', async () => {
+    const directory = freshFolder()
+    mkdirSync(directory)
+    for (const [mode, expected] of [
+      [0o700, true],
+      [0o755, true],
+      [0o777, false],
+      [0o770, false],
+      [0o1777, false],
+    ] as const) {
+      chmodSync(directory, mode)
+      expect((await plan({ directory })) !== undefined, mode.toString(8)).toBe(expected)
+    }
   })
 
   it('makes one copy for all who ask at once, and none where there is one', async () => {
@@ -107,6 +124,43 @@ describe('a plan for a prepacked model', () => {
     expect(statSync(folder).mtimeMs, 'it counts as used').toBeGreaterThan(Date.now() - 60_000)
   })
 
+  it('is made again where the one that is there is none', async () => {
+    const directory = freshFolder()
+    const made = (await plan({ directory })) as NonNullable<Awaited<ReturnType<typeof plan>>>
+    await made.prepare()
+    for (const damage of [
+      () => rmSync(join(made.folder, 'prepacked')),
+      () => writeFileSync(join(made.folder, 'prepacked'), 'nothing'),
+      () => rmSync(made.folder, { recursive: true }),
+    ]) {
+      damage()
+      expect(await prepackedState(made.folder)).toBe('absent')
+      await made.prepare()
+      expect(await prepackedState(made.folder)).toBe('there')
+    }
+    expect(readdirSync(directory)).toHaveLength(1)
+  })
+
+  it('is left to whoever is at it, and taken over an hour later', async () => {
+    const directory = freshFolder()
+    const made = (await plan({ directory })) as NonNullable<Awaited<ReturnType<typeof plan>>>
+    const lock = `${made.folder}.tmp`
+    mkdirSync(lock, { recursive: true })
+    const waiting = made.prepare()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await prepackedState(made.folder)).toBe('absent')
+    // The other one gives up.
+    rmSync(lock, { recursive: true })
+    await waiting
+    expect(await prepackedState(made.folder)).toBe('absent')
+    mkdirSync(lock)
+    writeFileSync(join(lock, 'model.onnx'), 'half')
+    utimesSync(lock, 1_000, 1_000)
+    await made.prepare()
+    expect(await prepackedState(made.folder)).toBe('there')
+    expect(existsSync(lock)).toBe(false)
+  })
+
   it('removes what is not used any more and what was not finished, and nothing else', async () => {
     const directory = freshFolder()
     const age = (name: string, days: number) => {
@@ -115,17 +169,22 @@ describe('a plan for a prepacked model', () => {
       const then = Date.now() / 1_000 - days * 86_400
       utimesSync(join(directory, name), then, then)
     }
-    const id = 'ab'.repeat(16)
-    const unfinished = `${id}-00000000-0000-4000-8000-000000000000.tmp`
-    age(id, 61)
-    age(`${'cd'.repeat(16)}`, 59)
-    age(unfinished, 1)
-    age(unfinished.replace('0000', '1111'), 0)
+    const id = (digit: string) => digit.repeat(32)
+    age(id('a'), 61)
+    age(id('b'), 59)
+    age(`${id('c')}.tmp`, 1)
+    age(`${id('d')}.tmp`, 0)
     age('of somebody else', 100)
     const made = await plan({ directory })
     await made?.prepare()
-    const names = readdirSync(directory).filter((name) => !made?.folder.endsWith(name))
-    expect(names.sort()).toEqual(['cd'.repeat(16), unfinished.replace('0000', '1111'), 'of somebody else'].sort())
+    const left = () => readdirSync(directory).filter((name) => !made?.folder.endsWith(name))
+    expect(left().sort()).toEqual([id('b'), `${id('d')}.tmp`, 'of somebody else'].sort())
+    for (let copy = 0; copy < 20; copy++) age(`${id('0').slice(2)}${copy + 10}`, 1 + copy)
+    await made?.prepare()
+    const copies = left().filter((name) => name.startsWith('000'))
+    expect(copies, 'sixteen with the one in use').toHaveLength(15)
+    expect(copies).toContain(`${id('0').slice(2)}10`)
+    expect(left()).not.toContain(id('b'))
   })
 
   it('is given up, and logged, where nothing can be written', async () => {
@@ -145,15 +204,19 @@ describe('a plan for a prepacked model', () => {
     expect(told).toHaveLength(1)
   })
 
-  it('leaves nothing behind of a model that the runtime cannot read', async () => {
+  it('leaves nothing behind of a file that is no model, or was replaced meanwhile', async () => {
     const weights = join(root, 'noise.onnx')
     writeFileSync(weights, Buffer.alloc(3 << 20, 7))
     const directory = freshFolder()
-    const made = await plan({ weights, directory })
-    await made?.prepare()
-    expect(readdirSync(made?.folder as string)).toEqual(['prepacked'])
-    await made?.prepare()
-    expect(readdirSync(directory)).toHaveLength(1)
+    const { logger, told } = remembering()
+    const noise = await plan({ model: modelOf(weights), directory, logger })
+    await noise?.prepare()
+    expect(readdirSync(directory)).toEqual([])
+    const replaced = await plan({ model: modelOf(weights), directory, logger })
+    copyFileSync(weightsOf(large()), weights)
+    await replaced?.prepare()
+    expect(readdirSync(directory)).toEqual([])
+    expect(told).toHaveLength(2)
   })
 })
 
@@ -196,12 +259,14 @@ describe('who opens models', () => {
     expect(readdirSync(directory)).toHaveLength(1)
   })
 
-  it('does not wait for a copy after it was closed, and leaves none half written', async () => {
+  it('leaves none half written when it is closed meanwhile', async () => {
     const directory = freshFolder()
     const embedder = await createOnnxEmbedder({ model: large(), prepackedDir: directory })
-    const failed = embedder.embed(['the river'], { kind: 'passage' }).catch((error: unknown) => error)
+    const warm = embedder.warmUp?.({}).catch((error: unknown) => error)
+    const isBeingMade = () => existsSync(directory) && readdirSync(directory).some((name) => name.endsWith('.tmp'))
+    await expect.poll(isBeingMade, { interval: 1 }).toBe(true)
     await embedder.close()
-    expect(await failed).toMatchObject({ code: 'CLOSED' })
-    for (const name of existsSync(directory) ? readdirSync(directory) : []) expect(name).not.toMatch(/\.tmp$/)
+    expect(await warm).toMatchObject({ code: 'CLOSED' })
+    expect(readdirSync(directory)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)])
   })
 })

@@ -140,26 +140,37 @@ describe('a prepacked model', () => {
 
   it('is left alone when its thread is about to end', async () => {
     const { folder, weights } = await prepacked()
-    let sections = 0
-    const ending = <Result>(section: () => Result) => {
-      if (sections++ > 1) throw new Error('The thread is about to end.')
-      return section()
+    for (const last of [0, 1, 2]) {
+      let sections = 0
+      const ending = <Result>(section: () => Result) => {
+        if (sections++ >= last) throw new Error('The thread is about to end.')
+        return section()
+      }
+      await expect(openModel({ ...optionsOf(weights), critical: ending, prepacked: folder })).rejects.toThrow()
+      expect(await prepackedState(folder)).toBe('there')
     }
-    await expect(openModel({ ...optionsOf(weights), critical: ending, prepacked: folder })).rejects.toThrow()
-    expect(await prepackedState(folder)).toBe('there')
   })
 
-  it('is noted as not to be had when the runtime cannot do it, and the model speaks for itself', async () => {
+  it('is not written of a file that is no model', async () => {
     const folder = emptyFolder()
     const weights = join(root, 'noise.onnx')
     writeFileSync(weights, 'no model')
-    await writePrepacked(folder, optionsOf(weights))
-    expect(await prepackedState(folder)).toBe('unusable')
-    await expect(openModel({ ...optionsOf(weights), prepacked: folder })).rejects.toMatchObject({
-      code: 'INTEGRITY',
-      data: { file: weights },
-    })
-    expect(readdirSync(folder)).toEqual(['prepacked'])
+    await expect(writePrepacked(folder, optionsOf(weights))).rejects.toMatchObject({ code: 'INTEGRITY' })
+    expect(await prepackedState(folder)).toBe('absent')
+  })
+
+  it('is noted as not to be had when the runtime cannot write it', async () => {
+    const folder = emptyFolder()
+    // In its way.
+    mkdirSync(join(folder, 'model.onnx'))
+    writeFileSync(join(folder, 'model.onnx', 'file'), '')
+    const { weights } = embeddingModel()
+    await expect(writePrepacked(folder, optionsOf(weights))).rejects.toThrow()
+    rmSync(join(folder, 'model.onnx'), { recursive: true })
+    mkdirSync(join(folder, 'model.data'))
+    await writePrepacked(folder, optionsOf(weights)).catch(() => undefined)
+    expect(await prepackedState(folder)).not.toBe('there')
+    await bitsOf(await openModel({ ...optionsOf(weights), prepacked: folder }))
   })
 
   it('is not noted as anything when there is no folder to write to', async () => {
