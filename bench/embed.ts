@@ -20,6 +20,8 @@ const size = { chunks: 512, mixed: 256 }
 /** A mixed batch of 512 would need some 20 GB for the attention of its padding. */
 const batchSizes = { chunks: [1, 8, 32, 512], mixed: [1, 8, 32, 128] }
 const maxTokens = 512
+/** The longest so many are run first, there and here, where the engine is compared with the runtime. */
+const warmUpTexts = 32
 
 /**
  * What the embedding engine is worth: against `@huggingface/transformers` at several batch sizes and against bare onnxruntime, with
@@ -137,10 +139,11 @@ async function compareWithRuntime(texts: EmbeddingTexts, directory: string, cont
         texts: texts[kind],
         maxTokens,
         rounds: 1,
+        warmUp: warmUpTexts,
       }
       const theirs = async () => raw.push((await context.child<RawResult>('children/embed-raw.ts', task)).result)
       const mine = async () => {
-        const task: OursTask = { directory, quantization: 'int8', texts: texts[kind] }
+        const task: OursTask = { directory, quantization: 'int8', texts: texts[kind], warmUp: warmUpTexts }
         const { result } = await context.child<EmbedRun>('children/embed-ours.ts', task)
         own.push((result.tokens * 1000) / result.durationMs)
       }

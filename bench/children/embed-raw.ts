@@ -8,6 +8,8 @@ export interface RawTask {
   readonly texts: readonly string[]
   readonly maxTokens: number
   readonly rounds: number
+  /** Texts, the longest ones, that are run before the clock does. */
+  readonly warmUp: number
 }
 
 export interface RawResult {
@@ -28,7 +30,7 @@ const topologies = [
  * What onnxruntime itself does with the same texts: tokenized before, sorted by length, cut into batches of a fixed budget, run in
  * bare worker threads without pooling. Every shape and topology has its turns, forth and back; the best counts.
  */
-export default async function runRaw({ directory, weights, texts, maxTokens, rounds }: RawTask): Promise<RawResult> {
+export default async function runRaw({ directory, weights, texts, maxTokens, rounds, warmUp }: RawTask): Promise<RawResult> {
   const sequences = await tokenize(directory, texts, maxTokens)
   const tokens = sequences.reduce((sum, { length }) => sum + length, 0)
   const rates = new Map<string, number[]>()
@@ -37,7 +39,7 @@ export default async function runRaw({ directory, weights, texts, maxTokens, rou
     const order = Array.from({ length: rounds }, (_, round) =>
       round % 2 === 0 ? budgets : budgets.toReversed(),
     ).flat()
-    await runBatches(pool, toBatches(sequences.slice(0, 32), 1024))
+    await runBatches(pool, toBatches(sequences.slice(0, warmUp), 1024))
     for (const budget of order) {
       const shape = `${workers} x ${threads} threads, ${budget} tokens`
       const durationMs = await runBatches(pool, toBatches(sequences, budget))
