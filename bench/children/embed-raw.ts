@@ -30,7 +30,14 @@ const topologies = [
  * What onnxruntime itself does with the same texts: tokenized before, sorted by length, cut into batches of a fixed budget, run in
  * bare worker threads without pooling. Every shape and topology has its turns, forth and back; the best counts.
  */
-export default async function runRaw({ directory, weights, texts, maxTokens, rounds, warmUp }: RawTask): Promise<RawResult> {
+export default async function runRaw({
+  directory,
+  weights,
+  texts,
+  maxTokens,
+  rounds,
+  warmUp,
+}: RawTask): Promise<RawResult> {
   const sequences = await tokenize(directory, texts, maxTokens)
   const tokens = sequences.reduce((sum, { length }) => sum + length, 0)
   const rates = new Map<string, number[]>()
