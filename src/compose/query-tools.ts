@@ -38,7 +38,7 @@ export class QueryTools {
   readonly #call: CallNamespace
   readonly #recall: RecallMonitor | undefined
   /** Shared by all questions: they remember the stems of words, which are most of their work. */
-  readonly #analyzerOf = createAnalyzers()
+  readonly #analyzerFor = createAnalyzers()
   /** Of all namespaces: what takes its time is the models. */
   readonly #estimates = new StageEstimates({ now })
 
@@ -94,7 +94,7 @@ export class QueryTools {
     const answers = await results.answers()
     return {
       ...(await this.forRetrieval(runtime, options)),
-      analyzerOf: this.#analyzerOf,
+      analyzerFor: this.#analyzerFor,
       countTokens,
       llm,
       buildPrompt: (parts) => buildAnswerPrompt(parts, this.#config.prompt),

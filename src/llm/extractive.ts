@@ -22,7 +22,7 @@ export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveOptions = {}
     throw new RagError('BAD_OPTION', 'maxSentences is a whole number from 1 to 20.', { data: { maxSentences } })
   }
   const analyzers = new Map<string, () => Promise<Analyzer>>()
-  const analyzerOf = (language: string): Promise<Analyzer> => {
+  const analyzerFor = (language: string): Promise<Analyzer> => {
     const make = analyzers.get(language) ?? memoizeAsync(() => createAnalyzer(language))
     analyzers.set(language, make)
     return make()
@@ -32,7 +32,7 @@ export function createExtractiveLlm({ maxSentences = 3 }: ExtractiveOptions = {}
     async *generate(prompt, { signal }) {
       signal?.throwIfAborted()
       const sources = await Promise.all(
-        prompt.sources.map(async (source) => readSource(source, prompt, await analyzerOf(source.language))),
+        prompt.sources.map(async (source) => readSource(source, prompt, await analyzerFor(source.language))),
       )
       const question = weighQuestion(prompt, sources)
       const passages = sources.map((source, rank) => scorePassage(source, rank, question))

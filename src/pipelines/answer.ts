@@ -109,7 +109,7 @@ export async function* answerQuestion(
       now: tools.now,
       estimates: tools.estimates,
       turn: tools.turn,
-      analyzerOf: tools.analyzerOf,
+      analyzerFor: tools.analyzerFor,
       // What was found in less time must not take the place of what others find.
       ahead: isWhole ? ahead : undefined,
       onLookup: (found) => {

@@ -101,7 +101,7 @@ export async function understandQuestion<Options extends RetrieveOptions, Tools 
       isOfBudget: room < understanding.timeoutMs,
     })
     const detected = detectLanguage(text)
-    const analyzer = await analyzerOf(detected ?? languageOf(options.history), understanding)
+    const analyzer = await questionAnalyzer(detected ?? languageOf(options.history), understanding)
     const standing = await condense(text, options.history ?? [], analyzer, understanding, asker)
     const queries = await findQueries(standing.text, analyzer, understanding, asker)
     options.signal?.throwIfAborted()
@@ -143,7 +143,7 @@ function languageOf(history: readonly Turn[] = []): string | undefined {
   return asked && detectLanguage(asked.content)
 }
 
-function analyzerOf(language: string | undefined, { analyzerFor, defaultLanguage }: Understanding): Promise<Analyzer> {
+function questionAnalyzer(language: string | undefined, { analyzerFor, defaultLanguage }: Understanding): Promise<Analyzer> {
   return analyzerFor(language ?? defaultLanguage)
 }
 

@@ -23,14 +23,14 @@ export function createMmrReranker({ lambda = usualLambda }: MmrOptions = {}): Re
     throw new RagError('BAD_OPTION', 'lambda is a number from 0 to 1.', { data: { lambda } })
   }
   // They remember the stems of words, which are most of their work.
-  const analyzerOf = createAnalyzers()
+  const analyzerFor = createAnalyzers()
   return {
     id: 'mmr',
     capabilities: { vectors: true },
     async rerank({ candidates }, { signal }) {
       signal?.throwIfAborted()
       const turns = createTurns()
-      const similarity = similarityOfVectors(candidates) ?? (await similarityOfWords(candidates, analyzerOf, turns))
+      const similarity = similarityOfVectors(candidates) ?? (await similarityOfWords(candidates, analyzerFor, turns))
       const selection = selectDiverse(relevanceOf(candidates), { lambda, similarity })
       const matches: RerankedMatch[] = []
       for (const { place, score } of selection) {
@@ -92,12 +92,12 @@ function similarityOfVectors(candidates: readonly RerankCandidate[]): Similarity
 /** The cosine of the sets of words, stop words left out: shared words over the geometric mean of the numbers of words. */
 async function similarityOfWords(
   candidates: readonly RerankCandidate[],
-  analyzerOf: (language: string) => Promise<Analyzer>,
+  analyzerFor: (language: string) => Promise<Analyzer>,
   turns: Turns,
 ): Promise<Similarity> {
   const words: ReadonlySet<string>[] = []
   for (const { language, text } of candidates) {
-    const analyzer = await analyzerOf(language)
+    const analyzer = await analyzerFor(language)
     await turns.next()
     words.push(new Set(analyzer.terms(text).filter((term) => !analyzer.isStopWord(term))))
   }

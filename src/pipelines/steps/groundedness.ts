@@ -10,7 +10,7 @@ export interface WrittenAnswer {
 }
 
 export interface GroundednessTools {
-  readonly analyzerOf: (language: string) => Promise<Analyzer>
+  readonly analyzerFor: (language: string) => Promise<Analyzer>
   /** See `RetrieveTools`. */
   readonly turn: () => Promise<void>
 }
@@ -28,11 +28,11 @@ const charactersPerTurn = 4_000
 export async function measureGroundedness(
   { citations, text }: WrittenAnswer,
   sources: readonly Source[],
-  { analyzerOf, turn }: GroundednessTools,
+  { analyzerFor, turn }: GroundednessTools,
 ): Promise<Groundedness | undefined> {
   const [best] = sources
   if (best === undefined) return undefined
-  const known = new KnownWords(sources, await analyzerOf(best.chunk.language))
+  const known = new KnownWords(sources, await analyzerFor(best.chunk.language))
   const sentences: GroundedSentence[] = []
   let supported = 0
   let all = 0

@@ -8,7 +8,7 @@ import { type CitedPart, createCitationParser } from './cite.js'
 import { measureGroundedness } from './groundedness.js'
 
 /** What an answer is written with. */
-type WriteAsked = Pick<AnswerAsked, 'analyzerOf' | 'buildPrompt' | 'estimates' | 'llm' | 'now' | 'sources' | 'turn'>
+type WriteAsked = Pick<AnswerAsked, 'analyzerFor' | 'buildPrompt' | 'estimates' | 'llm' | 'now' | 'sources' | 'turn'>
 
 /**
  * What the model writes, with its citations, and how it ended. The model is asked for the next part when the reader asks, and stopped when

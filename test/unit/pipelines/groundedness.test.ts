@@ -25,7 +25,7 @@ const sources = [
   source(2, 'It was painted brown in Paris.'),
   source(3, 'Nobody sings.'),
 ]
-const tools = { analyzerOf: createAnalyzers(), turn: async () => {} }
+const tools = { analyzerFor: createAnalyzers(), turn: async () => {} }
 
 /** As the pipeline measures what a model writes. */
 async function measure(written: string) {
