@@ -143,7 +143,10 @@ function languageOf(history: readonly Turn[] = []): string | undefined {
   return asked && detectLanguage(asked.content)
 }
 
-function questionAnalyzer(language: string | undefined, { analyzerFor, defaultLanguage }: Understanding): Promise<Analyzer> {
+function questionAnalyzer(
+  language: string | undefined,
+  { analyzerFor, defaultLanguage }: Understanding,
+): Promise<Analyzer> {
   return analyzerFor(language ?? defaultLanguage)
 }
 
