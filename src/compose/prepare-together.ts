@@ -2,13 +2,7 @@ import { stat } from 'node:fs/promises'
 import { MessageChannel } from 'node:worker_threads'
 import { pagesPerStretch } from '../extract/pdf-pages.js'
 import type { Recorder } from '../performance/types.js'
-import type {
-  PreparedDocument,
-  PreparedOpening,
-  PreparedPiece,
-  PreparedSummary,
-  PrepareRequest,
-} from '../pipelines/steps/prepare.js'
+import type { PreparedDocument, PreparedPart, PreparedSummary, PrepareRequest } from '../pipelines/steps/prepare.js'
 import { followSignal } from '../util/abort.js'
 import type { MemoryBudget } from '../util/memory-budget.js'
 import { sendThrough } from '../util/port-stream.js'
@@ -41,7 +35,7 @@ export async function* prepareTogether(request: PrepareRequest, options: Prepare
   const { pool, recorder, signal, timeoutMs } = options
   const readers = await countReaders(request, options)
   if (readers < 2) {
-    return yield* pool.stream<PreparedOpening | PreparedPiece, PreparedSummary>(
+    return yield* pool.stream<PreparedPart, PreparedSummary>(
       { type: 'prepare', payload: { request, ports: [] } },
       { signal, timeoutMs, creditBytes },
     )
@@ -52,7 +46,7 @@ export async function* prepareTogether(request: PrepareRequest, options: Prepare
   const channels = Array.from({ length: readers - 1 }, () => new MessageChannel())
   const ports = channels.map(({ port2 }) => port2)
   // All of them begin now, while there are threads for them: one that had to wait for another would wait for ever.
-  const document = pool.stream<PreparedOpening | PreparedPiece, PreparedSummary>(
+  const document = pool.stream<PreparedPart, PreparedSummary>(
     { type: 'prepare', payload: { request, ports }, transfer: ports },
     { ...call, creditBytes },
   )

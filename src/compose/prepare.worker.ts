@@ -3,7 +3,7 @@ import { RagError } from '../core/errors.js'
 import { pdfHeldBytes } from '../extract/pdfium.js'
 import type { LanePart } from '../extract/types.js'
 import { enrichPrepared } from '../pipelines/steps/enrich-pieces.js'
-import { type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
+import { nothingPrepared, type PrepareRequest, prepareDocument } from '../pipelines/steps/prepare.js'
 import { findExtractor } from '../pipelines/steps/read-source.js'
 import { memoizeAsync } from '../util/memoize-async.js'
 import { receiveFrom } from '../util/port-stream.js'
@@ -44,15 +44,13 @@ serveTasks(
         for (;;) {
           const next = await document.next()
           if (next.done === true) return next.value
-          if (next.value.type === 'opened') await emit(next.value, { bytes: openingBytes })
-          else
-            await emit(next.value, {
-              bytes: next.value.bytes.length,
-              transfer: [next.value.bytes.buffer as ArrayBuffer],
-            })
+          const { value } = next
+          if (value.type === 'same') await emit(value)
+          else if (value.type === 'opened') await emit(value, { bytes: openingBytes })
+          else await emit(value, { bytes: value.bytes.length, transfer: [value.bytes.buffer as ArrayBuffer] })
         }
       } finally {
-        await document.return({ characters: 0, pages: 0, chunks: 0 })
+        await document.return(nothingPrepared)
         for (const port of ports) port.close()
       }
     },

@@ -3,7 +3,7 @@ import type { Enricher, EnrichPassage } from '../../enrich/types.js'
 import type { Recorder } from '../../performance/types.js'
 import { Gate } from '../../util/gate.js'
 import { readAhead } from '../../util/read-ahead.js'
-import type { PreparedDocument, PreparedPiece } from './prepare.js'
+import { nothingPrepared, type PreparedDocument, type PreparedPiece } from './prepare.js'
 
 /** What enriches documents on one side of a thread. */
 export interface EnrichTools {
@@ -98,8 +98,8 @@ export async function* enrichPrepared(
     for (;;) {
       const { done, value } = await document.next()
       if (done === true) return value
-      if (value.type === 'opened') {
-        facts.language = value.language ?? language
+      if (value.type !== 'piece') {
+        if (value.type === 'opened') facts.language = value.language ?? language
         yield value
         continue
       }
@@ -109,7 +109,7 @@ export async function* enrichPrepared(
       yield { ...value, bytes: encodePiece(bare ? { ...piece, bare: true } : piece) }
     }
   } finally {
-    await document.return({ characters: 0, pages: 0, chunks: 0 })
+    await document.return(nothingPrepared)
   }
 }
 

@@ -23,9 +23,16 @@ export interface PrepareRequest {
   readonly source: PrepareSource
   readonly title?: string
   readonly language?: string
+  /** Hash of the content that is stored already: of a source that still has it nothing is read but that. */
+  readonly storedHash?: string
 }
 
-/** First thing yielded: what is known before any text is cut. The reader may stop here when nothing has changed. */
+/** The only thing yielded of a source that has the content that is stored. */
+export interface PreparedSame extends Pick<PreparedOpening, 'documentId' | 'contentHash'> {
+  readonly type: 'same'
+}
+
+/** First thing yielded of any other: what is known before any text is cut. The reader may stop here when nothing has changed. */
 export interface PreparedOpening {
   readonly type: 'opened'
   readonly documentId: string
@@ -55,7 +62,9 @@ export interface PreparedSummary {
   readonly chunks: number
 }
 
-export type PreparedDocument = AsyncGenerator<PreparedOpening | PreparedPiece, PreparedSummary, undefined>
+export type PreparedPart = PreparedSame | PreparedOpening | PreparedPiece
+
+export type PreparedDocument = AsyncGenerator<PreparedPart, PreparedSummary, undefined>
 
 /** What preparing needs; `compose` provides it. */
 export interface PrepareTools extends FormatTools {
@@ -68,6 +77,9 @@ export interface PrepareTools extends FormatTools {
   readonly otherLanes?: readonly AsyncIterable<LanePart>[]
 }
 
+/** What is returned of a document of which nothing was read. */
+export const nothingPrepared: PreparedSummary = { characters: 0, pages: 0, chunks: 0 }
+
 export async function* prepareDocument(
   request: PrepareRequest,
   tools: PrepareTools,
@@ -76,6 +88,10 @@ export async function* prepareDocument(
   const source = openSource(request.source)
   const contentHash = await hashSource(source, signal)
   const documentId = request.documentId ?? contentHash
+  if (contentHash === request.storedHash) {
+    yield { type: 'same', documentId, contentHash }
+    return nothingPrepared
+  }
   if (source.kind === 'chunks') return yield* prepareOwnChunks(request, source.chunks, documentId, contentHash)
 
   const { extractor, mediaType, opened } = await findExtractor(source, tools)

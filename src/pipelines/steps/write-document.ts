@@ -13,7 +13,15 @@ import { pipelineAfter, pipelineEnriched } from './incomplete.js'
 import { countUnwritten, type Unwritten, type WriteLimits } from './limits.js'
 import type { PassageEmbedder } from './passage-embedder.js'
 import type { DocumentPlan } from './plan-document.js'
-import type { PreparedDocument, PreparedOpening, PreparedPiece, PreparedSummary, PrepareRequest } from './prepare.js'
+import {
+  nothingPrepared,
+  type PreparedDocument,
+  type PreparedOpening,
+  type PreparedPiece,
+  type PreparedSame,
+  type PreparedSummary,
+  type PrepareRequest,
+} from './prepare.js'
 import type { PrepareSource } from './read-source.js'
 import { type WrittenPieces, type WrittenStep, writePieces } from './write-pieces.js'
 
@@ -109,7 +117,8 @@ export async function writeDocument(
   const unwritten = countUnwritten(tools.limits)
   const attempt: Attempt = { documentId, readFailures: new WeakSet() }
   try {
-    const version = await writeVersion({ ...options, plan, pipeline, unwritten, own, attempt }, tools)
+    const storedHash = known?.pipeline === pipeline ? known.contentHash : undefined
+    const version = await writeVersion({ ...options, plan, pipeline, storedHash, unwritten, own, attempt }, tools)
     if ('same' in version) {
       const touched = file !== undefined && !isUntouched(version.same.file, file)
       if (touched || failure !== undefined) await namespace.confirm(version.same, file)
@@ -175,6 +184,8 @@ interface VersionOptions extends WriteDocumentOptions {
   readonly plan: DocumentPlan
   readonly attempt: Attempt
   readonly pipeline: string
+  /** Of the content of the current version, where the same content would become the same. */
+  readonly storedHash: string | undefined
   readonly unwritten: Unwritten
   /** Follows `signal`, and ends all that is under way for this document alone. */
   readonly own: FollowingAbort
@@ -185,19 +196,32 @@ async function writeVersion(
   options: VersionOptions,
   tools: WriteDocumentTools,
 ): Promise<WrittenVersion | { readonly same: DocumentRecord }> {
-  const { attempt, own, passages, pipeline, plan, source, unwritten } = options
+  const { attempt, own, passages, pipeline, plan, source, storedHash, unwritten } = options
   const { limits, maxTextLength, namespace, recorder } = tools
-  const preparing = prepareInTurn(plan.request, own.signal, { ...tools, readFailures: attempt.readFailures })
+  const request = storedHash === undefined ? plan.request : { ...plan.request, storedHash }
+  const preparing = prepareInTurn(request, own.signal, { ...tools, readFailures: attempt.readFailures })
   try {
     const opening = await nextOpening(preparing, source)
-    const { contentHash, documentId, title } = opening
+    const { contentHash, documentId } = opening
     attempt.documentId = documentId
     const current = namespace.get(documentId)
+    // A thread that has ended by itself is not interrupted, which would cost more than its work.
+    if (opening.type === 'same') await preparing.next()
     if (current?.contentHash === contentHash && current.pipeline === pipeline) return { same: current }
+    // Somebody has stored another version meanwhile.
+    if (opening.type === 'same') return await writeVersion({ ...options, storedHash: undefined }, tools)
     options.onStep?.({ stage: 'opened', pages: opening.pages ?? 0 })
     const embedding =
       passages &&
-      createPassageEmbedding({ passages, namespace, current, title, own: plan.vectors, maxTextLength, recorder })
+      createPassageEmbedding({
+        passages,
+        namespace,
+        current,
+        title: opening.title,
+        own: plan.vectors,
+        maxTextLength,
+        recorder,
+      })
     const writer = namespace.begin(documentId)
     try {
       const prepared = readPieces(preparing, tools)
@@ -244,9 +268,9 @@ async function* prepareInTurn(
   }
 }
 
-async function nextOpening(document: PreparedDocument, source: string): Promise<PreparedOpening> {
+async function nextOpening(document: PreparedDocument, source: string): Promise<PreparedSame | PreparedOpening> {
   const { done, value } = await document.next()
-  if (done !== true && value.type === 'opened') return value
+  if (done !== true && value.type !== 'piece') return value
   throw new RagError('CORRUPT', `"${source}" could not be opened.`, { data: { source } })
 }
 
@@ -284,8 +308,6 @@ function enrich(
   const document = { title, language: language ?? options.language }
   return enrichPieces(pieces, document, { ...enrichment, unenriched, signal: own.signal, recorder, now })
 }
-
-const nothingPrepared: PreparedSummary = { characters: 0, pages: 0, chunks: 0 }
 
 function toDocument(
   { contentHash, language, mediaType, title }: PreparedOpening,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Preparation, pooledPreparation } from '../../../src/compose/preparation.js'
-import type { PreparedOpening, PreparedPiece } from '../../../src/pipelines/steps/prepare.js'
+import type { PreparedOpening, PreparedPiece, PreparedSame } from '../../../src/pipelines/steps/prepare.js'
 import { createMemoryBudget } from '../../../src/util/memory-budget.js'
 import { inSoak } from '../../lib/soak.js'
 import { makePdf } from '../extract/helpers.js'
@@ -68,7 +68,7 @@ async function readWhole({
   preparation,
   request,
 }: Pick<Awaited<ReturnType<typeof prepare>>, 'preparation' | 'request'>) {
-  const parts: (PreparedOpening | (Omit<PreparedPiece, 'bytes'> & { readonly bytes: string }))[] = []
+  const parts: (PreparedSame | PreparedOpening | (Omit<PreparedPiece, 'bytes'> & { readonly bytes: string }))[] = []
   const document = preparation.prepare(request, undefined)
   for (;;) {
     const { done, value } = await document.next()

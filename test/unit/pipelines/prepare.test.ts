@@ -63,7 +63,7 @@ async function prepare(tools: PrepareTools, from: PrepareRequest = request) {
     const next = await document.next()
     if (next.done === true) return { opening, pieces, summary: next.value as PreparedSummary, text: textOf(pieces) }
     if (next.value.type === 'opened') opening = next.value
-    else pieces.push(decodePiece(next.value.bytes))
+    else if (next.value.type === 'piece') pieces.push(decodePiece(next.value.bytes))
   }
 }
 
@@ -236,5 +236,30 @@ describe('chunks made elsewhere', () => {
       { text: 'Alpha', metadata: { a: 1 } },
       { text: 'Beta', span: { page: 3 } },
     ])
+  })
+})
+
+describe('a document whose content is stored', () => {
+  const partsOf = async (from: PrepareRequest) => {
+    const document = prepareDocument(from, toolsFor([text('content')]))
+    const parts: string[] = []
+    for (;;) {
+      const next = await document.next()
+      if (next.done === true) return { parts, summary: next.value }
+      parts.push(next.value.type)
+    }
+  }
+
+  it('is neither opened nor read, and any other is', async () => {
+    const { opening } = await prepare(toolsFor([text('content')]))
+    const storedHash = opening?.contentHash as string
+    expect(await partsOf({ ...request, storedHash })).toEqual({
+      parts: ['same'],
+      summary: { characters: 0, pages: 0, chunks: 0 },
+    })
+    expect((await partsOf({ ...request, storedHash: 'other' })).parts).toEqual(['opened', 'piece'])
+    const chunks: PrepareRequest = { documentId: 'd', source: { kind: 'chunks', name: 'd', chunks: [{ text: 'one' }] } }
+    const own = await prepare(toolsFor([]), chunks)
+    expect((await partsOf({ ...chunks, storedHash: own.opening?.contentHash as string })).parts).toEqual(['same'])
   })
 })

@@ -36,16 +36,18 @@ export function pipelineOf(options: {
   readonly linesPerPiece?: number
   /** Turns of the event loop that preparing a piece takes. Default 2. */
   readonly turnsPerPiece?: number
+  /** Awaited before each document is prepared. */
+  readonly beforePreparing?: (request: PrepareRequest) => Promise<void>
   /** Default: memory that is never short. */
   readonly memory?: MemoryBudget
 }) {
-  const { embedder, linesPerPiece = 80, turnsPerPiece = 2 } = options
+  const { embedder, beforePreparing, linesPerPiece = 80, turnsPerPiece = 2 } = options
   const namespace = options.namespace ?? createMemoryStore().namespace('')
   const preparing: Preparing = { pieces: 0, open: 0, mostOpen: 0 }
   const limits = createWriteLimits({ preparing: atOnce, memory: options.memory ?? memory })
   const tools: IngestTools = {
     namespace,
-    prepare: (request) => prepareLines(request, { linesPerPiece, turnsPerPiece, preparing }),
+    prepare: (request) => prepareLines(request, { beforePreparing, linesPerPiece, turnsPerPiece, preparing }),
     urls: undefined,
     preparation: 'lines/1',
     readingLimits: '',
@@ -78,18 +80,30 @@ export function pipelineOf(options: {
 }
 
 async function* prepareLines(
-  { documentId = '', source }: PrepareRequest,
+  request: PrepareRequest,
   {
+    beforePreparing,
     linesPerPiece,
     turnsPerPiece,
     preparing,
-  }: { readonly linesPerPiece: number; readonly turnsPerPiece: number; readonly preparing: Preparing },
+  }: {
+    readonly beforePreparing: ((request: PrepareRequest) => Promise<void>) | undefined
+    readonly linesPerPiece: number
+    readonly turnsPerPiece: number
+    readonly preparing: Preparing
+  },
 ): PreparedDocument {
+  const { documentId = '', source, storedHash } = request
   if (source.kind !== 'text') throw new Error('Only texts are prepared here.')
   preparing.mostOpen = Math.max(preparing.mostOpen, ++preparing.open)
   try {
+    await beforePreparing?.(request)
     await turns(turnsPerPiece)
     const contentHash = sha256Hex(source.text)
+    if (contentHash === storedHash) {
+      yield { type: 'same', documentId, contentHash }
+      return { characters: 0, pages: 0, chunks: 0 }
+    }
     yield { type: 'opened', documentId, contentHash, mediaType: 'text/plain', title: '' }
     const lines = source.text.split('\n')
     let start = 0
