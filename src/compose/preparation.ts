@@ -57,6 +57,12 @@ export interface Preparation {
 /** WASM memory above which a thread is replaced, at most: it never shrinks by itself. */
 const mostHeldBytes = 256 << 20
 
+/**
+ * A thread that has read for seconds holds 50 to 100 MB which nothing but its end gives back, and after a large ingest the indexes want
+ * them. Another begins in a tenth of a second.
+ */
+const usual = { idleMs: 30_000, tiredMs: 2_000, tiredIdleMs: 500 }
+
 /** Prepares documents in worker threads. */
 export async function pooledPreparation(
   config: PreparationConfig,
@@ -69,7 +75,13 @@ export async function pooledPreparation(
 ): Promise<Preparation> {
   const { memory, recorder, timeoutMs } = options
   const maxHeldBytes = Math.min(mostHeldBytes, memory.maxBytes / 8)
-  const pool = new WorkerPool({ worker: 'prepare', size: options.threads, maxHeldBytes, workerData: config })
+  const pool = new WorkerPool({
+    worker: 'prepare',
+    size: options.threads,
+    maxHeldBytes,
+    idleMs: (workedMs) => (workedMs < usual.tiredMs ? usual.idleMs : usual.tiredIdleMs),
+    workerData: config,
+  })
   return {
     fingerprint: await fingerprintOf(config, await makeChunker(config)),
     prepare: (request, signal) => prepareTogether(request, { pool, signal, timeoutMs, memory, recorder }),

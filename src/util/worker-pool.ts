@@ -16,8 +16,11 @@ export interface WorkerPoolOptions {
   readonly resourceLimits?: ResourceLimits
   /** Passed to each thread as `workerData`. */
   readonly workerData?: unknown
-  /** Threads without work for this long are ended. Default 30,000 ms; 0 keeps them. */
-  readonly idleMs?: number
+  /**
+   * Threads without work for this long are ended; a function is asked with the milliseconds that the thread has worked in all. Default
+   * 30,000 ms; 0 keeps them.
+   */
+  readonly idleMs?: number | ((workedMs: number) => number)
   /**
    * Tasks handed to one thread at once. It serves them one after the other; with 2 it has the next at hand while the main thread is
    * busy. A thread that dies takes them all with it. Not for streams: a slow reader holds up the next task. Default 1.
@@ -186,7 +189,10 @@ export class WorkerPool implements Closable {
     if (thread.load === 0 && thread.retired) {
       this.replaced.recycled++
       void this.#discard(thread)
-    } else if (thread.load === 0) thread.rest(this.#options.idleMs ?? 30_000, () => void this.#discard(thread))
+    } else if (thread.load === 0) {
+      const { idleMs = 30_000 } = this.#options
+      thread.rest(typeof idleMs === 'number' ? idleMs : idleMs(thread.workedMs), () => void this.#discard(thread))
+    }
     this.#dispatch()
   }
 
@@ -335,6 +341,8 @@ class Thread {
   #timer: NodeJS.Timeout | undefined
   #retired = false
   #ended = false
+  #busySince = 0
+  #workedMs = 0
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
     const { worker, priority = 'low', depth = 1, abortGraceMs = defaultAbortGraceMs } = options
@@ -372,6 +380,11 @@ class Thread {
     return this.#retired
   }
 
+  /** How long it has had something to do, in all. */
+  get workedMs(): number {
+    return this.#workedMs
+  }
+
   /** Takes no more tasks. */
   retire(): void {
     this.#retired = true
@@ -384,7 +397,10 @@ class Thread {
       if (this.#assigned.includes(assigned)) this.#post({ kind: 'credit', id: assigned.id, bytes }, assigned)
     }
     this.#worker.ref()
-    if (this.load === 1) this.#attend()
+    if (this.load === 1) {
+      this.#busySince = performance.now()
+      this.#attend()
+    }
     const { type, payload, transfer = [] } = job.task
     this.#post({ kind: 'run', id: assigned.id, type, payload, credit: job.credit }, assigned, transfer)
   }
@@ -460,6 +476,7 @@ class Thread {
 
   #done(assigned: Assigned, heldBytes: number): void {
     this.#assigned.splice(this.#assigned.indexOf(assigned), 1)
+    if (this.load === 0) this.#workedMs += performance.now() - this.#busySince
     this.#attend()
     this.#events.answered(heldBytes)
   }

@@ -192,6 +192,26 @@ describe('threads that die', () => {
     await expect.poll(() => pool.threads).toBe(0)
     expect(await pool.run(task('echo', 1))).toBe(1)
   })
+
+  it('ends a thread sooner or later by what it has worked', async () => {
+    const told: number[] = []
+    const pool = createPool({
+      size: 1,
+      idleMs: (workedMs) => {
+        told.push(workedMs)
+        return told.length < 3 ? 60_000 : 1
+      },
+    })
+    for (const ms of [0, 40]) await pool.run(task('block', ms))
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    expect(pool.threads).toBe(1)
+    await pool.run(task('block', 40))
+    await expect.poll(() => pool.threads).toBe(0)
+    const [first = 0, second = 0, third = 0] = told
+    expect(second - first).toBeGreaterThanOrEqual(39)
+    expect(third - second, 'not the time between tasks').toBeGreaterThanOrEqual(39)
+    expect(third).toBeLessThan(5_000)
+  })
 })
 
 describe('two tasks per thread', () => {
