@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Llm, UltraFastRAG, type UltraFastRAGOptions } from 'ultrafast-rag'
@@ -9,6 +9,7 @@ import { findDisagreement, readFacts } from '../src/text/agreement/agreement.js'
 import { modelFolder } from '../test/fixtures/models/model-folder.js'
 import { type RedisServer, startRedis } from '../test/lib/redis-server.js'
 import { readQuestionPairs } from '../test/unit/text/question-pairs.js'
+import { writeAgedFile } from './lib/aged-file.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { measureJointSearch } from './lib/joint-search.js'
 import { quantile } from './lib/measure.js'
@@ -148,13 +149,7 @@ async function rate(
 
 async function unchangedIngest(options: UltraFastRAGOptions, { log, quick }: BenchContext): Promise<Metrics> {
   const root = mkdtempSync(join(tmpdir(), 'ufrag-bench-files-'))
-  // As old as files are that were not changed: of one that was changed a moment ago the time tells nothing, and its content is read.
-  const aMinuteAgo = new Date(Date.now() - 60_000)
-  for (const { id, text } of documents) {
-    const file = join(root, `${id}.txt`)
-    writeFileSync(file, text)
-    utimesSync(file, aMinuteAgo, aMinuteAgo)
-  }
+  for (const { id, text } of documents) writeAgedFile(join(root, `${id}.txt`), text)
   const rag = new UltraFastRAG(options)
   await rag.warmUp()
   const first = await timed(() => rag.ingest([root]))

@@ -10,6 +10,7 @@ import { modelFolder } from '../test/fixtures/models/model-folder.js'
 import type { EmbedRun, OursTask } from './children/embed-ours.js'
 import type { TransformersTask } from './children/embed-transformers.js'
 import type { PdfReading, PdfReadingResult } from './children/pdf-read.js'
+import { writeAgedFile } from './lib/aged-file.js'
 import type { Bench, BenchContext, Metrics } from './lib/bench.js'
 import { createTextGenerator } from './lib/corpus.js'
 import { checkFloors, type Floors } from './lib/floors.js'
@@ -146,7 +147,7 @@ async function measureFacade(model: string, folder: string): Promise<Metrics> {
   const root = join(folder, 'files')
   const texts = madeTexts(documents, 800)
   const paths = texts.map((_, i) => join(folder, `document-${i}.txt`))
-  for (const [i, path] of paths.entries()) writeFileSync(path, texts[i] as string)
+  for (const [i, path] of paths.entries()) writeAgedFile(path, texts[i] as string)
   const rag = new UltraFastRAG({
     root: folder,
     storage: `${root}-store`,
