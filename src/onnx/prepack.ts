@@ -1,8 +1,6 @@
 import { mkdir, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Logger } from '../core/lifecycle.js'
-import { weightsHashOf } from '../models/content-hash.js'
-import { type Environment, prepackedDirectory } from '../models/places.js'
 import type { EmbeddingModel } from '../models/types.js'
 import { systemClock } from '../util/clock.js'
 import { sha256Hex } from '../util/hash.js'
@@ -30,11 +28,11 @@ export interface Prepacking {
 
 export interface PrepackingOptions {
   readonly model: Pick<EmbeddingModel, 'weights' | 'weightsFiles'>
-  /** See {@link prepackedDirectory}. */
-  readonly directory: string | false | undefined
+  /** Absolute folder of all copies. `undefined`: none are made or used. */
+  readonly directory: string | undefined
+  /** The identity of weights by their files. */
+  readonly hashWeights: (files: readonly string[]) => Promise<string>
   readonly logger: Logger | undefined
-  /** Default: that of the process. */
-  readonly environment?: Environment
 }
 
 /** Smaller ones are opened in a few milliseconds; to make a copy of larger ones would take gigabytes of memory. */
@@ -61,16 +59,16 @@ const running = new Map<string, Promise<void>>()
  * a folder on a network file system (what is mapped from one may vanish, which kills the process) or one that others may write to.
  */
 export async function planPrepacking(options: PrepackingOptions): Promise<Prepacking | undefined> {
-  const { model, directory: given, logger, environment } = options
-  const directory = prepackedDirectory(given, environment)
+  const { model, directory, hashWeights, logger } = options
   const runtime = runtimeVersion()
   if (directory === undefined || runtime === undefined) return undefined
   try {
     const bytes = await sizeOf(model)
     if (bytes < prepackable.least || bytes > prepackable.most || !(await isTrusted(directory))) return undefined
-    const hash = await weightsHashOf(model.weightsFiles)
+    const hash = await hashWeights(model.weightsFiles)
     const identity = ['prepacked/1', hash, runtime, process.platform, await processorFeatures()]
-    return prepackingOf({ model, folder: join(directory, sha256Hex(...identity).slice(0, 32)), hash, bytes, logger })
+    const folder = join(directory, sha256Hex(...identity).slice(0, 32))
+    return prepackingOf({ ...options, folder, hash, bytes })
   } catch (error) {
     logger?.debug(notPrepacked, { weights: model.weights, directory, error: String(error) })
     return undefined
@@ -79,13 +77,11 @@ export async function planPrepacking(options: PrepackingOptions): Promise<Prepac
 
 const notPrepacked = 'A model could not be prepacked.'
 
-interface Preparation {
+interface Preparation extends Omit<PrepackingOptions, 'directory'> {
   readonly folder: string
-  readonly model: PrepackingOptions['model']
   /** Of the weights when the folder was named. */
   readonly hash: string
   readonly bytes: number
-  readonly logger: Logger | undefined
 }
 
 function prepackingOf(preparation: Preparation): Prepacking {
@@ -135,7 +131,7 @@ async function prepare(preparation: Preparation): Promise<void> {
 }
 
 /** Written under another name and renamed: what is there is whole. The other name is the lock: one process makes it, the others wait. */
-async function make({ folder, model, hash, bytes }: Preparation): Promise<void> {
+async function make({ folder, model, hash, hashWeights, bytes }: Preparation): Promise<void> {
   const directory = dirname(folder)
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await requireRoom(directory, bytes)
@@ -154,7 +150,7 @@ async function make({ folder, model, hash, bytes }: Preparation): Promise<void> 
     } finally {
       await pool.close()
     }
-    if ((await weightsHashOf(model.weightsFiles)) !== hash) throw new Error('The model was replaced meanwhile.')
+    if ((await hashWeights(model.weightsFiles)) !== hash) throw new Error('The model was replaced meanwhile.')
     // What is there without a list is of no use to anybody; nor is what is said of a model for too long.
     await rm(folder, { recursive: true, force: true })
     await rename(temporary, folder)

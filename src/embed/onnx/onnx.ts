@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
+import { weightsHashOf } from '../../models/content-hash.js'
 import { type EmbeddingModelRequest, openEmbeddingModel } from '../../models/describe.js'
+import { prepackedDirectory } from '../../models/places.js'
 import type { EmbeddingModel } from '../../models/types.js'
 import { planDevices } from '../../onnx/devices.js'
 import { planPrepacking } from '../../onnx/prepack.js'
@@ -110,7 +112,7 @@ export async function createOnnxEmbedder(
 
   const onCpu = ({ devices }: LanePlan) => devices[0].kind === 'cpu'
   const prepacking = [...plan.lanes, plan.query].some(onCpu)
-    ? await planPrepacking({ model, directory: prepackedDir, logger })
+    ? await planPrepacking({ model, directory: prepackedDirectory(prepackedDir), hashWeights: weightsHashOf, logger })
     : undefined
   const openLane = (lane: LanePlan, priority: 'low' | 'normal') =>
     tools.openLane({ ...lane, model, dimensions, priority, prepacking: onCpu(lane) ? prepacking : undefined })

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { RagError } from '../../core/errors.js'
 import type { Logger } from '../../core/lifecycle.js'
+import { weightsHashOf } from '../../models/content-hash.js'
 import { openRerankingModel, type RerankingModelRequest } from '../../models/describe.js'
+import { prepackedDirectory } from '../../models/places.js'
 import { planDevices } from '../../onnx/devices.js'
 import { planPrepacking } from '../../onnx/prepack.js'
 import { inOrder } from '../in-order.js'
@@ -154,7 +156,14 @@ async function describeScorer(options: CrossEncoderOptions, name: string): Promi
     threads: options.threads ?? Math.max(1, Math.floor(cores / workers)),
     maxBatchTokens,
     prepacking:
-      devices[0].kind === 'cpu' ? await planPrepacking({ model, directory: options.prepackedDir, logger }) : undefined,
+      devices[0].kind === 'cpu'
+        ? await planPrepacking({
+            model,
+            directory: prepackedDirectory(options.prepackedDir),
+            hashWeights: weightsHashOf,
+            logger,
+          })
+        : undefined,
     logger,
   }
 }

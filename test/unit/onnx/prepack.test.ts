@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Logger } from '../../../src/core/lifecycle.js'
 import { createOnnxEmbedder } from '../../../src/embed/onnx/onnx.js'
+import { weightsHashOf } from '../../../src/models/content-hash.js'
 import { prepackedDirectory } from '../../../src/models/places.js'
 import { type PrepackingOptions, planPrepacking } from '../../../src/onnx/prepack.js'
 import { prepackedState } from '../../../src/onnx/prepacked.js'
@@ -37,9 +38,9 @@ const modelOf = (weights: string, ...others: readonly string[]) => ({ weights, w
 const plan = (options: Partial<PrepackingOptions> = {}) =>
   planPrepacking({
     model: modelOf(weightsOf(large())),
-    directory: undefined,
+    directory: join(root, 'shared'),
+    hashWeights: weightsHashOf,
     logger: undefined,
-    environment: { UFRAG_PREPACKED: join(root, 'shared') },
     ...options,
   })
 
@@ -55,8 +56,7 @@ describe('a plan for a prepacked model', () => {
     expect(await plan()).toBeDefined()
     expect(await plan({ model: modelOf(weightsOf(modelFolder({ weights: ['fp32'] }))) })).toBeUndefined()
     expect(await plan({ model: modelOf(join(root, 'absent.onnx')) })).toBeUndefined()
-    expect(await plan({ directory: false })).toBeUndefined()
-    expect(await plan({ environment: { UFRAG_PREPACKED: 'off' } })).toBeUndefined()
+    expect(await plan({ directory: undefined })).toBeUndefined()
   })
 
   it('lies where the option, the variable or the cache of the user says', () => {
