@@ -171,13 +171,11 @@ async function begin(temporary: string): Promise<boolean> {
   }
 }
 
-/** Until another process has the copy in its place, or has given up. */
+/** Until another process has the copy in its place, has given up, or has been at it for so long that it may have died. */
 async function awaitOther(folder: string, temporary: string): Promise<void> {
-  const end = systemClock.now() + patienceMs
-  while (systemClock.now() < end) {
-    if ((await prepackedState(folder)) !== 'absent') return
-    const waiting = await stat(temporary).catch(() => undefined)
-    if (waiting === undefined) return
+  while ((await prepackedState(folder)) === 'absent') {
+    const age = await ageOf(temporary).catch(() => Number.POSITIVE_INFINITY)
+    if (age > patienceMs) return
     await systemClock.sleep(pollMs)
   }
 }

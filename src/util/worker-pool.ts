@@ -341,8 +341,6 @@ class Thread {
   #timer: NodeJS.Timeout | undefined
   #retired = false
   #ended = false
-  #busySince = 0
-  #workedMs = 0
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
     const { worker, priority = 'low', depth = 1, abortGraceMs = defaultAbortGraceMs } = options
@@ -380,9 +378,9 @@ class Thread {
     return this.#retired
   }
 
-  /** How long it has had something to do, in all. */
+  /** How long its event loop was busy since it began, in all. */
   get workedMs(): number {
-    return this.#workedMs
+    return this.#worker.performance.eventLoopUtilization().active
   }
 
   /** Takes no more tasks. */
@@ -397,10 +395,7 @@ class Thread {
       if (this.#assigned.includes(assigned)) this.#post({ kind: 'credit', id: assigned.id, bytes }, assigned)
     }
     this.#worker.ref()
-    if (this.load === 1) {
-      this.#busySince = performance.now()
-      this.#attend()
-    }
+    if (this.load === 1) this.#attend()
     const { type, payload, transfer = [] } = job.task
     this.#post({ kind: 'run', id: assigned.id, type, payload, credit: job.credit }, assigned, transfer)
   }
@@ -476,7 +471,6 @@ class Thread {
 
   #done(assigned: Assigned, heldBytes: number): void {
     this.#assigned.splice(this.#assigned.indexOf(assigned), 1)
-    if (this.load === 0) this.#workedMs += performance.now() - this.#busySince
     this.#attend()
     this.#events.answered(heldBytes)
   }

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { DocumentFields, DocumentInput, Metadata, OwnChunk } from '../../core/document.js'
 import { RagError } from '../../core/errors.js'
 import type { Embedder } from '../../embed/types.js'
@@ -64,7 +64,7 @@ export function planDocument(
           embedder?.fingerprint ?? '',
           options.language,
           fields,
-          vectors === undefined,
+          vectors === undefined || hashVectors(vectors),
           ...(source.mediaType === undefined ? [] : [source.mediaType]),
         ]),
         'hex',
@@ -98,6 +98,18 @@ function toPrepareSource(item: Exclude<Discovered, { kind: 'failed' | 'url' }>):
 
 function ownVectors(chunks: readonly OwnChunk[]): OwnVectors | undefined {
   return chunks.some(({ vector }) => vector !== undefined) ? chunks.map(({ vector }) => vector) : undefined
+}
+
+/** The same texts with other vectors are another document. */
+function hashVectors(vectors: OwnVectors): string {
+  const digest = createHash('sha256')
+  for (const vector of vectors) {
+    digest.update(`${vector?.length ?? 'none'}:`)
+    if (vector === undefined) continue
+    const { buffer, byteOffset, byteLength } = vector instanceof Float32Array ? vector : Float32Array.from(vector)
+    digest.update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  return digest.digest('hex')
 }
 
 function checkId(id: string): void {

@@ -277,6 +277,26 @@ describe.each(['memory', 'disk'] as const)('with documents in %s', (kind) => {
     await expect(rag.retrieve({ vector: new Float32Array(3) })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
+  it('stores the same texts with other vectors anew', async () => {
+    const rag = open({ ...storage(), embedder: { kind: 'hashing', dimensions: 2 } })
+    const ingest = (one: readonly number[], other: Float32Array) =>
+      rag.ingest([
+        {
+          id: 'own',
+          chunks: [
+            { text: 'Alpha', vector: one },
+            { text: 'Beta', vector: other },
+          ],
+        },
+      ])
+    const nearest = async () => (await rag.retrieve({ vector: Float32Array.of(1, 0) }, { topK: 1 }))[0]?.chunk.text
+    expect(await ingest([1, 0], Float32Array.of(0, 1))).toMatchObject({ documents: 1, unchanged: 0 })
+    expect(await nearest()).toBe('Alpha')
+    expect(await ingest([1, 0], Float32Array.of(0, 1))).toMatchObject({ documents: 0, unchanged: 1 })
+    expect(await ingest([0, 1], Float32Array.of(1, 0))).toMatchObject({ documents: 1, unchanged: 0 })
+    expect(await nearest()).toBe('Beta')
+  })
+
   it('answers many questions at once, in order', async () => {
     const rag = open(storage())
     await rag.ingest(planets)

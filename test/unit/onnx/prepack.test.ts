@@ -155,6 +155,12 @@ describe('a plan for a prepacked model', () => {
     expect(await prepackedState(made.folder)).toBe('absent')
     mkdirSync(lock)
     writeFileSync(join(lock, 'model.onnx'), 'half')
+    const aMinuteAgo = Date.now() / 1_000 - 60
+    utimesSync(lock, aMinuteAgo, aMinuteAgo)
+    const began = performance.now()
+    await made.prepare()
+    expect(performance.now() - began, 'of one who may have died nobody waits').toBeLessThan(5_000)
+    expect(await prepackedState(made.folder)).toBe('absent')
     utimesSync(lock, 1_000, 1_000)
     await made.prepare()
     expect(await prepackedState(made.folder)).toBe('there')
