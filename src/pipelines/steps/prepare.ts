@@ -23,7 +23,7 @@ export interface PrepareRequest {
   readonly source: PrepareSource
   readonly title?: string
   readonly language?: string
-  /** Hash of the content that is stored already: of a source that still has it nothing is read but that. */
+  /** Hash of the content that is stored already: a source that still has it is not opened, unless several threads begin with it at once. */
   readonly storedHash?: string
 }
 
