@@ -68,7 +68,7 @@ async function ingest(
   storage: string,
   root: string,
 ): Promise<{ child: Child; half: Promise<void>; peak: () => number }> {
-  const child = startChild('./ingest-folder.child.ts', { storage, root })
+  const child = startChild('./ingest-folder.child.mjs', { storage, root })
   let peak = Number.NaN
   const sampler = setInterval(() => {
     const bytes = anonymousBytes(child.process.pid as number)

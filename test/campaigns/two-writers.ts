@@ -14,7 +14,7 @@ export async function twoWriters({ processes, documents }: { processes: number; 
   try {
     for (let i = 0; i < documents; i++)
       writeFileSync(join(root, `d${i}.txt`), `The document zq${i}x is about subject ${i % 7}. `.repeat(1 + (i % 50)))
-    const children = Array.from({ length: processes }, () => startChild('./ingest-folder.child.ts', { storage, root }))
+    const children = Array.from({ length: processes }, () => startChild('./ingest-folder.child.mjs', { storage, root }))
     for (const child of children) {
       expect(await child.ended, child.errors()).toBe(0)
       expect(child.lines.at(-1)).toBe('done')

@@ -1,7 +1,7 @@
 import { UltraFastRAG } from 'ultrafast-rag'
 
-/** Ingests a folder and prints `committed <id>` for each document as it is reported. */
-const { storage, root } = JSON.parse(process.argv[2] ?? '{}') as { storage: string; root: string }
+/** Ingests a folder and prints `committed <id>` for each document as it is reported. Plain JavaScript: its memory is measured. */
+const { storage, root } = JSON.parse(process.argv[2] ?? '{}')
 const rag = new UltraFastRAG({ storage, root })
 const report = await rag.ingest(['.'], {
   onProgress: ({ stage, source }) => process.stdout.write(`${stage} ${source}\n`),
